@@ -1,0 +1,61 @@
+"""What one step of the core takes in and gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import (
+    AnyFrame,
+    Command,
+    Finding,
+    LabelFrame,
+    PredictionFrame,
+    Sample,
+    Tick,
+)
+from watchkeeper.handlers.types import Action, Incident, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One turn's input: frames of a micro-batch, and what came from people and the executor."""
+
+    frames: Sequence[AnyFrame] = ()
+    commands: Sequence[Command] = ()
+    outcomes: Sequence[Outcome] = ()
+    tick: Tick | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to one model's events in one step."""
+
+    predictions: int = 0
+    labels: int = 0
+    late: int = 0
+    joined: int = 0
+    unmatched: int = 0
+    conflicts: int = 0
+
+
+@dataclass(slots=True)
+class Step:
+    """One turn's output, in the order in which it came about.
+
+    `incidents` and `actions` hold every changed one once, in its newest form; `captured` the
+    predictions and labels to keep for label joins and retraining; `samples` the newest sample of
+    each series closed in this step; `profiles` newly learned references; `dirty` the models whose
+    state changed; `answers` says what became of each command, by its id.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    actions: dict[str, Action] = field(default_factory=dict)
+    captured: list[PredictionFrame | LabelFrame] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    dirty: set[str] = field(default_factory=set)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)

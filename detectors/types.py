@@ -1,0 +1,556 @@
+"""The nouns of detection: events as they arrive, frames, series, samples, findings, and the two
+protocols everything hangs on (Signal and Detector)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.profile import Profile
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+ObjectArray = npt.NDArray[np.object_]
+
+# ---------------------------------------------------------------------------------------------
+# Events: what applications publish. One Struct a message type; field names are those of the
+# Open Inference Protocol and OpenTelemetry where these have one. Times are RFC 3339 with offset.
+# ---------------------------------------------------------------------------------------------
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._/-]{1,128}$")]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+Scalar = float | int | str | bool | None
+ShortText = Annotated[str, msgspec.Meta(max_length=512)]
+
+
+class PredictionValue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a model answered. A classifier gives `label` and `score` (of the positive class) or
+    `probabilities`; a regressor gives `value`."""
+
+    label: str | None = None
+    score: float | None = None
+    value: float | None = None
+    probabilities: dict[str, float] | None = None
+
+
+class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`prediction.v1`: one answer of one model, with its inputs."""
+
+    id: Identifier
+    time: Time
+    model_name: Name
+    model_version: Name
+    request_id: Identifier
+    features: dict[str, Scalar] = {}
+    prediction: PredictionValue = PredictionValue()
+    duration_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    status: Literal["ok", "error", "timeout"] = "ok"
+    error_type: ShortText | None = None
+    entity_id: Identifier | None = None
+    source: Identifier | None = None
+    segment: dict[str, ShortText] = {}
+    sample_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    traceparent: ShortText | None = None
+
+
+class Label(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`label.v1`: the truth about one request, known later. `time` is when it became known."""
+
+    id: Identifier
+    time: Time
+    model_name: Name
+    request_id: Identifier
+    label: str | None = None
+    value: float | None = None
+    kind: Literal["final", "provisional", "proxy"] = "final"
+    source: Identifier | None = None
+
+
+class Log(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`log.v1`: one log record, shaped as OpenTelemetry's."""
+
+    id: Identifier
+    time: Time
+    model_name: Name
+    body: Annotated[str, msgspec.Meta(max_length=65_536)]
+    severity_number: Annotated[int, msgspec.Meta(ge=1, le=24)] = 9
+    severity_text: ShortText = "INFO"
+    service_name: Identifier | None = None
+    attributes: dict[str, Scalar] = {}
+    trace_id: ShortText | None = None
+
+
+class Metric(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`metric.v1`: one measurement of the host or the business a model belongs to."""
+
+    id: Identifier
+    time: Time
+    model_name: Name
+    name: Name
+    value: float
+    unit: ShortText = ""
+    kind: Literal["gauge", "counter"] = "gauge"
+    host: Identifier | None = None
+    attributes: dict[str, Scalar] = {}
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`change.v1`: something was changed on purpose: the cheapest clue to a cause."""
+
+    id: Identifier
+    time: Time
+    model_name: Name
+    kind: Literal["deployment", "rollback", "promotion", "config", "features", "infrastructure"]
+    model_version: Name | None = None
+    previous_version: Name | None = None
+    description: ShortText = ""
+    actor: ShortText = ""
+
+
+class Command(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`command.v1`: an order or an answer to Watchkeeper, from a person or an application.
+
+    `outcome` answers an `actions` message: `target` is the action's id and `args` holds `phase`
+    (successful | failed | error | inconclusive) and `reason`.
+    """
+
+    id: Identifier
+    time: Time
+    command: Literal["approve", "reject", "ack", "resolve", "pause", "resume", "outcome"]
+    target: Identifier
+    model_name: Name | None = None
+    args: dict[str, Scalar] = {}
+    actor: ShortText = ""
+    reason: ShortText = ""
+    expires_at: Time | None = None
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time has passed and the source was caught up: the only clock the core knows.
+
+    `at` is in seconds since the epoch.
+    """
+
+    at: float
+
+
+Event = Prediction | Label | Log | Metric | Change | Command
+EventKind = Literal["prediction", "label", "log", "metric", "change", "command"]
+EVENT_TYPES: Mapping[EventKind, type[Event]] = {
+    "prediction": Prediction,
+    "label": Label,
+    "log": Log,
+    "metric": Metric,
+    "change": Change,
+    "command": Command,
+}
+
+# ---------------------------------------------------------------------------------------------
+# Frames: a micro-batch of one event kind of one model, as columns of equal length n.
+# `at` is the event time in seconds since the epoch; `seq` the order of arrival in the batch.
+# ---------------------------------------------------------------------------------------------
+
+OK, ERROR, TIMEOUT = 0, 1, 2
+STATUS_CODES: Mapping[str, int] = {"ok": OK, "error": ERROR, "timeout": TIMEOUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Columns of one event kind of one model; all arrays have the same length."""
+
+    model: str
+    at: FloatArray
+    seq: IntArray
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Self:
+        """The chosen rows of every column, as a frame of the same kind."""
+        changed: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, np.ndarray):
+                changed[each.name] = value[rows]
+            elif isinstance(value, dict):
+                changed[each.name] = {name: column[rows] for name, column in value.items()}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionFrame(Frame):
+    """Predictions of one version. Missing numbers are NaN, missing strings None.
+
+    `numeric` and `categorical` hold the features by name: float64 and object (str | None) columns.
+    A feature that is absent from an event is missing in its row. Booleans are numeric 0/1.
+    `probabilities` is kept as the largest class probability's departure from a distribution:
+    `output_valid` is False where score or probabilities are no probability (outside 0..1, or a
+    sum away from 1 by more than 0.01) or value is not finite.
+    """
+
+    version: str
+    request_id: ObjectArray
+    entity: ObjectArray
+    duration_s: FloatArray
+    status: IntArray
+    label: ObjectArray
+    score: FloatArray
+    value: FloatArray
+    output_valid: BoolArray
+    numeric: dict[str, FloatArray]
+    categorical: dict[str, ObjectArray]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFrame(Frame):
+    """Truths: `label` (object, str | None) or `value` (NaN where absent) by `request_id`."""
+
+    request_id: ObjectArray
+    label: ObjectArray
+    value: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFrame(Frame):
+    """Predictions with their truth; `at` is the label's time, `predicted_at` the prediction's."""
+
+    version: str
+    predicted_at: FloatArray
+    predicted_label: ObjectArray
+    score: FloatArray
+    predicted_value: FloatArray
+    label: ObjectArray
+    value: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class LogFrame(Frame):
+    """Log records of one model."""
+
+    severity_number: IntArray
+    body: ObjectArray
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFrame(Frame):
+    """Measurements of one model's hosts and business; `name` and `host` are object columns."""
+
+    name: ObjectArray
+    value: FloatArray
+    host: ObjectArray
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFrame(Frame):
+    """Changes are rare: the events themselves, in order."""
+
+    events: ObjectArray
+
+
+AnyFrame = PredictionFrame | LabelFrame | JoinedFrame | LogFrame | MetricFrame | ChangeFrame
+
+# ---------------------------------------------------------------------------------------------
+# Series, windows, samples
+# ---------------------------------------------------------------------------------------------
+
+
+class Series(msgspec.Struct, frozen=True, order=True):
+    """What is watched: one target of one signal of one version of a model.
+
+    `target` is what the signal tells apart, for instance a feature's name or a quantile; it is
+    "" where the signal has only one.
+    """
+
+    model: str
+    version: str
+    signal: str
+    target: str
+
+    def __str__(self) -> str:
+        what = f"{self.signal}[{self.target}]" if self.target else self.signal
+        return f"{self.model}/{self.version}:{what}"
+
+
+class Window(msgspec.Struct, frozen=True, order=True):
+    """The half-open span of event time [start, end), seconds since the epoch."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One closed window of one series.
+
+    `value` is the measure, `n` the number of events behind it, `stderr` its standard error (NaN:
+    unknown), `expected` the reference's value of the same measure (NaN: no reference). `counts`
+    and `expected_counts` are the window's and the reference's histogram over the same bins, for
+    detectors of distributions; both None where the series has no histogram.
+    """
+
+    series: Series
+    window: Window
+    value: float
+    n: int
+    stderr: float = float("nan")
+    expected: float = float("nan")
+    counts: IntArray | None = None
+    expected_counts: IntArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one series as arrays in time order, each of length m.
+
+    `counts` and `expected_counts` have shape (m, bins).
+    """
+
+    series: Series
+    start: FloatArray
+    at: FloatArray
+    value: FloatArray
+    n: IntArray
+    stderr: FloatArray
+    expected: FloatArray
+    counts: IntArray | None = None
+    expected_counts: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def of(cls, samples: list[Sample]) -> Samples:
+        """Gathers samples of one series, given in time order."""
+        first = samples[0]
+        whole = first.counts is not None and first.expected_counts is not None
+        return cls(
+            series=first.series,
+            start=np.array([s.window.start for s in samples], dtype=np.float64),
+            at=np.array([s.window.end for s in samples], dtype=np.float64),
+            value=np.array([s.value for s in samples], dtype=np.float64),
+            n=np.array([s.n for s in samples], dtype=np.int64),
+            stderr=np.array([s.stderr for s in samples], dtype=np.float64),
+            expected=np.array([s.expected for s in samples], dtype=np.float64),
+            counts=np.stack([s.counts for s in samples if s.counts is not None]) if whole else None,
+            expected_counts=(
+                np.stack([s.expected_counts for s in samples if s.expected_counts is not None])
+                if whole
+                else None
+            ),
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Findings
+# ---------------------------------------------------------------------------------------------
+
+
+class Severity(StrEnum):
+    """INFO explains, WARNING opens an incident, CRITICAL pages."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        return ("info", "warning", "critical").index(self.value)
+
+
+Direction = Literal["up", "down", "either"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A detector's judgement that a window of a series is not as it should be.
+
+    `statistic` passed `threshold`; `value` was measured where `expected` was normal (NaN: no
+    single normal value). `since` is the start of the first and `at` the end of the last window
+    the judgement rests on, in seconds since the epoch.
+    """
+
+    series: Series
+    detector: str
+    severity: Severity
+    since: float
+    at: float
+    value: float
+    expected: float
+    statistic: float
+    threshold: float
+    n: int
+    direction: Direction = "either"
+
+    @property
+    def id(self) -> str:
+        """The same for the same judgement, however often it is made."""
+        key = (*msgspec.structs.astuple(self.series), self.detector, repr(self.at))
+        return hashlib.blake2b("\x1f".join(key).encode(), digest_size=12).hexdigest()
+
+
+def moment(at: float) -> datetime:
+    """Seconds since the epoch as an aware UTC datetime."""
+    return datetime.fromtimestamp(at, UTC)
+
+
+# ---------------------------------------------------------------------------------------------
+# The two protocols
+# ---------------------------------------------------------------------------------------------
+
+
+class Partial(dict[str, IntArray]):
+    """A mergeable part of a window: named arrays of integers, merged by addition.
+
+    Integers make merging exactly associative and commutative: neither the size of a batch nor the
+    order of partitions can change a finding. Real quantities are kept in fixed point.
+    """
+
+    def merge(self, other: Mapping[str, IntArray]) -> None:
+        """Adds another part of the same window; a shorter array is as if padded with zeros."""
+        for name, theirs in other.items():
+            mine = self.get(name)
+            if mine is None:
+                self[name] = theirs.copy()
+            elif mine.shape == theirs.shape:
+                mine += theirs
+            else:
+                self[name] = _padded_sum(mine, theirs)
+
+
+def _padded_sum(a: IntArray, b: IntArray) -> IntArray:
+    shape = tuple(max(x, y) for x, y in zip(a.shape, b.shape, strict=True))
+    total = np.zeros(shape, dtype=np.int64)
+    total[tuple(slice(0, s) for s in a.shape)] += a
+    total[tuple(slice(0, s) for s in b.shape)] += b
+    return total
+
+
+@runtime_checkable
+class Signal(Protocol):
+    """Measures frames into partials, and a closed window's partial into samples. Stateless."""
+
+    name: ClassVar[str]
+    watches: ClassVar[type[Frame]]
+
+    def measure(self, frame: Any, profile: Profile | None) -> Partial:
+        """The frame's part of its window. `profile` is None while the reference is learned."""
+
+    def samples(
+        self, partial: Partial, profile: Profile | None, model: str, version: str, window: Window
+    ) -> Iterator[Sample]:
+        """The samples of a closed window; none where there is nothing to say."""
+
+
+State = dict[str, Any]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Judges the samples of one series. A dataclass: public fields are settings, `_` fields state.
+
+    Deterministic: the same samples in the same order give the same findings, however they are cut
+    into calls, and `restore(state())` continues as if nothing had happened.
+    """
+
+    name: ClassVar[str]
+    severity: Severity
+
+    def update(self, samples: Samples) -> list[Finding]:
+        """Findings among the new samples, oldest first. Never raises for odd numbers."""
+
+    def state(self) -> State:
+        """The state as plain data that msgpack can hold, with a `version`."""
+
+    def restore(self, state: State) -> None:
+        """Takes up a state. Raises `StateError` when it is not one of this detector's."""
+
+
+class StateError(Exception):
+    """A detector's stored state is unknown or damaged."""
+
+
+@dataclass
+class EachSample:
+    """Base for detectors that judge one value at a time: write `judge` and plain scalar state.
+
+    The state is every field whose name begins with `_`; `min_n` events are needed for a judgement.
+    """
+
+    name: ClassVar[str] = ""
+    state_version: ClassVar[int] = 1
+
+    severity: Severity = Severity.INFO
+    min_n: int = 30
+
+    def judge(self, sample: Sample) -> Finding | None:
+        """The finding of one sample with `n >= min_n` and a finite value, if there is one."""
+        raise NotImplementedError
+
+    def update(self, samples: Samples) -> list[Finding]:
+        found = []
+        for i in range(len(samples)):
+            if samples.n[i] < self.min_n or not np.isfinite(samples.value[i]):
+                continue
+            finding = self.judge(_sample(samples, i))
+            if finding is not None:
+                found.append(finding)
+        return found
+
+    def state(self) -> State:
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name.startswith("_")}
+        return {"version": self.state_version, **kept}
+
+    def restore(self, state: State) -> None:
+        names = {f.name for f in fields(self) if f.name.startswith("_")}
+        if state.get("version") != self.state_version or set(state) != names | {"version"}:
+            raise StateError(f"{self.name}: stored state has another layout")
+        for name in names:
+            setattr(self, name, state[name])
+
+    def finding(
+        self,
+        sample: Sample,
+        *,
+        statistic: float,
+        threshold: float,
+        expected: float = float("nan"),
+        direction: Direction = "either",
+        since: float | None = None,
+    ) -> Finding:
+        """A finding of this detector about this sample."""
+        return Finding(
+            series=sample.series,
+            detector=self.name,
+            severity=self.severity,
+            since=sample.window.start if since is None else since,
+            at=sample.window.end,
+            value=float(sample.value),
+            expected=float(expected),
+            statistic=float(statistic),
+            threshold=float(threshold),
+            n=int(sample.n),
+            direction=direction,
+        )
+
+
+def _sample(samples: Samples, i: int) -> Sample:
+    counts, expected = samples.counts, samples.expected_counts
+    return Sample(
+        series=samples.series,
+        window=Window(float(samples.start[i]), float(samples.at[i])),
+        value=float(samples.value[i]),
+        n=int(samples.n[i]),
+        stderr=float(samples.stderr[i]),
+        expected=float(samples.expected[i]),
+        counts=None if counts is None else counts[i],
+        expected_counts=None if expected is None else expected[i],
+    )
