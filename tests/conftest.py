@@ -1,0 +1,105 @@
+"""Fixtures that start real components and point at real data; each ends what it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
+
+from tests.services.base import Missing, services_required
+from tests.services.brokers import Broker, choose, chosen
+from tests.services.bugsink import Bugsink, Project
+from tests.services.postgres import Postgres
+from tests.services.process import Service
+
+S = TypeVar("S", bound=Service)
+
+_ROOT = Path(__file__).parent.parent
+
+
+def pytest_report_header() -> str:
+    """Say which broker the tests will talk to."""
+    return f"broker: {chosen()}"
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where every component must be there."""
+    if services_required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@contextmanager
+def running(make: Callable[[], S]) -> Iterator[S]:
+    """Run one component to the end of the block; skip or fail when it is missing."""
+    try:
+        service = make()
+    except Missing as reason:
+        unavailable(str(reason))
+    with service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def _broker() -> Iterator[Broker]:
+    with running(choose) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka(_broker: Broker) -> Broker:
+    """A running broker, shared by all tests: use topics and groups of your own.
+
+    A test that stopped or killed it gets it back: the next one finds it running again.
+    """
+    _broker.start()
+    return _broker
+
+
+@pytest.fixture
+def durable_kafka(kafka: Broker) -> Broker:
+    """Like `kafka`, for tests that need acknowledged records to outlive kill -9."""
+    if not kafka.survives_kill:
+        unavailable(f"{kafka.name} loses records on kill -9; Apache Kafka: run `make services`")
+    return kafka
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL, shared by all tests."""
+    with running(Postgres) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The SQLAlchemy URL of an empty database of this test's own."""
+    postgres.start()
+    return postgres.fresh_database()
+
+
+@pytest.fixture(scope="session")
+def bugsink_server() -> Iterator[Bugsink]:
+    """A running Bugsink, shared by all tests."""
+    with running(Bugsink) as server:
+        yield server
+
+
+@pytest.fixture
+def bugsink(bugsink_server: Bugsink) -> Project:
+    """An empty Bugsink project of this test's own: `dsn`, `issues()`, `events()`, `event()`."""
+    bugsink_server.start()
+    return bugsink_server.project()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of public data sets that tests of quality measure on."""
+    folder = Path(os.environ.get("WATCHKEEPER_DATA") or _ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data in {folder}: set WATCHKEEPER_DATA")
+    return folder.resolve()
