@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 
 from tests.services.base import Missing, services_required
 from tests.services.brokers import Broker, choose, chosen
 from tests.services.bugsink import Bugsink, Project
+from tests.services.mlflow import Mlflow
 from tests.services.postgres import Postgres
 from tests.services.process import Service
+from tests.services.prometheus import Prometheus
 
 S = TypeVar("S", bound=Service)
 
 _ROOT = Path(__file__).parent.parent
+
+
+class StartPrometheus(Protocol):
+    """What the fixture `prometheus` yields."""
+
+    def __call__(self, targets: Sequence[str], rules: Sequence[Path] = ()) -> Prometheus:
+        """Start one that scrapes `targets` and judges the files `rules`, each second."""
 
 
 def pytest_report_header() -> str:
@@ -94,6 +103,24 @@ def bugsink(bugsink_server: Bugsink) -> Project:
     """An empty Bugsink project of this test's own: `dsn`, `issues()`, `events()`, `event()`."""
     bugsink_server.start()
     return bugsink_server.project()
+
+
+@pytest.fixture
+def prometheus() -> Iterator[StartPrometheus]:
+    """Start a Prometheus that scrapes the given targets: `prometheus(["127.0.0.1:9000"])`."""
+    with ExitStack() as started:
+
+        def start(targets: Sequence[str], rules: Sequence[Path] = ()) -> Prometheus:
+            return started.enter_context(running(lambda: Prometheus(targets, rules)))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def mlflow() -> Iterator[Mlflow]:
+    """A running MLflow, shared by all tests: register models under names of your own."""
+    with running(Mlflow) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,21 +5,28 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 import sentry_sdk
 import sqlalchemy
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from sqlalchemy import text
 
-from tests.conftest import running
-from tests.services.base import wait_until
+from tests.conftest import StartPrometheus, running, unavailable
+from tests.services import rest
+from tests.services.base import Missing, free_ports, wait_until
 from tests.services.brokers import Broker
 from tests.services.bugsink import Project
 from tests.services.fallback_broker import FallbackBroker
 from tests.services.kafka import Kafka
+from tests.services.mlflow import Mlflow
 from tests.services.postgres import Postgres
+from tests.services.prometheus import promtool_check_metrics
 
 pytestmark = pytest.mark.service
 
@@ -145,3 +152,91 @@ def test_bugsink_stores_an_event_id_once(bugsink: Project) -> None:
 
 def test_bugsink_gives_each_test_an_empty_project(bugsink: Project) -> None:
     assert bugsink.issues() == []
+
+
+@pytest.fixture
+def exporter() -> Iterator[str]:
+    """A tiny exporter with one gauge at 7."""
+    registry = CollectorRegistry()
+    Gauge("watchkeeper_test_level", "A level.", registry=registry).set(7)
+    (port,) = free_ports(1)
+    server, thread = start_http_server(port, "127.0.0.1", registry)
+    yield f"127.0.0.1:{port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=10)
+
+
+def test_prometheus_scrapes_an_exporter(prometheus: StartPrometheus, exporter: str) -> None:
+    server = prometheus([exporter])
+
+    (sample,) = wait_until(lambda: server.query("watchkeeper_test_level"), 15, "a scrape")
+
+    assert sample.metric["instance"] == exporter
+    assert sample.value[1] == "7"
+
+
+def test_prometheus_judges_rules(
+    prometheus: StartPrometheus, exporter: str, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(
+        """
+groups:
+  - name: tests
+    rules:
+      - {alert: High, expr: watchkeeper_test_level > 5}
+      - {alert: VeryHigh, expr: watchkeeper_test_level > 50}
+"""
+    )
+    server = prometheus([exporter], [rules])
+
+    alerts = wait_until(lambda: server.query('ALERTS{alertstate="firing"}'), 15, "an alert")
+
+    assert [alert.metric["alertname"] for alert in alerts] == ["High"]
+
+
+def _check(text: str) -> list[str]:
+    try:
+        return promtool_check_metrics(text)
+    except Missing as reason:
+        unavailable(str(reason))
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n", "_total"),
+        ("# TYPE a gauge\na 1\n", "help text"),
+        ("# HELP a A.\n# TYPE a gauge\na one\n", "error"),
+    ],
+)
+def test_promtool_finds_faults(text: str, finding: str) -> None:
+    findings = _check(text)
+
+    assert any(finding in each for each in findings)
+
+
+def test_promtool_finds_no_fault_in_good_metrics() -> None:
+    assert _check("# HELP a_total A.\n# TYPE a_total counter\na_total 1\n") == []
+
+
+class _Version(msgspec.Struct):
+    version: str
+
+
+class _Found(msgspec.Struct):
+    model_version: _Version
+
+
+def test_mlflow_moves_an_alias(mlflow: Mlflow) -> None:
+    name = f"model-{uuid.uuid4().hex}"
+    mlflow.create_model(name, versions=2)
+    alias = {"name": name, "alias": "champion"}
+    where = f"{mlflow.url}/api/2.0/mlflow/registered-models/alias?{urlencode(alias)}"
+
+    def move(version: str) -> str:
+        mlflow.post("registered-models/alias", {**alias, "version": version}, object)
+        return rest.request("GET", where, _Found).model_version.version
+
+    assert [move("2"), move("1")] == ["2", "1"]
