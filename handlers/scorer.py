@@ -1,0 +1,56 @@
+"""Two versions of a model, judged on the same newest labelled examples."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from watchkeeper.handlers.comparing import Comparison
+from watchkeeper.handlers.switching import Deployer, obstacle
+from watchkeeper.handlers.types import Action, Outcome, Phase
+
+
+class Unscorable(Exception):
+    """Two versions cannot be compared; the message says what is missing."""
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Compares two versions of a model on today's captured inputs."""
+
+    def compare(
+        self, model: str, current: str, target: str, since: float | None = None
+    ) -> Comparison:
+        """`target` against `current` on labelled examples newer than `since` (event time, s).
+
+        Raises `Unscorable` without an artefact or with too few examples.
+        """
+
+
+def preflight(
+    deployer: Deployer, scorer: Scorer | None, action: Action, at: float, since: float | None = None
+) -> Outcome:
+    """Whether a switch from the action's `from_version` to its `to_version` is safe now.
+
+    It must be possible, and only a version that is not worse on today's data may go live.
+    """
+    current, target = str(action.args["from_version"]), str(action.args["to_version"])
+    why_not = obstacle(deployer, action.model, current, target)
+    if why_not:
+        phase, reason = Phase.FAILED, why_not
+    else:
+        phase, reason = _compared(scorer, action.model, current, target, since)
+    return Outcome(action.id, action.model, phase, reason, at, "preflight")
+
+
+def _compared(
+    scorer: Scorer | None, model: str, current: str, target: str, since: float | None
+) -> tuple[Phase, str]:
+    if scorer is None:
+        return Phase.INCONCLUSIVE, "nothing compares the versions: a person must decide"
+    try:
+        comparison = scorer.compare(model, current, target, since)
+    except Unscorable as error:
+        return Phase.INCONCLUSIVE, f"{error}: a person must decide"
+    if comparison.verdict == "worse":
+        return Phase.FAILED, f"{target} is worse on today's data: {comparison}"
+    return Phase.SUCCESSFUL, f"{target} against {current} on today's data: {comparison}"

@@ -1,0 +1,97 @@
+"""Making another version live, once, whatever crashes on the way."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from watchkeeper.handlers.errors import Refused, Unreachable
+from watchkeeper.handlers.types import Action, Outcome, Phase
+
+Step = Literal["preflight", "run", "undo"]
+
+
+@runtime_checkable
+class Deployer(Protocol):
+    """What decides which version of a model is live: a registry, a server or an application.
+
+    Every method raises `Unreachable` when there is no answer in time and `Refused` when the answer
+    is no. Nothing is cached: each answer is as fresh as the target can give it.
+    """
+
+    def current(self, model: str) -> str | None:
+        """The version that is live now; None when the target does not know."""
+
+    def available(self, model: str) -> list[str]:
+        """The versions that could be made live."""
+
+    def switch(self, model: str, version: str, key: str) -> None:
+        """Makes `version` live. Does nothing more when it was already called with this `key`."""
+
+    def verify(self, model: str) -> str | None:
+        """The version that really is live after a switch, read back; None: nobody can tell."""
+
+
+def move(
+    deployer: Deployer, action: Action, source: str, target: str, *, step: Step, at: float
+) -> Outcome:
+    """Takes the action's model from `source` to `target`, looking before and after.
+
+    Safe to call again after a crash: a model that is already there is left alone, and one that is
+    neither at `source` nor at `target` was changed by somebody else and is not touched.
+    """
+    try:
+        phase, reason = _moved(deployer, action, source, target, step)
+    except Refused as error:
+        phase, reason = Phase.FAILED, str(error)
+    except Unreachable as error:
+        phase, reason = Phase.ERROR, str(error)
+    return Outcome(action.id, action.model, phase, reason, at, step)
+
+
+def obstacle(deployer: Deployer, model: str, source: str, target: str) -> str:
+    """Why the model cannot be taken from `source` to `target` now; empty when it can."""
+    try:
+        live, versions = deployer.current(model), deployer.available(model)
+    except (Refused, Unreachable) as error:
+        return str(error)
+    if live != source:
+        return f"{live} is live instead of {source}"
+    return "" if target in versions else f"{target} is not available"
+
+
+def _moved(
+    deployer: Deployer, action: Action, source: str, target: str, step: Step
+) -> tuple[Phase, str]:
+    model = action.model
+    live = deployer.current(model)
+    if live is None:
+        return Phase.INCONCLUSIVE, "the target does not say which version is live"
+    if live == target and deployer.verify(model) == target:
+        return Phase.SUCCESSFUL, f"{target} is already live"
+    if live not in (source, target):
+        return Phase.INCONCLUSIVE, f"{live} is live instead of {source}: somebody else changed it"
+    if target not in deployer.available(model):
+        return Phase.FAILED, f"{target} is not available"
+    return _switched(deployer, model, source, target, _key(action, step))
+
+
+def _switched(
+    deployer: Deployer, model: str, source: str, target: str, key: str
+) -> tuple[Phase, str]:
+    lost = ""
+    try:
+        deployer.switch(model, target, key)
+    except Unreachable as error:
+        # The order may have arrived although its answer did not: only reading back can tell.
+        lost = f" ({error})"
+    live = deployer.verify(model)
+    if live == target:
+        return Phase.SUCCESSFUL, f"{target} is live instead of {source}"
+    if live == source and lost:
+        return Phase.ERROR, f"{source} is still live{lost}"
+    shown = "nobody can tell which version" if live is None else live
+    return Phase.INCONCLUSIVE, f"asked for {target}, but {shown} is live{lost}"
+
+
+def _key(action: Action, step: Step) -> str:
+    return action.id if step == "run" else f"{action.id}:{step}"
