@@ -1,0 +1,145 @@
+"""What the file says about one model, and the policy the core gets from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from watchkeeper.daemon.config.sections import Section, doc, span
+from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.core.policy import ModelPolicy, Watch
+from watchkeeper.detectors.types import Scalar, Severity
+from watchkeeper.handlers.types import Mode
+
+ActionName = Literal["rollback", "retrain", "promote", "command", "notify"]
+
+
+class Serving(Section, frozen=True, kw_only=True):
+    """Where a model's live version is decided, and so what a rollback or promotion talks to."""
+
+    target: Annotated[
+        Literal["registry", "mlflow", "application", "mlflow+application"],
+        doc("The daemon's own registry, an MLflow alias, the application itself, or both"),
+    ] = "registry"
+    name: Annotated[
+        str | None, doc("The model's name there. Default: the name its events carry")
+    ] = None
+    alias: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$"), doc("MLflow alias of the live version")
+    ] = "champion"
+
+
+class WatchSettings(Section, frozen=True, kw_only=True):
+    """One detector on the series of one signal; `[[defaults.detectors]]` or
+    `[[models.NAME.detectors]]`. The same signal, target and detector again replaces it."""
+
+    signal: Annotated[str, Meta(min_length=1), doc("What is measured")]
+    detector: Annotated[str, Meta(min_length=1), doc("What judges it")]
+    target: Annotated[str, doc("Shell pattern over the signal's targets, such as features")] = "*"
+    severity: Annotated[Severity, doc("What its findings weigh: info explains, critical pages")] = (
+        Severity.INFO
+    )
+    settings: Annotated[dict[str, Scalar], doc("Settings of the detector")] = msgspec.field(
+        default_factory=dict
+    )
+
+    def watch(self) -> Watch:
+        """The core's form."""
+        return Watch(**msgspec.structs.asdict(self))
+
+
+class ModelSettings(Section, frozen=True, kw_only=True):
+    """What holds for a model: `[models.NAME]` over `[defaults]`, which holds for all others."""
+
+    window: Annotated[Duration, span("Width of event-time windows", "100ms", "1d")] = Duration(60)
+    lateness: Annotated[
+        Duration, span("How long a window waits for events out of order", "0s", "1d")
+    ] = Duration(10)
+    learn: Annotated[
+        int,
+        Meta(ge=10, le=10_000_000),
+        doc("Predictions the reference of a version is learned from", "predictions"),
+    ] = 2_000
+    positive: Annotated[
+        str | None, doc("The label that precision, recall and AUC are about. Default: the rarer")
+    ] = None
+    mode: Annotated[
+        Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
+    ] = Mode.OBSERVE
+    actions: Annotated[dict[ActionName, Mode], doc("The mode of one kind of action")] = (
+        msgspec.field(default_factory=dict)
+    )
+    cooldown: Annotated[
+        Duration, span("Rest after an action on a model before the next", "0s", "30d")
+    ] = Duration(6 * 3_600)
+    daily_limit: Annotated[
+        int, Meta(ge=0, le=1_000), doc("Most actions on a model in 24 hours", "actions")
+    ] = 2
+    recover_windows: Annotated[
+        int, Meta(ge=1, le=10_000), doc("Quiet windows in a row that mean recovery", "windows")
+    ] = 3
+    verify_windows: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        doc("Windows an action has to show recovery in, before it is undone", "windows"),
+    ] = 10
+    healthy_windows: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000),
+        doc("Windows without harm a version needs before one may go back to it", "windows"),
+    ] = 10
+    join_capacity: Annotated[
+        int,
+        Meta(ge=1, le=100_000_000),
+        doc("Predictions kept in wait for their labels", "predictions"),
+    ] = 50_000
+    join_horizon: Annotated[
+        Duration, span("How long a prediction waits for its label", "1s", "365d")
+    ] = Duration(7 * 86_400)
+    examples_min: Annotated[
+        int,
+        Meta(ge=10, le=100_000_000),
+        doc("Labelled predictions since the fault that a retraining needs", "examples"),
+    ] = 1_000
+    deployment_window: Annotated[
+        Duration, span("How long after a deployment it may be rolled back", "1m", "365d")
+    ] = Duration(72 * 3_600)
+    detectors: Annotated[
+        list[WatchSettings], doc("Detectors added to, or in place of, the built-in ones")
+    ] = msgspec.field(default_factory=list)
+    without: Annotated[
+        list[str], doc("Detectors switched off: shell patterns over signal/target:detector")
+    ] = msgspec.field(default_factory=list)
+    serving: Annotated[Serving, doc("Where its live version is decided")] = Serving()
+
+    def policy(self, built_in: Iterable[Watch]) -> ModelPolicy:
+        """The core's form: the built-in watches, the model's own over them, less `without`."""
+        own = [each.watch() for each in self.detectors]
+        merged = {(w.signal, w.target, w.detector): w for w in (*built_in, *own)}
+        return ModelPolicy(
+            window_s=float(self.window),
+            lateness_s=float(self.lateness),
+            learn_n=self.learn,
+            positive=self.positive,
+            mode=self.mode,
+            modes={str(name): mode for name, mode in self.actions.items()},
+            watches=tuple(w for w in merged.values() if not self._switched_off(w)),
+            without=tuple(self.without),
+            cooldown_s=float(self.cooldown),
+            daily_limit=self.daily_limit,
+            recover_windows=self.recover_windows,
+            verify_windows=self.verify_windows,
+            join_capacity=self.join_capacity,
+            join_horizon_s=float(self.join_horizon),
+            examples_min=self.examples_min,
+            deployment_window_s=float(self.deployment_window),
+            healthy_windows_min=self.healthy_windows,
+        )
+
+    def _switched_off(self, watch: Watch) -> bool:
+        name = f"{watch.signal}/{watch.target}:{watch.detector}"
+        return any(fnmatchcase(name, pattern) for pattern in self.without)

@@ -1,0 +1,126 @@
+"""What no single value shows: settings that do not go together."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from watchkeeper.daemon.config.config import Config
+from watchkeeper.daemon.config.layers import Key, Layer
+from watchkeeper.daemon.config.models import ModelSettings
+from watchkeeper.daemon.config.problems import Problem
+
+TOPIC_KINDS = (
+    *("predictions", "labels", "logs", "metrics", "changes", "commands"),
+    *("incidents", "incidents_state", "actions", "models_state", "dlq"),
+)
+_Complaint = tuple[Key, str]
+
+
+def check(config: Config, layers: Sequence[Layer]) -> list[Problem]:
+    """Every problem between settings, each at the one that should be changed."""
+    problems = []
+    for key, message in _complaints(config):
+        problems.append(_holder(layers, key).problem(key, message))
+    return problems
+
+
+def _holder(layers: Sequence[Layer], key: Key) -> Layer:
+    """The last layer that says something about a key, else the first one."""
+    while key:
+        for layer in reversed(layers):
+            if key in layer.lines or key in layer.names:
+                return layer
+        key = key[:-1]
+    return layers[0]
+
+
+def _complaints(config: Config) -> Iterator[_Complaint]:
+    yield from _web(config)
+    yield from _kafka(config)
+    yield from _topics(config)
+    yield from _database(config)
+    yield from _sentry(config)
+    yield from _model(("defaults",), config.defaults, config)
+    for name, settings in config.models.items():
+        yield from _model(("models", name), settings, config)
+
+
+def _web(config: Config) -> Iterator[_Complaint]:
+    host, _, port = config.web.listen.rpartition(":")
+    if int(port) > 65_535:
+        yield ("web", "listen"), f"{port} is no port: 0 to 65535"
+    if not config.web.allow_public and not _is_local(host.strip("[]")):
+        yield (
+            ("web", "listen"),
+            f"{host} can be reached from other hosts: listen on 127.0.0.1, "
+            "or set web.allow_public = true",
+        )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _kafka(config: Config) -> Iterator[_Complaint]:
+    kafka = config.kafka
+    for server in kafka.bootstrap_servers:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:
+            yield ("kafka", "bootstrap_servers"), f'"{server}" is not host:port'
+    if kafka.security_protocol.startswith("SASL"):
+        if not kafka.sasl_username:
+            yield ("kafka", "sasl_username"), f"{kafka.security_protocol} needs it"
+        if not kafka.sasl_password:
+            yield ("kafka", "sasl_password_file"), f"{kafka.security_protocol} needs a password"
+    elif kafka.sasl_username:
+        yield ("kafka", "security_protocol"), "sasl_username has no effect: SASL_SSL is wanted"
+    if bool(kafka.ssl_certificate_file) != bool(kafka.ssl_key_file):
+        yield ("kafka", "ssl_certificate_file"), "goes only together with ssl_key_file"
+    if kafka.ssl_ca_file and "SSL" not in kafka.security_protocol.replace("SASL", ""):
+        yield ("kafka", "ssl_ca_file"), f"has no effect with {kafka.security_protocol}"
+
+
+def _topics(config: Config) -> Iterator[_Complaint]:
+    seen: dict[str, str] = {}
+    for kind in TOPIC_KINDS:
+        name = config.topics.name(kind)
+        if name in seen:
+            yield ("topics", kind), f'"{name}" is already the topic of {seen[name]}'
+        seen.setdefault(name, kind)
+
+
+def _database(config: Config) -> Iterator[_Complaint]:
+    scheme, _, rest = config.database.url.partition("://")
+    if scheme.partition("+")[0] not in ("sqlite", "postgresql"):
+        yield ("database", "url"), "must begin with sqlite:/// or postgresql+psycopg://"
+    elif scheme == "sqlite" and rest in ("", "/", "/:memory:"):
+        yield ("database", "url"), "an in-memory database would forget everything: name a file"
+
+
+def _sentry(config: Config) -> Iterator[_Complaint]:
+    reason = dsn_fault(config.sentry.dsn.reveal())
+    if reason:
+        yield ("sentry", "dsn"), reason
+
+
+def dsn_fault(dsn: str) -> str:
+    """What is wrong with the form of a Sentry DSN; "" where nothing is, or there is none."""
+    if not dsn:
+        return ""
+    parts = urlsplit(dsn)
+    whole = parts.scheme in ("http", "https") and parts.username and parts.hostname
+    if not whole or not parts.path.rsplit("/", 1)[-1].isdigit():
+        return "is no DSN: https://KEY@HOST/PROJECT_NUMBER is wanted"
+    return ""
+
+
+def _model(key: Key, settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
+    if settings.recover_windows > settings.verify_windows:
+        yield (*key, "recover_windows"), f"more than verify_windows ({settings.verify_windows})"
+    if "mlflow" in settings.serving.target and not config.mlflow.uri:
+        yield (*key, "serving", "target"), f'"{settings.serving.target}" needs mlflow.uri'

@@ -1,0 +1,218 @@
+"""The sections of the configuration file. The description beside a field is its documentation:
+the commented example, the JSON Schema and the reference page are made from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from watchkeeper.daemon.config.units import Duration, Secret
+
+MODEL_NAME = r"^[A-Za-z0-9._/-]{1,128}$"
+TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
+
+
+def doc(text: str, unit: str = "") -> Meta:
+    """The documentation of a field, and the unit of its number."""
+    return Meta(description=text, extra={"unit": unit} if unit else None)
+
+
+def span(text: str, low: str, high: str) -> Meta:
+    """The documentation of a duration, and its bounds."""
+    return Meta(description=text, extra={"low": Duration.parse(low), "high": Duration.parse(high)})
+
+
+Url = Annotated[str, Meta(pattern=r"^https?://\S+$")]
+Topic = Annotated[str, Meta(pattern=TOPIC_NAME)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: every field has a default, and an unknown one is an error."""
+
+
+class Daemon(Section, frozen=True, kw_only=True):
+    """This instance of Watchkeeper."""
+
+    instance: Annotated[
+        str, Meta(max_length=128), doc("Name of this instance in reports. Default: the host's name")
+    ] = ""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], doc("Least severe log lines that are written")
+    ] = "info"
+    log_format: Annotated[
+        Literal["console", "json"], doc("Log lines for people, or one JSON object a line")
+    ] = "console"
+    state_dir: Annotated[
+        str,
+        doc(
+            "Folder of the database, job logs and artefacts. Default: $STATE_DIRECTORY, else "
+            "$XDG_STATE_HOME/watchkeeper, else ~/.local/state/watchkeeper"
+        ),
+    ] = ""
+    stop_timeout: Annotated[
+        Duration, span("How long a stop waits for work in hand", "1s", "10m")
+    ] = Duration(30)
+
+
+class Kafka(Section, frozen=True, kw_only=True):
+    """The cluster that events are read from and answers are written to."""
+
+    bootstrap_servers: Annotated[
+        list[str], Meta(min_length=1), doc("First brokers to ask, each host:port")
+    ] = msgspec.field(default_factory=lambda: ["localhost:9092"])
+    group_id: Annotated[
+        str, Meta(min_length=1, max_length=255), doc("Consumer group that instances share")
+    ] = "watchkeeper"
+    group_instance_id: Annotated[
+        str | None,
+        doc("Static membership: a name that is this instance's own. Restarts then move nothing"),
+    ] = None
+    client_id: Annotated[str, Meta(min_length=1), doc("Name shown in the broker's logs")] = (
+        "watchkeeper"
+    )
+    offset_reset: Annotated[
+        Literal["earliest", "latest"], doc("Where a partition without a stored offset begins")
+    ] = "earliest"
+    session_timeout: Annotated[
+        Duration, span("Silence after which the group gives up on an instance", "6s", "5m")
+    ] = Duration(45)
+    max_poll_records: Annotated[
+        int, Meta(ge=1, le=100_000), doc("Most records one poll returns", "records")
+    ] = 5_000
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        doc("How to talk to the brokers"),
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], doc("How to log in, with SASL")
+    ] = "SCRAM-SHA-512"
+    sasl_username: Annotated[str | None, doc("User name, with SASL")] = None
+    sasl_password: Annotated[
+        Secret,
+        doc("Password, with SASL: by environment only; in files use sasl_password_file"),
+    ] = Secret("")
+    sasl_password_file: Annotated[
+        str | None,
+        doc("File that holds the password. Also read: the credential `kafka-password`"),
+    ] = None
+    ssl_ca_file: Annotated[str | None, doc("Certificates that brokers are checked against")] = None
+    ssl_certificate_file: Annotated[str | None, doc("This client's certificate")] = None
+    ssl_key_file: Annotated[str | None, doc("Key of this client's certificate")] = None
+
+
+class Topics(Section, frozen=True, kw_only=True):
+    """Names of topics. One that is not given is the prefix and the field's name, with a dot for
+    an underscore (`incidents_state` is `watchkeeper.incidents.state`)."""
+
+    prefix: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
+        doc("What all names begin with"),
+    ] = "watchkeeper."
+    predictions: Annotated[Topic | None, doc("In: what models answered")] = None
+    labels: Annotated[Topic | None, doc("In: the truth, known later")] = None
+    logs: Annotated[Topic | None, doc("In: log records of serving and features")] = None
+    metrics: Annotated[Topic | None, doc("In: measurements of hosts and business")] = None
+    changes: Annotated[Topic | None, doc("In: deployments and other changes on purpose")] = None
+    commands: Annotated[Topic | None, doc("In: orders and applications' answers")] = None
+    incidents: Annotated[Topic | None, doc("Out: every change of every incident")] = None
+    incidents_state: Annotated[Topic | None, doc("Out, compacted: the newest state of each")] = None
+    actions: Annotated[Topic | None, doc("Out: actions, which applications may obey")] = None
+    models_state: Annotated[Topic | None, doc("Out, compacted: health and version of models")] = (
+        None
+    )
+    dlq: Annotated[
+        Topic | None, doc("Out: refused records, each with its reason and its original bytes")
+    ] = None
+
+    def name(self, kind: str) -> str:
+        """The topic of one kind, for instance `predictions` or `incidents_state`."""
+        own: str | None = getattr(self, kind)
+        return own if own is not None else self.prefix + kind.replace("_", ".")
+
+
+class Database(Section, frozen=True, kw_only=True):
+    """The one record of what is true. SQLite needs nothing; PostgreSQL the extra `postgres`."""
+
+    url: Annotated[
+        str,
+        doc(
+            "sqlite:///… or postgresql+psycopg://user@host/name. "
+            "Default: watchkeeper.db in daemon.state_dir"
+        ),
+    ] = ""
+    password_file: Annotated[
+        str | None,
+        doc("File that holds the password. Also read: the credential `database-password`"),
+    ] = None
+
+
+class Checkpoint(Section, frozen=True, kw_only=True):
+    """When state and offsets are committed: at whichever comes first."""
+
+    seconds: Annotated[
+        float, Meta(ge=0.01, le=60), doc("Longest time between two commits", "seconds")
+    ] = 1.0
+    events: Annotated[
+        int, Meta(ge=1, le=1_000_000), doc("Most events between two commits", "events")
+    ] = 5_000
+
+
+class Sentry(Section, frozen=True, kw_only=True):
+    """Who is paged. Without a DSN nobody is, and a warning says so."""
+
+    dsn: Annotated[
+        Secret, doc("Sentry project. Also read: $SENTRY_DSN and the credential `sentry-dsn`")
+    ] = Secret("")
+    dsn_file: Annotated[str | None, doc("File that holds the DSN")] = None
+    environment: Annotated[
+        str, Meta(pattern=r"^[^\s/]{1,64}$"), doc("Environment the pages are filed under")
+    ] = "production"
+
+
+class Web(Section, frozen=True, kw_only=True):
+    """/metrics, /livez and /readyz."""
+
+    listen: Annotated[
+        str, Meta(pattern=r"^\S+:\d{1,5}$"), doc("Address and port; port 0 takes a free one")
+    ] = "127.0.0.1:8321"
+    external_url: Annotated[Url | None, doc("How people reach it, for links in pages")] = None
+    allow_public: Annotated[
+        bool, doc("Must be true to listen on an address that is not the host's own")
+    ] = False
+
+
+class Notify(Section, frozen=True, kw_only=True):
+    """A second way to tell people."""
+
+    webhooks: Annotated[
+        list[Url],
+        Meta(max_length=16),
+        doc("URLs that get each change of an incident by POST, as JSON"),
+    ] = msgspec.field(default_factory=list)
+
+
+class Retrain(Section, frozen=True, kw_only=True):
+    """How a new version is trained: in a process of its own, with limits."""
+
+    trainer: Annotated[
+        Literal["built-in"] | Annotated[list[str], Meta(min_length=1)],
+        doc('"built-in" (extra `train`) or the command to run, as a list of words'),
+    ] = "built-in"
+    memory_mb: Annotated[int, Meta(ge=64, le=1_048_576), doc("Most memory", "MB")] = 4_096
+    seconds: Annotated[int, Meta(ge=1, le=604_800), doc("Longest running time", "seconds")] = 3_600
+    niceness: Annotated[int, Meta(ge=0, le=19), doc("Priority given up to other work, 0 to 19")] = (
+        10
+    )
+
+
+class Mlflow(Section, frozen=True, kw_only=True):
+    """The MLflow server that holds models with serving target `mlflow`."""
+
+    uri: Annotated[Url | None, doc("Address of the tracking server")] = None
+    token: Annotated[Secret, doc("Bearer token: by environment only; else token_file")] = Secret("")
+    token_file: Annotated[
+        str | None, doc("File that holds the token. Also read: the credential `mlflow-token`")
+    ] = None
