@@ -62,8 +62,8 @@ class Process:
     def wait_ready(self, ready: Callable[[], bool], timeout: float) -> None:
         """Wait until `ready` says yes; RuntimeError with the output if the child ends first."""
         try:
-            wait_until(lambda: self._ended() or ready(), timeout, self.command[-1])
-            if self._ended():
+            wait_until(lambda: self.ended() or ready(), timeout, self.command[-1])
+            if self.ended():
                 raise RuntimeError(f"{self.command} has ended:\n{self.tail()}")
         except BaseException as error:
             self.end(signal.SIGKILL)
@@ -80,12 +80,13 @@ class Process:
             return
         os.kill(self.pid, how)
         with contextlib.suppress(TimeoutError):
-            wait_until(self._ended, _STOP_SECONDS, "the end of a component")
+            wait_until(self.ended, _STOP_SECONDS, "the end of a component")
         # Not waited for yet, the child still owns its process id, so the group is surely ours.
         os.killpg(self.pid, signal.SIGKILL)
         self._child.wait(_STOP_SECONDS)
 
-    def _ended(self) -> bool:
+    def ended(self) -> bool:
+        """Say whether the child has ended, without reaping it."""
         if self._child.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
@@ -120,6 +121,8 @@ class Service:
 
     def start(self) -> None:
         """Start it, or start it again; does nothing while it runs."""
+        if self._process is not None and self._process.ended():
+            self.kill()
         if self._process is None:
             self._process = self.launch()
 

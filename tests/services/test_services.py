@@ -210,6 +210,7 @@ def _check(text: str) -> list[str]:
         ("# TYPE a gauge\na 1\n", "help text"),
         ("# HELP a A.\n# TYPE a gauge\na one\n", "error"),
     ],
+    ids=["total on a gauge", "no help", "no number"],
 )
 def test_promtool_finds_faults(text: str, finding: str) -> None:
     findings = _check(text)
