@@ -8,12 +8,15 @@ import msgspec
 
 BINS = 32  # quantile bins of a numeric feature or score; the first and last are open to infinity
 CATEGORIES = 63  # categories kept by name; one more bin holds all others
+FEATURES = 512  # features profiled
 
 
 class NumericProfile(msgspec.Struct, frozen=True):
     """A numeric column: `edges` (ascending, at most BINS - 1) cut it into bins that hold
-    `counts`; `centre` and `scale` (> 0) put it on the fixed-point scale; `low` and `high` are the
-    extremes seen; `missing` counts absent values of `n` rows."""
+    `counts`; a value equal to an edge belongs to the bin above it. `centre` and `scale` (> 0) put
+    it on the fixed-point scale; `low` and `high` are the extremes seen; `missing` counts the
+    absent and infinite values of `n` rows. All numbers are finite; where every value is missing
+    they are zeros (`scale` 1)."""
 
     name: str
     n: int
@@ -40,7 +43,7 @@ class CategoricalProfile(msgspec.Struct, frozen=True):
     other: int = 0
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(msgspec.Struct, frozen=True, cache_hash=True):
     """A small, stored sketch of the reference data of one model.
 
     `task` says what the model answers. `classes` are its labels with their counts; the first of

@@ -1,0 +1,27 @@
+"""What is measured: one file a signal family, found by its name.
+
+Each file whose name has no leading underscore holds one signal, a class named as the file.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from watchkeeper.detectors.types import Signal
+
+
+def _discovered() -> tuple[Signal, ...]:
+    names = sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
+    return tuple(_made(name) for name in names)
+
+
+def _made(name: str) -> Signal:
+    module = import_module(f"{__name__}.{name}")
+    signal = getattr(module, name.title().replace("_", ""))()
+    if not isinstance(signal, Signal):
+        raise TypeError(f"{module.__name__} must define a Signal")
+    return signal
+
+
+SIGNALS: tuple[Signal, ...] = _discovered()

@@ -1,0 +1,315 @@
+"""Builds the reference: profiles of a model's inputs and outputs, from frames or from columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.profile import (
+    BINS,
+    CATEGORIES,
+    FEATURES,
+    CategoricalProfile,
+    NumericProfile,
+    Profile,
+)
+from watchkeeper.detectors.types import FloatArray, ObjectArray, PredictionFrame
+
+Source = Literal["learned", "imported"]
+Task = Literal["binary", "multiclass", "regression", "unknown"]
+
+POSITIVE_NAMES = ("1", "true", "yes", "positive")
+_HUGE = float(np.finfo(np.float64).max)
+_SD_PER_IQR = 0.741301109252801  # of a normal distribution
+_WIDEST = 64.0  # a column's standard deviation is at most that many scales
+
+
+class ProfileError(ValueError):
+    """The given rows or columns cannot serve as a reference."""
+
+
+@dataclass(slots=True)
+class _Table:
+    """The reference as whole columns of one length."""
+
+    at: FloatArray
+    label: ObjectArray | None = None
+    score: FloatArray | None = None
+    value: FloatArray | None = None
+    numeric: dict[str, FloatArray] = field(default_factory=dict)
+    categorical: dict[str, ObjectArray] = field(default_factory=dict)
+
+
+def learn_profile(
+    frames: Sequence[PredictionFrame],
+    model: str,
+    version: str,
+    source: Source = "learned",
+    positive: str | None = None,
+) -> Profile:
+    """Profiles the rows of all frames together; how they are cut into frames does not matter.
+
+    Raises `ProfileError` when there is no row.
+    """
+    if not sum(len(frame) for frame in frames):
+        raise ProfileError("a reference needs at least one prediction")
+    table = _Table(
+        at=np.concatenate([frame.at for frame in frames]),
+        label=np.concatenate([frame.label for frame in frames]),
+        score=np.concatenate([frame.score for frame in frames]),
+        value=np.concatenate([frame.value for frame in frames]),
+        numeric=_joined([(len(f), f.numeric) for f in frames], np.nan, np.float64),
+        categorical=_joined([(len(f), f.categorical) for f in frames], None, np.object_),
+    )
+    return _profile(table, model, version, source, positive)
+
+
+def profile_from_columns(
+    columns: Mapping[str, npt.NDArray[Any]],
+    *,
+    model: str,
+    version: str,
+    label: npt.NDArray[Any] | None = None,
+    score: npt.NDArray[Any] | None = None,
+    value: npt.NDArray[Any] | None = None,
+    at: npt.NDArray[Any] | None = None,
+    positive: str | None = None,
+    source: Source = "imported",
+) -> Profile:
+    """Profiles feature columns of a file, with the model's answers where they are given.
+
+    Numbers and booleans are numeric, also in object columns; everything else is categorical, and
+    None and NaN are missing. Raises `ProfileError` for columns that do not fit together.
+    """
+    outputs = {"label": label, "score": score, "value": value, "at": at}
+    given = {**columns, **{name: column for name, column in outputs.items() if column is not None}}
+    rows = _common_length(given)
+    table = _Table(at=np.zeros(rows) if at is None else _numbers("at", at))
+    if not np.isfinite(table.at).all():
+        raise ProfileError("column 'at' must hold a time in every row")
+    table.label = None if label is None else _strings(label)
+    table.score = None if score is None else _numbers("score", score)
+    table.value = None if value is None else _numbers("value", value)
+    for name, column in columns.items():
+        if _is_numeric(column):
+            table.numeric[name] = _numbers(name, column)
+        else:
+            table.categorical[name] = _strings(column)
+    return _profile(table, model, version, source, positive)
+
+
+def _profile(
+    table: _Table, model: str, version: str, source: Source, positive: str | None
+) -> Profile:
+    numeric, categorical = _chosen(table)
+    classes = None if table.label is None else categorical_profile("label", table.label)
+    if classes is not None and not classes.categories:
+        classes = None
+    score = _output_profile("score", table.score)
+    value = _output_profile("value", table.value)
+    task = _task(classes, score, value)
+    return Profile(
+        model=model,
+        version=version,
+        source=source,
+        n=len(table.at),
+        since=float(table.at.min()),
+        until=float(table.at.max()),
+        task=task,
+        numeric=tuple(numeric_profile(name, table.numeric[name]) for name in numeric),
+        categorical=tuple(
+            categorical_profile(name, table.categorical[name]) for name in categorical
+        ),
+        classes=classes,
+        positive=positive if positive is not None else _positive(task, classes),
+        score=score,
+        value=value,
+    )
+
+
+def numeric_profile(name: str, column: FloatArray) -> NumericProfile:
+    """Profiles one numeric column; NaN and infinities count as missing."""
+    values = np.sort(column[np.isfinite(column)])
+    missing = len(column) - len(values)
+    if not len(values):
+        return NumericProfile(
+            name, len(column), missing, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, edges=(), counts=(0,)
+        )
+    centre = float(values[(len(values) - 1) // 2])
+    scale = _scale(values, centre)
+    with np.errstate(over="ignore"):
+        z = (values / 2 - centre / 2) / scale * 2
+    edges = _edges(values)
+    bins = np.searchsorted(np.array(edges), values, side="right")
+    return NumericProfile(
+        name=name,
+        n=len(column),
+        missing=missing,
+        centre=centre,
+        scale=scale,
+        low=float(values[0]),
+        high=float(values[-1]),
+        mean=_finite(centre + scale * float(z.mean())),
+        sd=_finite(scale * float(z.std())),
+        edges=edges,
+        counts=tuple(np.bincount(bins, minlength=len(edges) + 1).tolist()),
+    )
+
+
+def categorical_profile(name: str, column: ObjectArray) -> CategoricalProfile:
+    """Profiles one categorical column; None counts as missing."""
+    counted = Counter(column.tolist())
+    missing = counted.pop(None, 0)
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return CategoricalProfile(
+        name=name,
+        n=len(column),
+        missing=missing,
+        categories=tuple(category for category, _ in ranked[:CATEGORIES]),
+        counts=tuple(count for _, count in ranked[:CATEGORIES]),
+        other=sum(count for _, count in ranked[CATEGORIES:]),
+    )
+
+
+def _scale(values: FloatArray, centre: float) -> float:
+    """A spread that outliers hardly move, never zero; halves keep the largest numbers finite."""
+    last = len(values) - 1
+    spread = float(values[last - last // 4] / 2 - values[last // 4] / 2) * 2 * _SD_PER_IQR
+    off = values / 2 - centre / 2
+    largest = float(np.abs(off).max())
+    sd = 2 * largest * float(np.sqrt(np.mean((off / largest) ** 2))) if largest else 0.0
+    scale = max(_finite(spread), _finite(sd) / _WIDEST)
+    return scale or abs(centre) or 1.0
+
+
+def _edges(values: FloatArray) -> tuple[float, ...]:
+    """Edges between the values where they are few, else at quantiles of the sorted values."""
+    distinct = np.unique(values)
+    if len(distinct) <= BINS:
+        return _between(distinct[:-1], distinct[1:])
+    cuts = values[np.arange(1, BINS) * len(values) // BINS]
+    above, repeats = np.unique(cuts, return_counts=True)
+    at = np.searchsorted(distinct, above)
+    own = at[(repeats > 1) & (at + 1 < len(distinct))] + 1  # a frequent value has its own bin
+    at = np.unique(np.concatenate((at[at > 0], own)))
+    return _between(distinct[at - 1], distinct[at])
+
+
+def _between(lower: FloatArray, upper: FloatArray) -> tuple[float, ...]:
+    """Numbers above the lower and not above the upper values, half-way where there is room."""
+    middle = lower / 2 + upper / 2
+    return tuple(np.where((middle > lower) & (middle <= upper), middle, upper).tolist())
+
+
+def _output_profile(name: str, column: FloatArray | None) -> NumericProfile | None:
+    if column is None or not np.isfinite(column).any():
+        return None
+    return numeric_profile(name, column)
+
+
+def _task(
+    classes: CategoricalProfile | None, score: NumericProfile | None, value: NumericProfile | None
+) -> Task:
+    if classes is None:
+        return "binary" if score else "regression" if value else "unknown"
+    if len(classes.categories) > 2:
+        return "multiclass"
+    return "binary" if score or len(classes.categories) == 2 else "unknown"
+
+
+def _positive(task: Task, classes: CategoricalProfile | None) -> str | None:
+    """The class that is looked for: by its name, else the rarer of two."""
+    if task != "binary" or classes is None:
+        return None
+    named = [c for name in POSITIVE_NAMES for c in classes.categories if c.lower() == name]
+    if named:
+        return named[0]
+    return classes.categories[-1] if len(classes.categories) == 2 else None
+
+
+def _chosen(table: _Table) -> tuple[list[str], list[str]]:
+    """The features worth a profile, in order of name: those most often there, at most FEATURES.
+
+    A name that came as number and as text is profiled as what it was more often.
+    """
+    there: dict[str, tuple[int, bool]] = {
+        name: (int(np.isfinite(column).sum()), True) for name, column in table.numeric.items()
+    }
+    for name, column in table.categorical.items():
+        present = len(column) - column.tolist().count(None)
+        if name not in there or present > there[name][0]:
+            there[name] = (present, False)
+    kept = sorted(there, key=lambda name: (-there[name][0], name))[:FEATURES]
+    return (
+        sorted(name for name in kept if there[name][1]),
+        sorted(name for name in kept if not there[name][1]),
+    )
+
+
+def _joined(
+    parts: Sequence[tuple[int, Mapping[str, npt.NDArray[Any]]]], absent: float | None, dtype: Any
+) -> dict[str, npt.NDArray[Any]]:
+    """Columns of all parts one after another, filled where a part lacks one."""
+    names = sorted({name for _, columns in parts for name in columns})
+    return {
+        name: np.concatenate(
+            [
+                columns[name] if name in columns else np.full(rows, absent, dtype=dtype)
+                for rows, columns in parts
+            ]
+        )
+        for name in names
+    }
+
+
+def _common_length(columns: Mapping[str, npt.NDArray[Any]]) -> int:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if not any(lengths.values()):
+        raise ProfileError("a reference needs at least one row")
+    usual = Counter(lengths.values()).most_common(1)[0][0]
+    for name, length in lengths.items():
+        if length != usual:
+            raise ProfileError(f"column {name!r} has {length} rows where the others have {usual}")
+    return usual
+
+
+def _is_numeric(column: npt.NDArray[Any]) -> bool:
+    if column.dtype.kind in "biuf":
+        return True
+    if column.dtype.kind != "O":
+        return False
+    return all(v is None or isinstance(v, (bool, int, float, np.number, np.bool_)) for v in column)
+
+
+def _numbers(name: str, column: npt.NDArray[Any]) -> FloatArray:
+    if not _is_numeric(column):
+        raise ProfileError(f"column {name!r} must hold numbers, not {column.dtype}")
+    return column.astype(np.float64)  # None becomes NaN
+
+
+def _strings(column: npt.NDArray[Any]) -> ObjectArray:
+    result = np.empty(len(column), dtype=np.object_)
+    result[:] = list(_texts(column.tolist()))
+    return result
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str | None]:
+    """Values as events name them: true, 1 (also for 1.0), text as it is."""
+    for value in values:
+        if value is None or value != value:
+            yield None
+        elif isinstance(value, bool):
+            yield str(value).lower()
+        elif isinstance(value, float) and value.is_integer():
+            yield str(int(value))
+        else:
+            yield str(value)
+
+
+def _finite(number: float) -> float:
+    return min(max(number, -_HUGE), _HUGE)

@@ -1,0 +1,55 @@
+"""Sums of real numbers in integers, so that neither order nor grouping can change them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from watchkeeper.detectors.types import FloatArray, IntArray
+
+STEPS = 1 << 20  # fixed-point steps a unit
+LIMIT = 65_536.0  # units; values beyond count as LIMIT
+
+_LIMB = 32  # bits of a limb
+_LOWEST = 1126  # every float64 is a 53-bit integer times a power of two not below 2**-1126
+
+
+def steps(units: FloatArray) -> IntArray:
+    """Numbers in fixed point: NaN is 0, anything beyond LIMIT is LIMIT.
+
+    One is at most 2**36 steps, so an int64 holds the sum of 2**27 (134 million) of them.
+    """
+    kept = np.nan_to_num(units, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+    return np.rint(np.clip(kept, -LIMIT, LIMIT) * STEPS).astype(np.int64)
+
+
+def limbs(values: FloatArray) -> IntArray:
+    """The exact sum of finite numbers of any size, in limbs of 32 bits with room to add up.
+
+    A float64 is an integer of 53 bits times a power of two. Cut at multiples of 2**32 it spreads
+    over three limbs; 2**31 numbers may be added before an int64 limb could overflow.
+    """
+    if not len(values):
+        return np.zeros(0, dtype=np.int64)
+    mantissa, exponent = np.frexp(values)
+    whole = np.abs(mantissa * 2.0**53).astype(np.uint64)
+    first, shift = np.divmod(exponent.astype(np.int64) - 53 + _LOWEST, _LIMB)
+    low = (whole & np.uint64(0xFFFFFFFF)) << shift.astype(np.uint64)
+    high = (whole >> np.uint64(_LIMB)) << shift.astype(np.uint64)
+    total = np.zeros(int(first.max()) + 3, dtype=np.int64)
+    sign = np.where(values < 0, -1, 1)
+    for place, part in ((0, low), (1, high)):
+        np.add.at(total, first + place, sign * (part & np.uint64(0xFFFFFFFF)).astype(np.int64))
+        np.add.at(total, first + place + 1, sign * (part >> np.uint64(_LIMB)).astype(np.int64))
+    return total
+
+
+def total(summed: IntArray) -> Fraction:
+    """The exact number that limbs stand for.
+
+    >>> float(total(limbs(np.array([1e308, 1.5, -1e308]))))
+    1.5
+    """
+    whole = sum(limb << (_LIMB * place) for place, limb in enumerate(summed.tolist()))
+    return Fraction(whole, 1 << _LOWEST)
