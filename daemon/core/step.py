@@ -20,12 +20,16 @@ from watchkeeper.handlers.types import Action, Incident, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One turn's input: frames of a micro-batch, and what came from people and the executor."""
+    """One turn's input: frames of a micro-batch, and what came from people and the executor.
+
+    `blind_since` is set while the source is known to be behind: nothing is acted on then.
+    """
 
     frames: Sequence[AnyFrame] = ()
     commands: Sequence[Command] = ()
     outcomes: Sequence[Outcome] = ()
     tick: Tick | None = None
+    blind_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,3 +63,17 @@ class Step:
     dirty: set[str] = field(default_factory=set)
     counts: dict[str, Counts] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+
+    def note(
+        self,
+        model: str,
+        actions: Sequence[Action],
+        before: Incident | None,
+        after: Incident | None,
+    ) -> None:
+        """Records what changed of one model."""
+        self.dirty.add(model)
+        for action in actions:
+            self.actions[action.id] = action
+        if after is not None and after is not before:
+            self.incidents[after.id] = after

@@ -1,0 +1,96 @@
+"""What people and applications ask for, done to the state, with an answer for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from watchkeeper.daemon.core import incidents
+from watchkeeper.daemon.core.planning import Planner
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import ModelState, State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.detectors.types import Command, Tick
+from watchkeeper.handlers.types import Action, ActionState, Context, IncidentState
+
+Contexts = Callable[[ModelState, ModelPolicy], Context]
+
+
+def obey(
+    state: State,
+    planner: Planner,
+    command: Command,
+    step: Step,
+    tick: Tick | None,
+    context_of: Contexts,
+) -> str:
+    """Carries out one command; gives "done: ..." or "refused: ..." with the reason."""
+    expiry = command.expires_at
+    if expiry is not None and tick is not None and expiry.timestamp() < tick.at:
+        return "refused: the command has expired"
+    if command.command in ("approve", "reject"):
+        return _decide(state, planner, command, step, context_of)
+    if command.command in ("ack", "resolve"):
+        return _incident(state, planner, command, step)
+    if command.command in ("pause", "resume"):
+        return _pause(state, command, step)
+    return f"refused: {command.command} is not for the core"
+
+
+def _decide(
+    state: State, planner: Planner, command: Command, step: Step, context_of: Contexts
+) -> str:
+    found = next((m for m in state.models.values() if command.target in m.actions), None)
+    if found is None:
+        return f"refused: no action {command.target}"
+    action, before = found.actions[command.target], found.incident
+    if action.state is not ActionState.HELD:
+        return f"refused: the action is {action.state}, not held"
+    approve = command.command == "approve"
+    policy = state.policy(found.model)
+    if approve:
+        objection = planner.approved(found, policy, context_of(found, policy), action)
+        if objection:
+            return f"refused: {objection}"
+    at = command.time.timestamp()
+    decided = planner.decided(
+        found, action, approve=approve, actor=command.actor, at=at, why=command.reason
+    )
+    step.note(found.model, [decided], before, found.incident)
+    return f"done: {decided.kind} {decided.state}"
+
+
+def _incident(state: State, planner: Planner, command: Command, step: Step) -> str:
+    found = next((m for m in state.models.values() if _concerns(m, command.target)), None)
+    if found is None or found.incident is None:
+        return f"refused: no open incident {command.target}"
+    before = found.incident
+    at, by = command.time.timestamp(), command.actor or "a person"
+    why = f": {command.reason}" if command.reason else ""
+    changed: list[Action] = []
+    if command.command == "resolve":
+        changed = planner.close(found, at, f"resolved by {by}{why}")
+    elif before.state in (IncidentState.OPEN, IncidentState.REGRESSED):
+        found.incident = incidents.revised(
+            before,
+            at,
+            f"acknowledged by {by}{why}",
+            state=IncidentState.ACKNOWLEDGED,
+            owner=command.actor,
+        )
+    else:
+        return f"refused: the incident is {before.state}"
+    step.note(found.model, changed, before, found.incident)
+    return f"done: {command.command} {before.id}"
+
+
+def _concerns(state: ModelState, incident: str) -> bool:
+    return state.incident is not None and state.incident.open and state.incident.id == incident
+
+
+def _pause(state: State, command: Command, step: Step) -> str:
+    found = state.models.get(command.target)
+    if found is None:
+        return f"refused: no model {command.target}"
+    found.paused = command.command == "pause"
+    step.dirty.add(found.model)
+    return f"done: {command.target} {command.command}d"

@@ -1,0 +1,169 @@
+"""Guards answer for every planned action: go, wait, ask a person, or no; always with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.handlers.types import (
+    Action,
+    ActionState,
+    Context,
+    Incident,
+    Kind,
+    Mode,
+    Outcome,
+    Phase,
+)
+
+DAY_S = 86_400.0
+SURE = 0.7  # posterior below which a person decides
+CHANGES_MODEL = ("rollback", "promote", "retrain")
+PENDING = "preflight has not answered yet"
+DONE = (ActionState.SUCCESSFUL, ActionState.FAILED, ActionState.UNDONE, ActionState.INCONCLUSIVE)
+
+
+class Answer(StrEnum):
+    """What a guard says of an action."""
+
+    PERMIT = "permit"
+    HOLD = "hold"
+    REFUSE = "refuse"
+    WAIT = "wait"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """An answer and its reason, a sentence for the timeline."""
+
+    answer: Answer
+    reason: str
+
+
+class Case(msgspec.Struct, frozen=True):
+    """All that the guards look at. `checked` is the preflight's outcome, None before it."""
+
+    action: Action
+    incident: Incident
+    context: Context
+    policy: ModelPolicy
+    paused: bool = False
+    blind_since: float | None = None
+    checked: Outcome | None = None
+
+
+def decide(case: Case) -> Verdict:
+    """The first guard that objects decides; without objection the mode does."""
+    standing = _observed(case) or objection(case)
+    if standing is not None:
+        return standing
+    if case.checked is None:
+        return Verdict(Answer.WAIT, PENDING)
+    for guard in (_unfit, _unsure, _uncorroborated):
+        verdict = guard(case)
+        if verdict is not None:
+            return verdict
+    if case.policy.mode_of(case.action.kind) is Mode.ASK:
+        return Verdict(Answer.HOLD, "mode is ask: waits for approval")
+    return Verdict(Answer.PERMIT, "mode is act and no guard objects")
+
+
+def objection(case: Case) -> Verdict | None:
+    """What speaks against it whoever wants it; looked at again when a person approves."""
+    for guard in (_paused, _attacked, _faulty_target, _spent, _blind):
+        verdict = guard(case)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _observed(case: Case) -> Verdict | None:
+    if case.policy.mode_of(case.action.kind) is Mode.OBSERVE:
+        return Verdict(Answer.REFUSE, "mode is observe: this is what would have been done")
+    return None
+
+
+def _paused(case: Case) -> Verdict | None:
+    if case.paused:
+        return Verdict(Answer.WAIT, "the model is paused")
+    return None
+
+
+def _attacked(case: Case) -> Verdict | None:
+    if case.incident.fault.kind is Kind.ATTACK and case.action.kind in CHANGES_MODEL:
+        return Verdict(Answer.REFUSE, "an attack must not decide which model is served")
+    return None
+
+
+def _faulty_target(case: Case) -> Verdict | None:
+    target = case.action.args.get("to_version")
+    for record in case.context.versions:
+        if record.version == target and record.faulty:
+            return Verdict(Answer.REFUSE, f"version {target} has caused an incident before")
+    return None
+
+
+def _spent(case: Case) -> Verdict | None:
+    """The cooldown and the daily limit, over finished actions of the same kind."""
+    now, policy = case.context.now, case.policy
+    past = [a.updated_at for a in _finished(case.context.actions, case.action)]
+    if past and now - max(past) < policy.cooldown_s:
+        minutes = (now - max(past)) / 60
+        return Verdict(
+            Answer.REFUSE,
+            f"cooldown: the last {case.action.kind} was {minutes:.0f} min ago, "
+            f"{policy.cooldown_s / 60:.0f} min must pass",
+        )
+    today = sum(now - at < DAY_S for at in past)
+    if today >= policy.daily_limit:
+        limit = policy.daily_limit
+        return Verdict(Answer.REFUSE, f"daily limit: {today} of {limit} in the last 24 h")
+    return None
+
+
+def _blind(case: Case) -> Verdict | None:
+    if case.blind_since is not None:
+        return Verdict(Answer.WAIT, "the stream is not caught up: no action on a stale view")
+    return None
+
+
+def _unfit(case: Case) -> Verdict | None:
+    checked = case.checked
+    if checked is not None and checked.phase is Phase.FAILED:
+        return Verdict(Answer.REFUSE, f"preflight: {checked.reason}")
+    if checked is not None and checked.phase is not Phase.SUCCESSFUL:
+        return Verdict(Answer.HOLD, f"preflight is undecided: {checked.reason}")
+    return None
+
+
+def _unsure(case: Case) -> Verdict | None:
+    fault = case.incident.fault
+    if case.action.kind in CHANGES_MODEL and fault.confidence < SURE:
+        return Verdict(Answer.HOLD, f"only {fault.confidence:.0%} sure that it is the {fault.kind}")
+    return None
+
+
+def _uncorroborated(case: Case) -> Verdict | None:
+    """Whoever can forge one kind of event must not be able to switch a model."""
+    if case.action.kind not in CHANGES_MODEL:
+        return None
+    if len(sources(case.incident, case.context)) < 2:
+        return Verdict(Answer.HOLD, "all evidence comes from one kind of event")
+    return None
+
+
+SOURCE_OF = {"accuracy": "labels", "logs": "logs", "metrics": "metrics"}
+
+
+def sources(incident: Incident, context: Context) -> set[str]:
+    """The kinds of event that the incident's evidence rests on."""
+    found = {SOURCE_OF.get(f.series.signal, "predictions") for f in incident.findings}
+    if any(change.model_version == incident.version for change in context.changes):
+        found.add("changes")
+    return found
+
+
+def _finished(actions: Sequence[Action], like: Action) -> list[Action]:
+    return [a for a in actions if a.kind == like.kind and a.id != like.id and a.state in DONE]

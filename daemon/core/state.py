@@ -1,0 +1,224 @@
+"""All that the core remembers, one `ModelState` a model, and its form as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from watchkeeper.daemon.core.join import Join
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.registry import make
+from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.types import (
+    Change,
+    Detector,
+    Finding,
+    LabelFrame,
+    Partial,
+    PredictionFrame,
+    Sample,
+    Series,
+    StateError,
+)
+from watchkeeper.handlers.types import Action, Incident, VersionRecord
+
+LAYOUT = 1
+RECENT_LIMIT = 200
+
+PartialKey = tuple[str, str]  # version, signal
+
+
+class Health(msgspec.Struct):
+    """How one harmful (signal, target, detector) of an open incident has fared lately.
+
+    `quiet` counts judged windows in a row without its finding, `bad` those with one, both since
+    the incident opened or its last action ended.
+    """
+
+    signal: str
+    target: str
+    detector: str
+    quiet: int = 0
+    bad: int = 0
+
+
+@dataclass(slots=True)
+class Judge:
+    """One detector at its post: the watch it stands, its series, and when it last judged."""
+
+    watch: Watch
+    detector: Detector
+
+
+@dataclass(slots=True)
+class ModelState:
+    """Everything remembered of one model.
+
+    `newest` is the largest event time seen; windows before index `next_window` are closed.
+    `learning` gathers the rows a version's reference is learned from; it is rebuilt from the
+    captured frames, so it is not part of the stored state, and neither is `join`.
+    """
+
+    model: str
+    join: Join
+    newest: float = float("-inf")
+    last_tick: float = float("-inf")
+    live_stream: bool = False
+    next_window: int | None = None
+    empty_run: int = 0
+    partials: dict[int, dict[PartialKey, Partial]] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    learning: dict[str, list[PredictionFrame]] = field(default_factory=dict)
+    judges: dict[Series, list[Judge]] = field(default_factory=dict)
+    versions: dict[str, VersionRecord] = field(default_factory=dict)
+    live_version: str = ""
+    labelled: bool = False
+    changes: list[Change] = field(default_factory=list)
+    recent: list[Finding] = field(default_factory=list)
+    incident: Incident | None = None
+    health: list[Health] = field(default_factory=list)
+    verify_since: float | None = None
+    verified_windows: int = 0
+    planned_for: str = ""
+    actions: dict[str, Action] = field(default_factory=dict)
+    paused: bool = False
+    samples: dict[Series, Sample] = field(default_factory=dict)
+
+
+class State:
+    """The core's memory of every model it has met."""
+
+    def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
+        self.policy = policy
+        self.models: dict[str, ModelState] = {}
+
+    def model(self, name: str) -> ModelState:
+        """The state of a model; an empty one when it is met for the first time."""
+        state = self.models.get(name)
+        if state is None:
+            policy = self.policy(name)
+            state = ModelState(name, Join(policy.join_capacity, policy.join_horizon_s))
+            self.models[name] = state
+        return state
+
+    def dump(self, name: str) -> dict[str, Any]:
+        """One model's state as plain data (`load` takes it back)."""
+        return _dump(self.models[name])
+
+    def load(self, name: str, plain: dict[str, Any]) -> None:
+        """Takes up a dumped state. Raises `StateError` where it has another layout."""
+        state = self.model(name)
+        try:
+            _load(state, plain)
+        except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+            del self.models[name]
+            raise StateError(f"stored state of model {name}: {error}") from error
+
+    def recapture(self, frames: Iterable[PredictionFrame | LabelFrame]) -> None:
+        """Rebuilds joins and unfinished references from the kept frames, oldest first."""
+        for frame in frames:
+            state = self.model(frame.model)
+            if isinstance(frame, LabelFrame):
+                state.join.labels(frame)
+                continue
+            state.join.predictions(frame)
+            if frame.version not in state.profiles:
+                state.learning.setdefault(frame.version, []).append(frame)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drops models whose partition now belongs to another instance."""
+        for name in names:
+            self.models.pop(name, None)
+
+
+def _dump(state: ModelState) -> dict[str, Any]:
+    return {
+        "layout": LAYOUT,
+        "newest": state.newest,
+        "last_tick": state.last_tick,
+        "live_stream": state.live_stream,
+        "next_window": state.next_window,
+        "empty_run": state.empty_run,
+        "partials": [
+            [index, version, signal, {name: _packed(a) for name, a in partial.items()}]
+            for index, by_key in state.partials.items()
+            for (version, signal), partial in by_key.items()
+        ],
+        "judges": [
+            [
+                msgspec.to_builtins(series),
+                [[msgspec.to_builtins(j.watch), j.detector.state()] for j in judges],
+            ]
+            for series, judges in state.judges.items()
+        ],
+        "live_version": state.live_version,
+        "labelled": state.labelled,
+        "verify_since": state.verify_since,
+        "verified_windows": state.verified_windows,
+        "planned_for": state.planned_for,
+        "paused": state.paused,
+        **{name: msgspec.to_builtins(getattr(state, name)) for name in _STRUCTS},
+    }
+
+
+_STRUCTS: dict[str, Any] = {
+    "profiles": dict[str, Profile],
+    "versions": dict[str, VersionRecord],
+    "changes": list[Change],
+    "recent": list[Finding],
+    "incident": Incident | None,
+    "health": list[Health],
+    "actions": dict[str, Action],
+}
+_PLAIN = (
+    "newest",
+    "last_tick",
+    "live_stream",
+    "next_window",
+    "empty_run",
+    "live_version",
+    "labelled",
+    "verify_since",
+    "verified_windows",
+    "planned_for",
+    "paused",
+)
+
+
+def _load(state: ModelState, plain: dict[str, Any]) -> None:
+    if plain.get("layout") != LAYOUT:
+        raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
+    for name in _PLAIN:
+        setattr(state, name, plain[name])
+    for name, kind in _STRUCTS.items():
+        setattr(state, name, msgspec.convert(plain[name], kind))
+    for index, version, signal, arrays in plain["partials"]:
+        partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
+        state.partials.setdefault(index, {})[version, signal] = partial
+    for series, judges in plain["judges"]:
+        state.judges[msgspec.convert(series, Series)] = [_judge(w, s) for w, s in judges]
+
+
+def _judge(watch: dict[str, Any], stored: dict[str, Any]) -> Judge:
+    """A detector as it was stored; one whose state is not understood starts anew."""
+    post = msgspec.convert(watch, Watch)
+    detector = make(post.detector, post.settings, post.severity)
+    try:
+        detector.restore(stored)
+    except StateError:
+        detector = make(post.detector, post.settings, post.severity)
+    return Judge(post, detector)
+
+
+def _packed(array: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:
+    return [list(array.shape), array.astype("<i8").tobytes()]
+
+
+def _unpacked(packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    shape, data = packed
+    return np.frombuffer(data, dtype="<i8").astype(np.int64).reshape(shape)

@@ -1,0 +1,82 @@
+"""What the rules ask of an incident: small questions with one answer each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchkeeper.detectors.types import Change, Finding, Severity
+from watchkeeper.handlers.types import Context, Incident, VersionRecord
+
+QUALITY_SUFFIXES = (":missing", ":unseen", ":out_of_range")
+NEAR_WINDOWS = 5  # windows within which two onsets count as together
+ESTABLISHED_WINDOWS = 5  # healthy windows after which a version is known to have worked
+
+
+def of(incident: Incident, *signals: str) -> list[Finding]:
+    """The incident's findings on any of these signals."""
+    return [f for f in incident.findings if f.series.signal in signals]
+
+
+def harmful(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that are more than an explanation."""
+    return [f for f in findings if f.severity is not Severity.INFO]
+
+
+def quality(incident: Incident) -> list[Finding]:
+    """Features that are missing, unseen or out of range, or a broken schema, beyond doubt."""
+    return [
+        f
+        for f in harmful(of(incident, "features"))
+        if f.series.target.endswith(QUALITY_SUFFIXES) or f.series.target.startswith("schema:")
+    ]
+
+
+def drift(incident: Incident, context: Context) -> list[Finding]:
+    """Input drift whose onset is near the incident's."""
+    near = NEAR_WINDOWS * context.window_s
+    seen = {f.id: f for f in (*incident.findings, *context.recent)}
+    return [
+        f
+        for f in seen.values()
+        if f.series.signal == "features" and abs(f.since - incident.since) <= near
+    ]
+
+
+def worse_answers(incident: Incident) -> list[Finding]:
+    """Harm in what the model answers: wrong, or not even valid."""
+    return harmful(of(incident, "accuracy", "output"))
+
+
+def failing(incident: Incident) -> list[Finding]:
+    """Harm in how the model is served: errors, latency, silence."""
+    return harmful(of(incident, "errors", "latency", "volume"))
+
+
+def live(incident: Incident, context: Context) -> VersionRecord | None:
+    """The record of the version the incident is about."""
+    return next((v for v in context.versions if v.version == incident.version), None)
+
+
+def deployment(incident: Incident, context: Context) -> Change | None:
+    """The newest change that made the incident's version live, if one is known."""
+    kinds = ("deployment", "promotion", "rollback")
+    for change in reversed(context.changes):
+        if change.kind in kinds and change.model_version == incident.version:
+            return change
+    return None
+
+
+def untested(incident: Incident, context: Context) -> bool:
+    """True when the incident's version was deployed and has hardly been healthy since."""
+    record = live(incident, context)
+    made = deployment(incident, context)
+    if record is None or made is None:
+        return False
+    return record.healthy_windows < ESTABLISHED_WINDOWS
+
+
+def targets(findings: Iterable[Finding], limit: int = 3) -> str:
+    """The distinct targets of some findings, for a sentence."""
+    names = list(dict.fromkeys(f.series.target.split(":")[0] or f.series.signal for f in findings))
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
