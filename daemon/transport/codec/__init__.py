@@ -1,0 +1,19 @@
+"""Wire formats: records to columns or dead letters, and events to messages."""
+
+from watchkeeper.daemon.transport.codec.deadletter import (
+    DeadLetter,
+    Reason,
+    dead_letter_message,
+    replayable,
+)
+from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, decode
+
+__all__ = [
+    "MOST_BYTES",
+    "DeadLetter",
+    "Decoded",
+    "Reason",
+    "dead_letter_message",
+    "decode",
+    "replayable",
+]

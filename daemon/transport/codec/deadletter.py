@@ -1,0 +1,86 @@
+"""Refused records: why, where, and their way to a dead-letter topic and back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from watchkeeper.daemon.transport.ports import Headers, Message, Record
+
+Reason = Literal[
+    "empty",  # no value, or a null value without a key
+    "too_large",  # more bytes, headers or features than the limit
+    "encoding",  # not UTF-8, a byte-order mark, a lone surrogate or a NUL
+    "syntax",  # not JSON
+    "not_an_object",  # JSON, but not an object
+    "number_not_finite",  # NaN, Infinity or a number beyond a double
+    "number_out_of_range",  # an integer beyond 64 bits
+    "too_deep",  # nested deeper than the parser goes
+    "schema",  # a field is missing or of another type
+    "bad_name",  # a name breaks the rule for names
+    "time",  # no moment that can be right
+    "unknown_kind",  # nothing says which kind of event it is, or one that is not known
+]
+
+STAGE = "VALUE_CONVERTER"
+# A broker takes messages of up to 1 MB by default; what is longer is cut and marked.
+LONGEST_VALUE = 900_000
+_CONNECT = "__connect.errors."
+_OURS = "watchkeeper.error."
+_CUT = _OURS + "value.size"
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One refused record. `path` is the JSON path of what was wrong, "$" the whole document."""
+
+    record: Record
+    reason: Reason
+    path: str = "$"
+    message: str = ""
+
+
+def dead_letter_message(letter: DeadLetter, prefix: str = "dlq.") -> Message:
+    """The letter for topic `<prefix><topic>`: the original key, value and headers, and the reason.
+
+    The names of the headers are those of Kafka Connect, so that its tools can read them.
+    """
+    record = letter.record
+    value = record.value
+    headers = [*_original(record.headers), *_explained(letter)]
+    if value is not None and len(value) > LONGEST_VALUE:
+        headers.append((_CUT, str(len(value)).encode()))
+        value = value[:LONGEST_VALUE]
+    return Message(prefix + record.topic, record.key, value, tuple(headers))
+
+
+def _explained(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    record = letter.record
+    said = {
+        _CONNECT + "topic": record.topic,
+        _CONNECT + "partition": str(record.partition),
+        _CONNECT + "offset": str(record.offset),
+        _CONNECT + "stage": STAGE,
+        _CONNECT + "class.name": "watchkeeper.daemon.transport.codec",
+        _CONNECT + "exception.class.name": "watchkeeper." + letter.reason,
+        _CONNECT + "exception.message": letter.message[:1000],
+        _OURS + "reason": letter.reason,
+        _OURS + "path": letter.path[:1000],
+    }
+    return [(name, text.encode(errors="backslashreplace")) for name, text in said.items()]
+
+
+def replayable(message: Message) -> Message:
+    """The message as it was first published. Raises ValueError if it is no whole dead letter."""
+    said = dict(message.headers)
+    topic = said.get(_CONNECT + "topic")
+    if topic is None:
+        raise ValueError(f"not a dead letter: it has no header {_CONNECT}topic")
+    if _CUT in said:
+        raise ValueError(f"cannot be replayed: its value was cut to {LONGEST_VALUE} bytes")
+    return Message(topic.decode(), message.key, message.value, _original(message.headers))
+
+
+def _original(headers: Headers) -> Headers:
+    ours = (_CONNECT, _OURS)
+    return tuple(header for header in headers if not header[0].startswith(ours))

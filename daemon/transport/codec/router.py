@@ -1,0 +1,203 @@
+"""Records to frames, commands and dead letters: every record ends as exactly one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from watchkeeper.daemon.transport.codec import cloudevents
+from watchkeeper.daemon.transport.codec.columns import EARLIEST, Rows, frames_of, times
+from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
+from watchkeeper.daemon.transport.codec.json import (
+    DECODE,
+    KNOWN_FIELDS,
+    NAME,
+    DecodeErrors,
+    Row,
+    check_strings,
+    document,
+    event_of,
+    invalid,
+    is_utf8,
+)
+from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.ports import Record
+from watchkeeper.detectors.types import AnyFrame, Command, EventKind
+
+MOST_BYTES = 262_144
+# How far an event's time may be ahead of its record's.
+AHEAD_S = 86_400.0
+# One record in so many is looked at for fields nobody knows.
+SAMPLED = 64
+_INT64 = 2**63
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a batch of records held.
+
+    Frames of one kind follow each other in order of their first row; `seq` is the record's place
+    in the batch. `commands` and `dead` are in order of arrival. `unknown_fields` counts top-level
+    fields that no type knows, in the records that were looked at (the first of a kind and every
+    64th record): it is a sign, not a sum.
+    """
+
+    frames: list[AnyFrame] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    tombstones: int = 0
+    unknown_fields: int = 0
+
+
+def decode(
+    records: Sequence[Record],
+    kinds: Mapping[str, EventKind],
+    *,
+    now: float | None = None,
+    max_bytes: int = MOST_BYTES,
+) -> Decoded:
+    """Decodes a batch; never raises for what a record holds.
+
+    `kinds` names the kind of a topic's bare events; a CloudEvents type says it before, `schema`
+    and the shape of an object after it. An event's time may be a day ahead of its record's, or of
+    `now` where the record has none; without either it is not checked against the future.
+    """
+    return _Batch(records, kinds, now, max_bytes).decoded()
+
+
+class _Batch:
+    """One call of `decode`."""
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        kinds: Mapping[str, EventKind],
+        now: float | None,
+        max_bytes: int,
+    ) -> None:
+        self.records = records
+        self.kinds = kinds
+        self.latest = float("inf") if now is None else now + AHEAD_S
+        self.max_bytes = max_bytes
+        self.rows: dict[EventKind, Rows] = {}
+        self.refused: list[tuple[int, Refused]] = []
+        self.result = Decoded()
+
+    def decoded(self) -> Decoded:
+        for seq, record in enumerate(self.records):
+            try:
+                found = self._read(record)
+            except Refused as refused:
+                self.refused.append((seq, refused))
+                continue
+            if found is None:
+                self.result.tombstones += 1
+            else:
+                self._add(seq, record, *found)
+        for kind, rows in self.rows.items():
+            self._collect(kind, rows)
+        self._bury()
+        return self.result
+
+    def _add(self, seq: int, record: Record, kind: EventKind, row: Row) -> None:
+        rows = self.rows.get(kind)
+        if rows is None:
+            rows = self.rows[kind] = Rows()
+        if not rows.rows or not seq % SAMPLED:
+            self._count_unknown(kind, record)
+        rows.add(row, seq, record.at + AHEAD_S if record.at > 0 else self.latest)
+
+    def _read(self, record: Record) -> tuple[EventKind, Row] | None:
+        """The record's kind and row, or None for a tombstone; raises Refused."""
+        value = record.value
+        if not value:
+            if value is None and record.key is not None:
+                return None
+            raise Refused("empty", "there is no value")
+        if len(value) > self.max_bytes:
+            raise Refused("too_large", f"{len(value)} bytes, more than {self.max_bytes}")
+        kind = self.kinds.get(record.topic)
+        if record.headers:
+            kind = cloudevents.kind_in_headers(record.headers, kind)
+        kind = kind or cloudevents.kind_of_value(value)
+        if kind is None or not (value.isascii() or is_utf8(value)):
+            return _reread(record, value, kind)
+        try:
+            row = DECODE[kind](value)
+        except DecodeErrors:
+            return _reread(record, value, kind)
+        if b"\\u0000" in value:
+            check_strings(row)
+        return kind, row
+
+    def _count_unknown(self, kind: EventKind, record: Record) -> None:
+        try:
+            fields = msgspec.json.decode(record.value or b"", type=dict[str, msgspec.Raw])
+        except DecodeErrors:
+            return  # the numbers of an ignored field may be beyond every range
+        if not cloudevents.is_envelope(fields):
+            self.result.unknown_fields += len(fields.keys() - KNOWN_FIELDS[kind])
+
+    def _collect(self, kind: EventKind, rows: Rows) -> None:
+        if kind != "command":
+            frames, refused = frames_of(kind, rows)
+            self.result.frames.extend(frames)
+            self.refused.extend(refused)
+            return
+        for i in times(rows, self.refused)[1]:
+            try:
+                self.result.commands.append(_command(rows.rows[i]))
+            except Refused as wrong:
+                self.refused.append((rows.seq[i], wrong))
+
+    def _bury(self) -> None:
+        self.refused.sort(key=lambda each: each[0])
+        for seq, why in self.refused:
+            letter = DeadLetter(self.records[seq], why.reason, why.path, why.message)
+            self.result.dead.append(letter)
+
+
+def _reread(record: Record, value: bytes, kind: EventKind | None) -> tuple[EventKind, Row]:
+    """Reads a record the slow way: an envelope, an unknown kind, or one that was refused."""
+    whole = document(value)
+    if cloudevents.is_envelope(whole):
+        kind, whole, value = _opened(whole, kind)
+    else:
+        attributes = cloudevents.attributes(record.headers)
+        filled = cloudevents.completed(whole, attributes)
+        if filled is not whole:
+            whole, value = filled, msgspec.json.encode(filled)
+    kind = kind or cloudevents.kind_of_document(whole)
+    if kind is None:
+        raise Refused("unknown_kind", "nothing says which kind of event it is")
+    try:
+        row = DECODE[kind](value)
+    except DecodeErrors as error:
+        raise invalid(value, error) from error
+    check_strings(row)
+    return kind, row
+
+
+def _opened(
+    envelope: dict[str, Any], kind: EventKind | None
+) -> tuple[EventKind | None, dict[str, Any], bytes]:
+    named = envelope["type"]
+    if isinstance(named, str):
+        kind = cloudevents.kind_of_type(named.encode(errors="replace")) or kind
+    data, value = cloudevents.data_of(envelope)
+    return kind, data, value
+
+
+def _command(row: Row) -> Command:
+    """The command; refused when its model's name or an integer may not be."""
+    if row.model_name is not None and not NAME.fullmatch(row.model_name):
+        raise Refused("bad_name", "breaks the rule for names", "$.model_name")
+    if row.expires_at is not None and row.expires_at.timestamp() < EARLIEST:
+        raise Refused("time", "is before 1990", "$.expires_at")
+    for name, value in row.args.items():
+        if type(value) is int and not -_INT64 <= value < _INT64:
+            raise Refused("number_out_of_range", "integer beyond 64 bits", f"$.args.{name}")
+    return event_of(Command, row)
