@@ -8,7 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    Self,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import msgspec
 import numpy as np
@@ -513,8 +522,13 @@ class EachSample:
         names = {f.name for f in fields(self) if f.name.startswith("_")}
         if state.get("version") != self.state_version or set(state) != names | {"version"}:
             raise StateError(f"{self.name}: stored state has another layout")
-        for name in names:
-            setattr(self, name, state[name])
+        hints = get_type_hints(type(self), include_extras=True)
+        try:
+            kept = {name: msgspec.convert(state[name], hints[name]) for name in names}
+        except msgspec.ValidationError as error:
+            raise StateError(f"{self.name}: stored state is damaged: {error}") from error
+        for name, value in kept.items():
+            setattr(self, name, value)
 
     def finding(
         self,

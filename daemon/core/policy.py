@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from watchkeeper.detectors.types import Scalar, Severity
+from watchkeeper.detectors.suite import Watch
 from watchkeeper.handlers.types import Mode
-
-
-class Watch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One detector on the series of one signal.
-
-    `target` is a shell pattern over the series' targets. `settings` are the detector's public
-    fields. `severity` is what its findings weigh.
-    """
-
-    signal: str
-    detector: str
-    target: str = "*"
-    severity: Severity = Severity.INFO
-    settings: dict[str, Scalar] = {}
 
 
 class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
