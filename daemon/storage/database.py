@@ -1,0 +1,118 @@
+"""One engine with the settings that make a commit mean what it says, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+
+_BUSY_MS = 10_000
+_LOCK_TIMEOUT_S = 10
+
+Row = Mapping[str, Any]
+
+
+class StorageError(Exception):
+    """The database cannot be used as asked; the message says what to do."""
+
+
+class Database:
+    """Opens transactions. Reads see one moment; writes are exclusive from their start on SQLite."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._reader = self.engine.execution_options(reading=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only looks."""
+        with self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it is on disk once the block has ended, or nothing."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Frees every connection. Idempotent."""
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for a SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`)."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StorageError(f"not a database URL: {error}") from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        options = f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout=60s"
+        arguments = {"connect_timeout": 10, "options": options}
+        return sa.create_engine(
+            parsed, connect_args=arguments, pool_pre_ping=True, pool_size=5, pool_timeout=30
+        )
+    if backend != "sqlite":
+        raise StorageError(f"{backend!r} is not supported: use sqlite:/// or postgresql://")
+    if parsed.database in (None, "", ":memory:"):
+        raise StorageError("an in-memory database would forget everything: name a file")
+    engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, pool_timeout=30)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={_BUSY_MS}",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    # IMMEDIATE: a transaction that read first could not become a writer after another's commit.
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def clock(connection: Connection) -> sa.ColumnElement[float]:
+    """The database's own clock, in seconds since the epoch: the same for all instances."""
+    if connection.dialect.name == "sqlite":
+        return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double)
+    return sa.literal_column("extract(epoch from clock_timestamp())::double precision", sa.Double)
+
+
+def _insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Inserts the rows whose keys are not there yet; the others stay as they are."""
+    if rows:
+        statement = _insert(connection, table).on_conflict_do_nothing()
+        connection.execute(statement, [dict(row) for row in rows])
+
+
+def put(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Inserts or replaces by primary key."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(upsert, [dict(row) for row in rows])

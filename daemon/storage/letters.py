@@ -1,0 +1,139 @@
+"""The rows of the outbox: what must be told, in which order, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.engine import Connection
+
+from watchkeeper.daemon.storage import rows, tables
+from watchkeeper.daemon.storage.database import Database, insert_new
+from watchkeeper.daemon.storage.values import Channel, OutboxRow
+
+_o = tables.outbox.c
+_older = tables.outbox.alias("older").c
+
+_FIELDS = (
+    *(_o.id, _o.channel, _o.payload, _o.created_at, _o.topic, _o.key, _o.headers),
+    *(_o.incident_id, _o.seq, _o.attempts),
+)
+
+
+class Letters:
+    """Rows are added by the checkpoint, taken by a sender, and end as sent or blocked."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def add(self, letters: Sequence[OutboxRow]) -> None:
+        """Adds messages outside a checkpoint, for instance a test page; known ids stay."""
+        with self._db.write() as connection:
+            insert_new(connection, tables.outbox, [rows.outbox(each) for each in letters])
+
+    def take(self, channel: Channel, now: float, hold: float, limit: int) -> list[OutboxRow]:
+        """The next messages that are due, hidden from other takers for `hold` seconds.
+
+        At most one of each incident and topic: the next one waits until this one has ended.
+        """
+        due = (_o.channel == channel) & (_o.state == "pending") & (_o.next_try <= now)
+        first = select(_o.seq).where(due, ~_blocking()).order_by(_o.seq).limit(limit)
+        # Looking first, in a transaction that only reads, keeps an idle sender from writing.
+        with self._db.read() as connection:
+            found = list(connection.execute(first).scalars())
+        if not found:
+            return []
+        taken = update(tables.outbox).where(_o.seq.in_(found), due).values(next_try=now + hold)
+        with self._db.write() as connection:
+            result = connection.execute(taken.returning(*_FIELDS)).mappings().all()
+        return sorted((_letter(row) for row in result), key=lambda each: each.seq)
+
+    def collapse(self, channel: Channel, now: float) -> dict[str, int]:
+        """Ends all but the newest waiting message of each incident, as what it says is outdated.
+
+        Returns by the id of the one that stays how many older ones it stands for.
+        """
+        pending = (_o.channel == channel) & (_o.state == "pending") & _o.incident_id.is_not(None)
+        newest = func.max(_o.seq).label("newest")
+        many = (
+            select(_o.incident_id, newest, (func.count() - 1).label("older"))
+            .where(pending)
+            .group_by(_o.incident_id)
+            .having(func.count() > 1)
+        )
+        kept: dict[str, int] = {}
+        with self._db.write() as connection:
+            for incident, seq, older in connection.execute(many).all():
+                out = update(tables.outbox).where(pending, _o.incident_id == incident, _o.seq < seq)
+                connection.execute(
+                    out.values(state="sent", ended_at=now, last_reason="collapsed: outdated")
+                )
+                kept[_due_now(connection, seq, now)] = older
+        return kept
+
+    def sent(self, letter_id: str, at: float) -> None:
+        """It was told."""
+        self._end(letter_id, "sent", at, "")
+
+    def blocked(self, letter_id: str, at: float, reason: str) -> None:
+        """It was refused for good; kept for a person to look at."""
+        self._end(letter_id, "blocked", at, reason)
+
+    def retry(self, letter_id: str, next_try: float, reason: str) -> None:
+        """It could not be told now."""
+        here = update(tables.outbox).where(_o.id == letter_id, _o.state == "pending")
+        values = {"attempts": _o.attempts + 1, "next_try": next_try, "last_reason": reason}
+        with self._db.write() as connection:
+            connection.execute(here.values(**values))
+
+    def oldest(self, channel: Channel) -> float | None:
+        """When the oldest waiting message was made; None when none waits."""
+        wanted = select(func.min(_o.created_at))
+        with self._db.read() as connection:
+            oldest: float | None = connection.execute(
+                wanted.where(_o.channel == channel, _o.state == "pending")
+            ).scalar()
+            return oldest
+
+    def pending(self, channel: Channel) -> int:
+        """How many messages wait."""
+        return self._count(channel, "pending")
+
+    def refused(self, channel: Channel) -> int:
+        """How many messages were refused for good."""
+        return self._count(channel, "blocked")
+
+    def prune(self, before: float) -> int:
+        """Forgets messages that were told before that time; returns how many."""
+        old = (_o.state == "sent") & (_o.ended_at < before)
+        with self._db.write() as connection:
+            return connection.execute(sa.delete(tables.outbox).where(old)).rowcount
+
+    def _end(self, letter_id: str, state: str, at: float, reason: str) -> None:
+        here = update(tables.outbox).where(_o.id == letter_id, _o.state == "pending")
+        with self._db.write() as connection:
+            connection.execute(here.values(state=state, ended_at=at, last_reason=reason))
+
+    def _count(self, channel: Channel, state: str) -> int:
+        wanted = select(func.count()).where(_o.channel == channel, _o.state == state)
+        with self._db.read() as connection:
+            return connection.execute(wanted).scalar_one()
+
+
+def _blocking() -> sa.Exists:
+    """An older message of the same incident, channel and topic that still waits."""
+    same = (_older.incident_id == _o.incident_id) & (_older.channel == _o.channel)
+    earlier = (_older.topic == _o.topic) & (_older.state == "pending") & (_older.seq < _o.seq)
+    return select(_older.seq).where(same, earlier).exists()
+
+
+def _due_now(connection: Connection, seq: int, now: float) -> str:
+    """Lets the message be told at once; returns its id."""
+    here = update(tables.outbox).where(_o.seq == seq)
+    letter_id: str = connection.execute(here.values(next_try=now).returning(_o.id)).scalar_one()
+    return letter_id
+
+
+def _letter(row: RowMapping) -> OutboxRow:
+    return OutboxRow(**{**row, "headers": rows.headers(row["headers"])})

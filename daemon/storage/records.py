@@ -1,0 +1,191 @@
+"""Looking things up: what `status`, the console and the rules want to know of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import func, select, update
+from sqlalchemy.engine import Connection
+
+from watchkeeper.daemon.storage import rows, tables
+from watchkeeper.daemon.storage.database import Database
+from watchkeeper.daemon.storage.values import AuditEntry, DeadLetter, SetAside, Totals
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import Finding
+from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
+
+RECENT = 100  # actions of a model that are restored beside those of its open incidents
+
+
+class Records:
+    """Read-only but for two marks: a replayed dead letter and a line of the audit."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def incidents(
+        self,
+        state: IncidentState | None = None,
+        model: str | None = None,
+        open_only: bool = False,
+        limit: int = 100,
+    ) -> list[Incident]:
+        """Incidents, newest first."""
+        t = tables.incidents.c
+        wanted = select(t.body).order_by(t.opened_at.desc(), t.id).limit(limit)
+        if state is not None:
+            wanted = wanted.where(t.state == state.value)
+        if model is not None:
+            wanted = wanted.where(t.model == model)
+        if open_only:
+            wanted = wanted.where(t.open_key.is_not(None))
+        with self._db.read() as connection:
+            return [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """One incident."""
+        t = tables.incidents.c
+        with self._db.read() as connection:
+            body = connection.execute(select(t.body).where(t.id == incident_id)).scalar()
+        return None if body is None else rows.as_incident(body)
+
+    def actions(
+        self,
+        state: ActionState | None = None,
+        model: str | None = None,
+        incident_id: str | None = None,
+        limit: int = 100,
+    ) -> list[Action]:
+        """Actions, newest first."""
+        t = tables.actions.c
+        wanted = select(tables.actions).order_by(t.planned_at.desc(), t.id).limit(limit)
+        for column, value in ((t.state, state), (t.model, model), (t.incident_id, incident_id)):
+            if value is not None:
+                wanted = wanted.where(column == str(value))
+        with self._db.read() as connection:
+            return [rows.as_action(row) for row in connection.execute(wanted).mappings()]
+
+    def action(self, action_id: str) -> Action | None:
+        """One action."""
+        wanted = select(tables.actions).where(tables.actions.c.id == action_id)
+        with self._db.read() as connection:
+            row = connection.execute(wanted).mappings().first()
+        return None if row is None else rows.as_action(row)
+
+    def findings(
+        self, model: str | None = None, since: float = float("-inf"), limit: int = 1_000
+    ) -> list[Finding]:
+        """Findings that ended at `since` or later, oldest first; the newest `limit` of them."""
+        t = tables.findings.c
+        wanted = select(tables.findings).where(t.at >= since)
+        if model is not None:
+            wanted = wanted.where(t.model == model)
+        wanted = wanted.order_by(t.at.desc(), t.id).limit(limit)
+        with self._db.read() as connection:
+            found = [rows.as_finding(row) for row in connection.execute(wanted).mappings()]
+        return found[::-1]
+
+    def dead_letters(self, limit: int = 100, waiting_only: bool = False) -> list[DeadLetter]:
+        """Refused records, newest first."""
+        t = tables.dead_letters.c
+        wanted = select(tables.dead_letters).order_by(t.id.desc()).limit(limit)
+        if waiting_only:
+            wanted = wanted.where(t.replayed_at.is_(None))
+        with self._db.read() as connection:
+            return [rows.as_dead_letter(row) for row in connection.execute(wanted).mappings()]
+
+    def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        """One refused record."""
+        wanted = select(tables.dead_letters).where(tables.dead_letters.c.id == letter_id)
+        with self._db.read() as connection:
+            row = connection.execute(wanted).mappings().first()
+        return None if row is None else rows.as_dead_letter(row)
+
+    def mark_replayed(self, letter_id: int, at: float) -> None:
+        """Remembers that a refused record was sent once more."""
+        here = update(tables.dead_letters).where(tables.dead_letters.c.id == letter_id)
+        with self._db.write() as connection:
+            connection.execute(here.values(replayed_at=at))
+
+    def models(self) -> list[str]:
+        """Every model that was seen or registered, by name."""
+        seen = select(tables.states.c.model).union(select(tables.models.c.model))
+        with self._db.read() as connection:
+            return sorted(connection.execute(seen).scalars())
+
+    def offsets(self) -> dict[Partition, int | None]:
+        """The next offset of every partition that was ever owned."""
+        t = tables.offsets.c
+        wanted = select(t.topic, t.partition, t.next_offset)
+        with self._db.read() as connection:
+            return {Partition(p, n): offset for p, n, offset in connection.execute(wanted)}
+
+    def set_aside(self) -> list[SetAside]:
+        """States that were put away, oldest first."""
+        t = tables.states_set_aside.c
+        wanted = select(t.model, t.reason).order_by(t.id)
+        with self._db.read() as connection:
+            return [SetAside(model, reason) for model, reason in connection.execute(wanted)]
+
+    def totals(self) -> Totals:
+        """How full the database is."""
+        i, a, o, b = tables.incidents.c, tables.actions.c, tables.outbox.c, tables.inbox.c
+        pending = o.state == "pending"
+        with self._db.read() as connection:
+            oldest = connection.execute(select(func.min(o.created_at)).where(pending)).scalar()
+            return Totals(
+                models=_count(connection, tables.states),
+                incidents_open=_count(connection, tables.incidents, i.open_key.is_not(None)),
+                actions_held=_count(connection, tables.actions, a.state == "held"),
+                outbox_pending=_count(connection, tables.outbox, pending),
+                outbox_blocked=_count(connection, tables.outbox, o.state == "blocked"),
+                outbox_oldest_at=oldest,
+                dead_letters=_count(connection, tables.dead_letters),
+                commands_waiting=_count(connection, tables.inbox, b.taken_at.is_(None)),
+                states_set_aside=_count(connection, tables.states_set_aside),
+            )
+
+    def note(self, entry: AuditEntry) -> None:
+        """Adds a line to the audit."""
+        with self._db.write() as connection:
+            connection.execute(sa.insert(tables.audit), [rows.plain(entry)])
+
+    def audit(self, limit: int = 100) -> list[AuditEntry]:
+        """The audit, newest line first."""
+        t = tables.audit.c
+        wanted = select(t.at, t.actor, t.verb, t.target, t.detail).order_by(t.id.desc())
+        with self._db.read() as connection:
+            return [AuditEntry(*row) for row in connection.execute(wanted.limit(limit))]
+
+
+def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+
+
+def open_incidents(connection: Connection, models: Sequence[str]) -> list[Incident]:
+    """The open incidents of the models, oldest first."""
+    t = tables.incidents.c
+    wanted = select(t.body).where(t.open_key.in_(models)).order_by(t.opened_at)
+    return [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+
+
+def last_actions(
+    connection: Connection, models: Sequence[str], incident_ids: Sequence[str]
+) -> list[Action]:
+    """All actions of the incidents and the newest others of each model, oldest first."""
+    t = tables.actions.c
+    age = func.row_number().over(partition_by=t.model, order_by=t.planned_at.desc())
+    ranked = select(t.id, age.label("age")).where(t.model.in_(models)).subquery()
+    recent = select(ranked.c.id).where(ranked.c.age <= RECENT)
+    wanted = select(tables.actions).where(t.incident_id.in_(incident_ids) | t.id.in_(recent))
+    found = connection.execute(wanted.order_by(t.planned_at, t.id)).mappings().all()
+    return [rows.as_action(row) for row in found]
+
+
+def read_profiles(connection: Connection, models: Sequence[str]) -> list[Profile]:
+    """The references of the models, oldest first."""
+    t = tables.profiles.c
+    wanted = select(t.blob).where(t.model.in_(models)).order_by(t.at, t.model, t.version)
+    return [rows.as_profile(blob) for blob in connection.execute(wanted).scalars()]

@@ -1,0 +1,274 @@
+"""The checkpoint: one transaction that makes a step of the core true, and its way back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import func, select, update
+from sqlalchemy.engine import Connection
+
+from watchkeeper.daemon.storage import frames, rows, snapshots, tables
+from watchkeeper.daemon.storage.claims import Claims
+from watchkeeper.daemon.storage.database import Database, Row, insert_new, put
+from watchkeeper.daemon.storage.inbox import Inbox, take
+from watchkeeper.daemon.storage.jobs import Jobs
+from watchkeeper.daemon.storage.leases import Leases, next_token
+from watchkeeper.daemon.storage.letters import Letters
+from watchkeeper.daemon.storage.records import Records, last_actions, open_incidents, read_profiles
+from watchkeeper.daemon.storage.registry import Registry
+from watchkeeper.daemon.storage.snapshots import SnapshotError
+from watchkeeper.daemon.storage.values import (
+    CapturedFrame,
+    Checkpoint,
+    Fenced,
+    Restored,
+    SetAside,
+    State,
+)
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
+
+_EPOCHS = "owner-epochs"
+
+
+class Store:
+    """The database of one daemon, by seam: what the loop commits here, the rest in the parts.
+
+    Thread-safe. The database must have the newest layout (`migrate.upgrade`).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._db = Database(url)
+        self.records = Records(self._db)
+        self.registry = Registry(self._db)
+        self.claims = Claims(self._db)
+        self.inbox = Inbox(self._db)
+        self.letters = Letters(self._db)
+        self.jobs = Jobs(self._db)
+        self.leases = Leases(self._db)
+
+    def close(self) -> None:
+        """Frees every connection. Idempotent."""
+        self._db.close()
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Makes all of it true, or nothing. Doing it twice changes nothing.
+
+        Raises Fenced when another owner has taken one of the partitions.
+        """
+        with self._db.write() as connection:
+            _check_owner(connection, checkpoint.epochs)
+            _write_offsets(connection, checkpoint)
+            _write_states(connection, checkpoint)
+            _write_record(connection, checkpoint)
+            take(connection, checkpoint.answers, checkpoint.at)
+            for action, step in checkpoint.outcomes:
+                _take_outcome(connection, action, step, checkpoint.at)
+
+    def restore(self, partitions: Iterable[Partition], at: float) -> Restored:
+        """Makes the caller the owner of the partitions and gives back what was true of them.
+
+        Whoever owned them before is fenced off. A state that cannot be read is set aside.
+        """
+        wanted = sorted(set(partitions))
+        with self._db.write() as connection:
+            epoch = next_token(connection, _EPOCHS)
+            offsets = {each: _own(connection, each, epoch) for each in wanted}
+            states, damaged = _read_states(connection, {each.number for each in wanted}, at)
+            models = [*states, *(each.model for each in damaged)]
+            _own_states(connection, models, epoch)
+            opened = open_incidents(connection, models)
+            return Restored(
+                epochs=dict.fromkeys(wanted, epoch),
+                offsets=offsets,
+                states=states,
+                set_aside=damaged,
+                profiles=read_profiles(connection, models),
+                incidents=opened,
+                actions=last_actions(connection, models, [each.id for each in opened]),
+            )
+
+    def set_aside(self, model: str, reason: str, at: float) -> None:
+        """Puts a model's stored state away, for a core that could not take it up."""
+        with self._db.write() as connection:
+            _set_aside(connection, model, reason, at)
+
+    def captured(
+        self, model: str, since: float = float("-inf"), until: float = float("inf")
+    ) -> list[CapturedFrame]:
+        """Kept frames that touch [since, until], in the order in which they were kept."""
+        t = tables.captured.c
+        wanted = select(t.blob).where(t.model == model, t.to_at >= since, t.from_at <= until)
+        with self._db.read() as connection:
+            blobs = connection.execute(wanted.order_by(t.id)).scalars().all()
+        return [frames.decode(blob) for blob in blobs]
+
+    def prune_captured(self, newest_n: int, before: float) -> int:
+        """Drops kept frames that end before `before`, or beyond the newest `newest_n` events of
+        their model and kind; returns how many frames went."""
+        t = tables.captured.c
+        newer = func.sum(t.n).over(
+            partition_by=(t.model, t.kind), order_by=t.id.desc(), rows=(None, -1)
+        )
+        ranked = select(t.id, t.to_at, func.coalesce(newer, 0).label("newer")).subquery()
+        old = select(ranked.c.id).where((ranked.c.newer >= newest_n) | (ranked.c.to_at < before))
+        with self._db.write() as connection:
+            return connection.execute(sa.delete(tables.captured).where(t.id.in_(old))).rowcount
+
+
+def _check_owner(connection: Connection, epochs: Mapping[Partition, int]) -> None:
+    t = tables.offsets.c
+    for each, mine in sorted(epochs.items()):
+        here = (t.topic == each.topic) & (t.partition == each.number)
+        stored = connection.execute(select(t.owner_epoch).where(here).with_for_update()).scalar()
+        if stored is None or stored > mine:
+            raise Fenced(f"{each.topic}/{each.number}: epoch {mine}, but {stored} owns it")
+
+
+def _write_offsets(connection: Connection, checkpoint: Checkpoint) -> None:
+    t = tables.offsets.c
+    for each, offset in checkpoint.offsets.items():
+        if each not in checkpoint.epochs:
+            raise Fenced(f"{each.topic}/{each.number}: not restored by this owner")
+        here = (t.topic == each.topic) & (t.partition == each.number)
+        connection.execute(update(tables.offsets).where(here).values(next_offset=offset))
+
+
+def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
+    epochs: dict[int, int] = {}
+    for partition, epoch in checkpoint.epochs.items():
+        epochs[partition.number] = max(epoch, epochs.get(partition.number, 0))
+    t = tables.states.c
+    for model, (number, state) in checkpoint.states.items():
+        if number not in epochs:
+            raise Fenced(f"state of {model}: partition {number} is not owned")
+        stored = connection.execute(select(t.owner_epoch).where(t.model == model)).scalar()
+        if stored is not None and stored > epochs[number]:
+            raise Fenced(f"state of {model}: epoch {epochs[number]}, but {stored} owns it")
+        row = {
+            "model": model,
+            "partition": number,
+            "owner_epoch": epochs[number],
+            "blob": snapshots.encode(state),
+            "updated_at": checkpoint.at,
+        }
+        put(connection, tables.states, [row])
+
+
+def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
+    insert_new(connection, tables.findings, [rows.finding(each) for each in checkpoint.findings])
+    _write_incidents(connection, checkpoint.incidents)
+    _write_actions(connection, checkpoint.actions)
+    profiles = [rows.profile(each, checkpoint.at) for each in checkpoint.profiles]
+    put(connection, tables.profiles, profiles)
+    insert_new(
+        connection, tables.captured, [_captured(each) for each in checkpoint.captured if len(each)]
+    )
+    letters = [rows.dead_letter(each) for each in checkpoint.dead_letters]
+    insert_new(connection, tables.dead_letters, letters)
+    insert_new(connection, tables.outbox, [rows.outbox(each) for each in checkpoint.outbox])
+    if checkpoint.audit:
+        connection.execute(sa.insert(tables.audit), [rows.plain(e) for e in checkpoint.audit])
+
+
+def _write_incidents(connection: Connection, incidents: Sequence[Incident]) -> None:
+    # Closed ones first: they free the key that a new one of the same model needs.
+    for each in sorted(incidents, key=lambda each: each.open):
+        if each.open:
+            _supersede(connection, each)
+        put(connection, tables.incidents, [rows.incident(each)])
+
+
+def _supersede(connection: Connection, incident: Incident) -> None:
+    """Closes another incident of the model that the core, having lost its state, forgot."""
+    t = tables.incidents.c
+    others = select(t.body).where(t.open_key == incident.model, t.id != incident.id)
+    for body in connection.execute(others).scalars().all():
+        old = rows.as_incident(body)
+        note = Note(incident.opened_at, f"superseded by {incident.id}: its state was lost")
+        closed = msgspec.structs.replace(
+            old,
+            state=IncidentState.RESOLVED,
+            resolved_at=incident.opened_at,
+            revision=old.revision + 1,
+            timeline=(*old.timeline, note),
+        )
+        put(connection, tables.incidents, [rows.incident(closed)])
+
+
+def _write_actions(connection: Connection, actions: Sequence[Action]) -> None:
+    a, r = tables.actions.c, tables.action_runs.c
+    for each in actions:
+        row = dict(rows.action(each))
+        connection.execute(select(a.id).where(a.id == each.id).with_for_update())
+        begun = select(r.action_id).where(r.action_id == each.id, r.step == "run")
+        # The core hears of a start only by its outcome; what has been started stays started.
+        if each.state is ActionState.PERMITTED and connection.execute(begun).first():
+            row["state"] = ActionState.STARTED.value
+        put(connection, tables.actions, [row])
+
+
+def _take_outcome(connection: Connection, action: str, step: str, at: float) -> None:
+    t = tables.action_runs.c
+    here = (t.action_id == action) & (t.step == step)
+    connection.execute(
+        update(tables.action_runs).where(here, t.taken_at.is_(None)).values(taken_at=at)
+    )
+
+
+def _captured(frame: CapturedFrame) -> Row:
+    blob = frames.encode(frame)
+    return {
+        "model": frame.model,
+        "kind": frames.kind_of(frame),
+        "from_at": float(frame.at.min()),
+        "to_at": float(frame.at.max()),
+        "n": len(frame),
+        "digest": hashlib.blake2b(blob, digest_size=16).hexdigest(),
+        "blob": blob,
+    }
+
+
+def _own(connection: Connection, partition: Partition, epoch: int) -> int | None:
+    topic, number = partition
+    new = {"topic": topic, "partition": number, "next_offset": None, "owner_epoch": epoch}
+    insert_new(connection, tables.offsets, [new])
+    t = tables.offsets.c
+    here = (t.topic == topic) & (t.partition == number)
+    connection.execute(update(tables.offsets).where(here).values(owner_epoch=epoch))
+    offset: int | None = connection.execute(select(t.next_offset).where(here)).scalar()
+    return offset
+
+
+def _own_states(connection: Connection, models: Sequence[str], epoch: int) -> None:
+    here = tables.states.c.model.in_(models)
+    connection.execute(update(tables.states).where(here).values(owner_epoch=epoch))
+
+
+def _read_states(
+    connection: Connection, numbers: set[int], at: float
+) -> tuple[dict[str, State], list[SetAside]]:
+    t = tables.states.c
+    states: dict[str, State] = {}
+    damaged = []
+    wanted = select(t.model, t.blob).where(t.partition.in_(numbers)).order_by(t.model)
+    for model, blob in connection.execute(wanted).all():
+        try:
+            states[model] = snapshots.decode(blob)
+        except SnapshotError as error:
+            damaged.append(SetAside(model, str(error)))
+            _set_aside(connection, model, str(error), at)
+    return states, damaged
+
+
+def _set_aside(connection: Connection, model: str, reason: str, at: float) -> None:
+    t = tables.states.c
+    blob = connection.execute(select(t.blob).where(t.model == model)).scalar()
+    if blob is None:
+        return
+    kept = {"model": model, "reason": reason, "blob": blob, "at": at}
+    connection.execute(sa.insert(tables.states_set_aside), [kept])
+    connection.execute(sa.delete(tables.states).where(t.model == model))

@@ -1,0 +1,190 @@
+"""What goes into the database and comes out of it, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from watchkeeper.daemon.transport.ports import Headers, Partition
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Scalar
+from watchkeeper.handlers.types import Action, Incident, Outcome
+
+State = dict[str, Any]
+CapturedFrame = PredictionFrame | LabelFrame
+Channel = Literal["kafka", "sentry", "webhook"]
+RunStep = Literal["preflight", "run", "undo"]
+VersionStatus = Literal["candidate", "live", "retired", "faulty", "rejected"]
+JobState = Literal["waiting", "running", "succeeded", "failed", "cancelled", "lost"]
+
+
+class Fenced(Exception):
+    """Somebody else owns this by now; stop working on it and drop what is not committed."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that was refused: why, where in it (`path`), and its bytes as they came."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    path: str
+    message: str
+    at: float
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Headers = ()
+    id: int = 0
+    replayed_at: float | None = None
+
+
+class OutboxRow(msgspec.Struct, frozen=True):
+    """One message that somebody must be told, kept until it is told.
+
+    `id` is the idempotency key. Rows of one incident on one channel and topic keep their order.
+    `attempts` and `collapsed` are filled by the outbox: how often it was tried before, and how
+    many older messages of the incident it stands for.
+    """
+
+    id: str
+    channel: Channel
+    payload: bytes | None
+    created_at: float
+    topic: str = ""
+    key: bytes | None = None
+    headers: Headers = ()
+    incident_id: str | None = None
+    seq: int = 0
+    attempts: int = 0
+    collapsed: int = 0
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """Who did what to what."""
+
+    at: float
+    actor: str
+    verb: str
+    target: str
+    detail: str = ""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One step of an action that somebody began; `outcome` is None until it ended."""
+
+    action: Action
+    step: RunStep
+    holder: str
+    token: int
+    started_at: float
+    outcome: Outcome | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A child process that outlives the daemon. `pid_started` tells a reused pid from ours."""
+
+    id: str
+    model: str
+    action_id: str
+    kind: str
+    state: JobState
+    directory: str
+    started_at: float
+    token: int = 0
+    pid: int | None = None
+    pid_started: float | None = None
+    ended_at: float | None = None
+    result: dict[str, Scalar] = {}
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """One version in the daemon's own registry."""
+
+    model: str
+    version: str
+    status: VersionStatus
+    created_at: float
+    digest: str = ""
+    uri: str = ""
+    parent: str | None = None
+    metrics: dict[str, float] = {}
+    by: str = ""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """A version was live from `from_at` to `to_at` (None: it still is)."""
+
+    model: str
+    version: str
+    from_at: float
+    to_at: float | None
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that becomes true together: one transaction.
+
+    `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
+    be among them. `states` holds the changed ones only, as (partition number, state) by model.
+    `answers` marks commands of the inbox as taken, `outcomes` those (action id, step) whose
+    outcome the core has taken in. `at` is the wall clock.
+    """
+
+    at: float
+    epochs: Mapping[Partition, int]
+    offsets: Mapping[Partition, int] = field(default_factory=dict)
+    states: Mapping[str, tuple[int, State]] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    incidents: Sequence[Incident] = ()
+    actions: Sequence[Action] = ()
+    profiles: Sequence[Profile] = ()
+    captured: Sequence[CapturedFrame] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    outbox: Sequence[OutboxRow] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Sequence[tuple[str, RunStep]] = ()
+    audit: Sequence[AuditEntry] = ()
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """A stored state that could not be read and was put away."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was true at the last checkpoint of these partitions, now owned by the caller.
+
+    `offsets` holds the next offset of each partition, None where nothing was committed yet.
+    `actions` are those of the open incidents and the newest others of the same models.
+    """
+
+    epochs: Mapping[Partition, int]
+    offsets: Mapping[Partition, int | None]
+    states: Mapping[str, State]
+    set_aside: Sequence[SetAside]
+    profiles: Sequence[Profile]
+    incidents: Sequence[Incident]
+    actions: Sequence[Action]
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """How full the database is, for `status`."""
+
+    models: int
+    incidents_open: int
+    actions_held: int
+    outbox_pending: int
+    outbox_blocked: int
+    outbox_oldest_at: float | None
+    dead_letters: int
+    commands_waiting: int
+    states_set_aside: int
