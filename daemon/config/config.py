@@ -10,6 +10,7 @@ from watchkeeper.daemon.config import sections
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Section, doc
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -40,7 +41,4 @@ class Config(Section, frozen=True, kw_only=True):
 
     def policy(self, model: str) -> ModelPolicy:
         """What the core has to know about a model."""
-        # here, for the suite needs SciPy and river, which most commands do not
-        from watchkeeper.detectors.suite import DEFAULT_WATCHES
-
         return self.model(model).policy(DEFAULT_WATCHES)

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from watchkeeper.daemon.config.sections import Section, doc, span
 from watchkeeper.daemon.config.units import Duration
-from watchkeeper.daemon.core.policy import ModelPolicy, Watch
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, Severity
 from watchkeeper.handlers.types import Mode
 
@@ -26,7 +27,8 @@ class Serving(Section, frozen=True, kw_only=True):
         doc("The daemon's own registry, an MLflow alias, the application itself, or both"),
     ] = "registry"
     name: Annotated[
-        str | None, doc("The model's name there. Default: the name its events carry")
+        str | None,
+        doc("The model's name there. Default: the name its events carry", example="fraud-scoring"),
     ] = None
     alias: Annotated[
         str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$"), doc("MLflow alias of the live version")
@@ -37,15 +39,15 @@ class WatchSettings(Section, frozen=True, kw_only=True):
     """One detector on the series of one signal; `[[defaults.detectors]]` or
     `[[models.NAME.detectors]]`. The same signal, target and detector again replaces it."""
 
-    signal: Annotated[str, Meta(min_length=1), doc("What is measured")]
-    detector: Annotated[str, Meta(min_length=1), doc("What judges it")]
+    signal: Annotated[str, Meta(min_length=1), doc("What is measured", example="latency")]
+    detector: Annotated[str, Meta(min_length=1), doc("What judges it", example="threshold")]
     target: Annotated[str, doc("Shell pattern over the signal's targets, such as features")] = "*"
     severity: Annotated[Severity, doc("What its findings weigh: info explains, critical pages")] = (
         Severity.INFO
     )
-    settings: Annotated[dict[str, Scalar], doc("Settings of the detector")] = msgspec.field(
-        default_factory=dict
-    )
+    settings: Annotated[
+        dict[str, Scalar], doc("Settings of the detector", example={"above": 0.2})
+    ] = msgspec.field(default_factory=dict)
 
     def watch(self) -> Watch:
         """The core's form."""
@@ -65,14 +67,22 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         doc("Predictions the reference of a version is learned from", "predictions"),
     ] = 2_000
     positive: Annotated[
-        str | None, doc("The label that precision, recall and AUC are about. Default: the rarer")
+        str | None,
+        doc(
+            "The label that precision, recall and AUC are about. Default: the rarer",
+            example="fraud",
+        ),
     ] = None
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
-    actions: Annotated[dict[ActionName, Mode], doc("The mode of one kind of action")] = (
-        msgspec.field(default_factory=dict)
-    )
+    actions: Annotated[
+        dict[ActionName, Mode],
+        doc(
+            "Modes of kinds of actions that differ from `mode`",
+            example={"rollback": "act", "promote": "ask"},
+        ),
+    ] = msgspec.field(default_factory=dict)
     cooldown: Annotated[
         Duration, span("Rest after an action on a model before the next", "0s", "30d")
     ] = Duration(6 * 3_600)
@@ -112,7 +122,11 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         list[WatchSettings], doc("Detectors added to, or in place of, the built-in ones")
     ] = msgspec.field(default_factory=list)
     without: Annotated[
-        list[str], doc("Detectors switched off: shell patterns over signal/target:detector")
+        list[str],
+        doc(
+            "Detectors switched off: shell patterns over signal/target:detector",
+            example=["feature_*/*:psi"],
+        ),
     ] = msgspec.field(default_factory=list)
     serving: Annotated[Serving, doc("Where its live version is decided")] = Serving()
 

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.layers import Key, Layer
-from watchkeeper.daemon.config.models import ModelSettings
-from watchkeeper.daemon.config.problems import Problem
+from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
+from watchkeeper.daemon.config.problems import Problem, did_you_mean
+from watchkeeper.detectors import registry
+from watchkeeper.detectors.signals import SIGNALS
 
 TOPIC_KINDS = (
     *("predictions", "labels", "logs", "metrics", "changes", "commands"),
@@ -42,9 +44,15 @@ def _complaints(config: Config) -> Iterator[_Complaint]:
     yield from _topics(config)
     yield from _database(config)
     yield from _sentry(config)
-    yield from _model(("defaults",), config.defaults, config)
+    common = list(_model(config.defaults, config))
+    yield from ((("defaults", *key), message) for key, message in common)
+    yield from _detectors(("defaults",), config.defaults.detectors)
     for name, settings in config.models.items():
-        yield from _model(("models", name), settings, config)
+        own = [each for each in _model(settings, config) if each not in common]
+        yield from ((("models", name, *key), message) for key, message in own)
+        yield from _detectors(
+            ("models", name), settings.detectors[len(config.defaults.detectors) :]
+        )
 
 
 def _web(config: Config) -> Iterator[_Complaint]:
@@ -119,8 +127,24 @@ def dsn_fault(dsn: str) -> str:
     return ""
 
 
-def _model(key: Key, settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
+def _model(settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
     if settings.recover_windows > settings.verify_windows:
-        yield (*key, "recover_windows"), f"more than verify_windows ({settings.verify_windows})"
+        yield ("recover_windows",), f"more than verify_windows ({settings.verify_windows})"
     if "mlflow" in settings.serving.target and not config.mlflow.uri:
-        yield (*key, "serving", "target"), f'"{settings.serving.target}" needs mlflow.uri'
+        yield ("serving", "target"), f'"{settings.serving.target}" needs mlflow.uri'
+
+
+def _detectors(key: Key, detectors: Sequence[WatchSettings]) -> Iterator[_Complaint]:
+    """Detectors and their settings are checked by making them."""
+    signals = [signal.name for signal in SIGNALS]
+    for index, each in enumerate(detectors):
+        here = (*key, "detectors", index)
+        if each.signal not in signals:
+            hint = did_you_mean(each.signal, signals)
+            yield (*here, "signal"), f'"{each.signal}" is unknown; {hint}'
+        try:
+            registry.make(each.detector, each.settings, each.severity)
+        except registry.UnknownName as error:
+            yield (*here, "detector"), str(error)
+        except registry.BadSetting as error:
+            yield (*here, "settings"), str(error)

@@ -14,9 +14,10 @@ MODEL_NAME = r"^[A-Za-z0-9._/-]{1,128}$"
 TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
 
-def doc(text: str, unit: str = "") -> Meta:
-    """The documentation of a field, and the unit of its number."""
-    return Meta(description=text, extra={"unit": unit} if unit else None)
+def doc(text: str, unit: str = "", example: object = None) -> Meta:
+    """The documentation of a field, the unit of its number, and an example where there is no
+    default to show."""
+    return Meta(description=text, extra={"unit": unit, "example": example})
 
 
 def span(text: str, low: str, high: str) -> Meta:
@@ -36,7 +37,9 @@ class Daemon(Section, frozen=True, kw_only=True):
     """This instance of Watchkeeper."""
 
     instance: Annotated[
-        str, Meta(max_length=128), doc("Name of this instance in reports. Default: the host's name")
+        str,
+        Meta(max_length=128),
+        doc("Name of this instance in reports. Default: the host's name", example="watchkeeper-1"),
     ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], doc("Least severe log lines that are written")
@@ -48,7 +51,8 @@ class Daemon(Section, frozen=True, kw_only=True):
         str,
         doc(
             "Folder of the database, job logs and artefacts. Default: $STATE_DIRECTORY, else "
-            "$XDG_STATE_HOME/watchkeeper, else ~/.local/state/watchkeeper"
+            "$XDG_STATE_HOME/watchkeeper, else ~/.local/state/watchkeeper",
+            example="/var/lib/watchkeeper",
         ),
     ] = ""
     stop_timeout: Annotated[
@@ -67,7 +71,10 @@ class Kafka(Section, frozen=True, kw_only=True):
     ] = "watchkeeper"
     group_instance_id: Annotated[
         str | None,
-        doc("Static membership: a name that is this instance's own. Restarts then move nothing"),
+        doc(
+            "Static membership: a name that is this instance's own. Restarts then move nothing",
+            example="watchkeeper-1",
+        ),
     ] = None
     client_id: Annotated[str, Meta(min_length=1), doc("Name shown in the broker's logs")] = (
         "watchkeeper"
@@ -88,18 +95,31 @@ class Kafka(Section, frozen=True, kw_only=True):
     sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], doc("How to log in, with SASL")
     ] = "SCRAM-SHA-512"
-    sasl_username: Annotated[str | None, doc("User name, with SASL")] = None
+    sasl_username: Annotated[str | None, doc("User name, with SASL", example="watchkeeper")] = None
     sasl_password: Annotated[
         Secret,
         doc("Password, with SASL: by environment only; in files use sasl_password_file"),
     ] = Secret("")
     sasl_password_file: Annotated[
         str | None,
-        doc("File that holds the password. Also read: the credential `kafka-password`"),
+        doc(
+            "File that holds the password. Also read: the credential `kafka-password`",
+            example="/etc/watchkeeper/kafka-password",
+        ),
     ] = None
-    ssl_ca_file: Annotated[str | None, doc("Certificates that brokers are checked against")] = None
-    ssl_certificate_file: Annotated[str | None, doc("This client's certificate")] = None
-    ssl_key_file: Annotated[str | None, doc("Key of this client's certificate")] = None
+    ssl_ca_file: Annotated[
+        str | None,
+        doc(
+            "Certificates that brokers are checked against",
+            example="/etc/ssl/certs/ca-certificates.crt",
+        ),
+    ] = None
+    ssl_certificate_file: Annotated[
+        str | None, doc("This client's certificate", example="/etc/watchkeeper/kafka.crt")
+    ] = None
+    ssl_key_file: Annotated[
+        str | None, doc("Key of this client's certificate", example="/etc/watchkeeper/kafka.key")
+    ] = None
 
 
 class Topics(Section, frozen=True, kw_only=True):
@@ -111,20 +131,43 @@ class Topics(Section, frozen=True, kw_only=True):
         Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
         doc("What all names begin with"),
     ] = "watchkeeper."
-    predictions: Annotated[Topic | None, doc("In: what models answered")] = None
-    labels: Annotated[Topic | None, doc("In: the truth, known later")] = None
-    logs: Annotated[Topic | None, doc("In: log records of serving and features")] = None
-    metrics: Annotated[Topic | None, doc("In: measurements of hosts and business")] = None
-    changes: Annotated[Topic | None, doc("In: deployments and other changes on purpose")] = None
-    commands: Annotated[Topic | None, doc("In: orders and applications' answers")] = None
-    incidents: Annotated[Topic | None, doc("Out: every change of every incident")] = None
-    incidents_state: Annotated[Topic | None, doc("Out, compacted: the newest state of each")] = None
-    actions: Annotated[Topic | None, doc("Out: actions, which applications may obey")] = None
-    models_state: Annotated[Topic | None, doc("Out, compacted: health and version of models")] = (
+    predictions: Annotated[
+        Topic | None, doc("In: what models answered", example="other.predictions")
+    ] = None
+    labels: Annotated[Topic | None, doc("In: the truth, known later", example="other.labels")] = (
         None
     )
+    logs: Annotated[
+        Topic | None, doc("In: log records of serving and features", example="other.logs")
+    ] = None
+    metrics: Annotated[
+        Topic | None, doc("In: measurements of hosts and business", example="other.metrics")
+    ] = None
+    changes: Annotated[
+        Topic | None, doc("In: deployments and other changes on purpose", example="other.changes")
+    ] = None
+    commands: Annotated[
+        Topic | None, doc("In: orders and applications' answers", example="other.commands")
+    ] = None
+    incidents: Annotated[
+        Topic | None, doc("Out: every change of every incident", example="other.incidents")
+    ] = None
+    incidents_state: Annotated[
+        Topic | None,
+        doc("Out, compacted: the newest state of each", example="other.incidents.state"),
+    ] = None
+    actions: Annotated[
+        Topic | None, doc("Out: actions, which applications may obey", example="other.actions")
+    ] = None
+    models_state: Annotated[
+        Topic | None,
+        doc("Out, compacted: health and version of models", example="other.models.state"),
+    ] = None
     dlq: Annotated[
-        Topic | None, doc("Out: refused records, each with its reason and its original bytes")
+        Topic | None,
+        doc(
+            "Out: refused records, each with its reason and its original bytes", example="other.dlq"
+        ),
     ] = None
 
     def name(self, kind: str) -> str:
@@ -140,12 +183,16 @@ class Database(Section, frozen=True, kw_only=True):
         str,
         doc(
             "sqlite:///… or postgresql+psycopg://user@host/name. "
-            "Default: watchkeeper.db in daemon.state_dir"
+            "Default: watchkeeper.db in daemon.state_dir",
+            example="postgresql+psycopg://watchkeeper@db.example.org/watchkeeper",
         ),
     ] = ""
     password_file: Annotated[
         str | None,
-        doc("File that holds the password. Also read: the credential `database-password`"),
+        doc(
+            "File that holds the password. Also read: the credential `database-password`",
+            example="/etc/watchkeeper/database-password",
+        ),
     ] = None
 
 
@@ -164,9 +211,15 @@ class Sentry(Section, frozen=True, kw_only=True):
     """Who is paged. Without a DSN nobody is, and a warning says so."""
 
     dsn: Annotated[
-        Secret, doc("Sentry project. Also read: $SENTRY_DSN and the credential `sentry-dsn`")
+        Secret,
+        doc(
+            "Sentry project. Also read: $SENTRY_DSN and the credential `sentry-dsn`",
+            example="https://key@sentry.example.org/1",
+        ),
     ] = Secret("")
-    dsn_file: Annotated[str | None, doc("File that holds the DSN")] = None
+    dsn_file: Annotated[
+        str | None, doc("File that holds the DSN", example="/etc/watchkeeper/sentry-dsn")
+    ] = None
     environment: Annotated[
         str, Meta(pattern=r"^[^\s/]{1,64}$"), doc("Environment the pages are filed under")
     ] = "production"
@@ -178,7 +231,10 @@ class Web(Section, frozen=True, kw_only=True):
     listen: Annotated[
         str, Meta(pattern=r"^\S+:\d{1,5}$"), doc("Address and port; port 0 takes a free one")
     ] = "127.0.0.1:8321"
-    external_url: Annotated[Url | None, doc("How people reach it, for links in pages")] = None
+    external_url: Annotated[
+        Url | None,
+        doc("How people reach it, for links in pages", example="https://watchkeeper.example.org"),
+    ] = None
     allow_public: Annotated[
         bool, doc("Must be true to listen on an address that is not the host's own")
     ] = False
@@ -190,7 +246,10 @@ class Notify(Section, frozen=True, kw_only=True):
     webhooks: Annotated[
         list[Url],
         Meta(max_length=16),
-        doc("URLs that get each change of an incident by POST, as JSON"),
+        doc(
+            "URLs that get each change of an incident by POST, as JSON",
+            example=["https://example.org/incidents"],
+        ),
     ] = msgspec.field(default_factory=list)
 
 
@@ -211,8 +270,14 @@ class Retrain(Section, frozen=True, kw_only=True):
 class Mlflow(Section, frozen=True, kw_only=True):
     """The MLflow server that holds models with serving target `mlflow`."""
 
-    uri: Annotated[Url | None, doc("Address of the tracking server")] = None
+    uri: Annotated[
+        Url | None, doc("Address of the tracking server", example="https://mlflow.example.org")
+    ] = None
     token: Annotated[Secret, doc("Bearer token: by environment only; else token_file")] = Secret("")
     token_file: Annotated[
-        str | None, doc("File that holds the token. Also read: the credential `mlflow-token`")
+        str | None,
+        doc(
+            "File that holds the token. Also read: the credential `mlflow-token`",
+            example="/etc/watchkeeper/mlflow-token",
+        ),
     ] = None
