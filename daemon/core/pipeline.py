@@ -118,9 +118,9 @@ class Pipeline:
         for sample in samples_of(state, index, window, versions):
             step.samples.append(sample)
             series = sample.series
-            if series.signal == ("accuracy" if state.labelled else "volume"):
-                if sample.n >= LABELLED_MIN:
-                    shown.add(series.version)
+            shows = "accuracy" if state.labelled else "volume"
+            if series.signal == shows and sample.n >= LABELLED_MIN:
+                shown.add(series.version)
             for judge, enough in judged(state, policy, sample):
                 new = findings_of(judge, sample)
                 found.extend(new)

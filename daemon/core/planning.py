@@ -126,7 +126,7 @@ class Planner:
         for old in list(state.actions)[:-ACTIONS_LIMIT]:
             del state.actions[old]
         incident = state.incident
-        assert incident is not None  # noqa: S101 - plan() was asked about an open incident
+        assert incident is not None
         ids = (*incident.actions, action.id)
         state.incident = incidents.revised(
             incident, context.now, f"planned: {action.summary}", actions=ids

@@ -48,7 +48,9 @@ class Counts:
 class Step:
     """One turn's output, in the order in which it came about.
 
-    `incidents` and `actions` hold every changed one once, in its newest form; `captured` the
+    `incidents` and `actions` hold every changed one once, in its newest form;
+    `incident_changes` every new revision with the one before it, and `action_changes` every new
+    state of an action, for those who are told of each. `captured` holds the
     predictions and labels to keep for label joins and retraining; `samples` the newest sample of
     each series closed in this step; `profiles` newly learned references; `dirty` the models whose
     state changed; `answers` says what became of each command, by its id.
@@ -57,6 +59,8 @@ class Step:
     findings: list[Finding] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
+    incident_changes: list[tuple[Incident | None, Incident]] = field(default_factory=list)
+    action_changes: list[Action] = field(default_factory=list)
     captured: list[PredictionFrame | LabelFrame] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
@@ -75,5 +79,10 @@ class Step:
         self.dirty.add(model)
         for action in actions:
             self.actions[action.id] = action
-        if after is not None and after is not before:
-            self.incidents[after.id] = after
+            self.action_changes.append(action)
+        if after is None or after is before:
+            return
+        self.incidents[after.id] = after
+        known = before if before is not None and before.id == after.id else None
+        if known is None or known.revision != after.revision:
+            self.incident_changes.append((known, after))

@@ -21,6 +21,10 @@ class StorageError(Exception):
     """The database cannot be used as asked; the message says what to do."""
 
 
+class DatabaseDown(StorageError):
+    """The database did not answer, or not in time; the same call may succeed later."""
+
+
 class Database:
     """Opens transactions. Reads see one moment; writes are exclusive from their start on SQLite."""
 
@@ -30,19 +34,31 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One transaction that only looks."""
-        with self._reader.begin() as connection:
+        """One transaction that only looks. Raises DatabaseDown."""
+        with _outages(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: all of it is on disk once the block has ended, or nothing."""
-        with self.engine.begin() as connection:
+        """One transaction: all of it is on disk once the block has ended, or nothing.
+
+        Raises DatabaseDown.
+        """
+        with _outages(), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Frees every connection. Idempotent."""
         self.engine.dispose()
+
+
+@contextmanager
+def _outages() -> Iterator[None]:
+    """Tells an outage, which passes, from a mistake, which does not."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise DatabaseDown(str(error)) from error
 
 
 def make_engine(url: str) -> Engine:

@@ -77,7 +77,8 @@ class Store:
         with self._db.write() as connection:
             epoch = next_token(connection, _EPOCHS)
             offsets = {each: _own(connection, each, epoch) for each in wanted}
-            states, damaged = _read_states(connection, {each.number for each in wanted}, at)
+            numbers = {each.number for each in wanted}
+            states, damaged = _read_states(connection, numbers, at)
             models = [*states, *(each.model for each in damaged)]
             _own_states(connection, models, epoch)
             opened = open_incidents(connection, models)
@@ -85,6 +86,7 @@ class Store:
                 epochs=dict.fromkeys(wanted, epoch),
                 offsets=offsets,
                 states=states,
+                homes=_homes(connection, numbers),
                 set_aside=damaged,
                 profiles=read_profiles(connection, models),
                 incidents=opened,
@@ -246,6 +248,12 @@ def _own(connection: Connection, partition: Partition, epoch: int) -> int | None
 def _own_states(connection: Connection, models: Sequence[str], epoch: int) -> None:
     here = tables.states.c.model.in_(models)
     connection.execute(update(tables.states).where(here).values(owner_epoch=epoch))
+
+
+def _homes(connection: Connection, numbers: set[int]) -> dict[str, int]:
+    t = tables.states.c
+    wanted = select(t.model, t.partition).where(t.partition.in_(numbers))
+    return {model: number for model, number in connection.execute(wanted)}
 
 
 def _read_states(

@@ -163,13 +163,15 @@ class SetAside(msgspec.Struct, frozen=True):
 class Restored:
     """What was true at the last checkpoint of these partitions, now owned by the caller.
 
-    `offsets` holds the next offset of each partition, None where nothing was committed yet.
+    `offsets` holds the next offset of each partition, None where nothing was committed yet;
+    `homes` the partition number that each model's state belongs to.
     `actions` are those of the open incidents and the newest others of the same models.
     """
 
     epochs: Mapping[Partition, int]
     offsets: Mapping[Partition, int | None]
     states: Mapping[str, State]
+    homes: Mapping[str, int]
     set_aside: Sequence[SetAside]
     profiles: Sequence[Profile]
     incidents: Sequence[Incident]

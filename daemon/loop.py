@@ -1,0 +1,244 @@
+"""poll → decode → step → commit → publish; nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import structlog
+
+from watchkeeper.daemon.core.guards import PENDING
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import Fenced, OutboxRow
+from watchkeeper.daemon.transport.codec import Decoded, decode
+from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
+from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
+from watchkeeper.handlers.types import Action, ActionState, Outcome
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+TICK_S = 1.0
+INBOX_S = 0.5
+DATABASE_TRIES = 12  # with the pauses below about 90 s, well within a consumer's poll interval
+LONGEST_PAUSE_S = 15.0
+UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
+BEHIND_EVENTS = 100_000  # records known to wait beyond which the view is too stale to act on
+
+
+class Actor(Protocol):
+    """Performs actions; the executor."""
+
+    def submit(self, action: Action) -> object:
+        """Takes up what the action's state asks for."""
+
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes since the last call."""
+
+
+class Reporter(Protocol):
+    """Tells the world of a step; pure but for counting."""
+
+    def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
+        """The messages that this step's changes are worth."""
+
+    def observe(self, step: Step, decoded: Decoded, source: Source, at: float) -> None:
+        """Counts what happened, for metrics and logs."""
+
+    def answered(self, command: Command) -> str:
+        """An application's answer to an order; says what became of it."""
+
+    def committed(self) -> None:
+        """New messages are waiting in the outbox."""
+
+
+@dataclass
+class Loop:
+    """One thread owns it: the source, the state and the checkpoints.
+
+    `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
+    epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, and at
+    once when an incident or action changed.
+    """
+
+    source: Source
+    kinds: Mapping[str, EventKind]
+    pipeline: Pipeline
+    store: Store
+    actor: Actor
+    reporter: Reporter
+    clock: Callable[[], float]
+    checkpoint_s: float = 1.0
+    checkpoint_events: int = 5_000
+    stopping: threading.Event = field(default_factory=threading.Event)
+    turned_at: float = 0.0
+    _pending: Pending = field(default_factory=Pending)
+    _epochs: dict[Partition, int] = field(default_factory=dict)
+    _homes: dict[str, int] = field(default_factory=dict)
+    _committed_at: float = 0.0
+    _ticked_at: float = float("-inf")
+    _looked_at: float = float("-inf")
+    _behind_since: float | None = None
+
+    def run(self) -> None:
+        """Turns until `stopping` is set; then makes the last turn true and leaves."""
+        while not self.stopping.is_set():
+            self.turn(timeout=0.2)
+        self.checkpoint()
+
+    def turn(self, timeout: float) -> Step:
+        """One turn; returns what it brought about."""
+        polled = self.source.poll(timeout)
+        self._own(polled)
+        records = [r for r in polled.records if Partition(r.topic, r.partition) in self._epochs]
+        now = self.clock()
+        decoded = decode(records, self.kinds, now=now)
+        commands, answers = self._commands(decoded, now)
+        batch = Batch(
+            decoded.frames, commands, self.actor.outcomes(), self._tick(now), self._blind(now)
+        )
+        self._settle_homes(records, decoded)
+        step = self.pipeline.step(batch)
+        step.answers.update(answers)
+        self._remember(records, decoded, step, now)
+        if self._due(now):
+            self.checkpoint()
+        self.reporter.observe(step, decoded, self.source, now)
+        self.turned_at = now
+        return step
+
+    def checkpoint(self) -> None:
+        """Makes everything since the last one true, then acts and publishes."""
+        pending, at = self._pending, self.clock()
+        self._committed_at = at
+        if pending.empty:
+            return
+        checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
+        try:
+            self._insist(lambda: self.store.commit(checkpoint))
+        except Fenced as fenced:
+            log.warning("another instance took over; reading again", reason=str(fenced))
+            self._start_again()
+            return
+        self._pending = Pending()
+        self.source.commit(pending.offsets)
+        self.reporter.committed()
+        self._act(pending.actions.values())
+
+    def _own(self, polled: Polled) -> None:
+        """Takes up newly assigned partitions where the database says, and drops lost ones."""
+        gone = {*polled.revoked, *polled.lost}
+        if gone & set(self._epochs):
+            self.checkpoint()
+            self._leave(gone)
+        if polled.assigned:
+            self._take_up(polled.assigned)
+
+    def _take_up(self, partitions: Sequence[Partition]) -> None:
+        at, state = self.clock(), self.pipeline.state
+        restored = self._insist(lambda: self.store.restore(partitions, at))
+        self._epochs.update(restored.epochs)
+        for model, plain in restored.states.items():
+            if model in state.models:
+                continue
+            try:
+                state.load(model, plain)
+            except StateError as error:
+                log.error("stored state set aside", model=model, reason=str(error))
+                self.store.set_aside(model, str(error), at)
+            self._homes[model] = restored.homes[model]
+            state.recapture(self.store.captured(model))
+        for profile in restored.profiles:
+            if profile.source == "imported":
+                state.model(profile.model).profiles[profile.version] = profile
+        for partition in partitions:
+            self.source.start(partition, restored.offsets.get(partition))
+        for model in restored.states:
+            if model in state.models:
+                self._act(state.models[model].actions.values())
+
+    def _leave(self, gone: set[Partition]) -> None:
+        for partition in gone:
+            self._epochs.pop(partition, None)
+        numbers = {partition.number for partition in self._epochs}
+        away = [model for model, home in self._homes.items() if home not in numbers]
+        self.pipeline.state.forget(away)
+        for model in away:
+            del self._homes[model]
+
+    def _start_again(self) -> None:
+        """Forgets everything not committed and reads on from the last checkpoint."""
+        self._pending = Pending()
+        self.pipeline.state.forget(list(self.pipeline.state.models))
+        self._homes.clear()
+        partitions = tuple(self._epochs)
+        self._epochs.clear()
+        self._take_up(partitions)
+
+    def _commands(self, decoded: Decoded, now: float) -> tuple[list[Command], dict[str, str]]:
+        """People's commands for the core; applications' answers go to who asked."""
+        found = list(decoded.commands)
+        if now - self._looked_at >= INBOX_S:
+            self._looked_at = now
+            taken = self._pending.answers
+            found += [c for c in self.store.inbox.waiting() if c.id not in taken]
+        answers = {c.id: self.reporter.answered(c) for c in found if c.command == "outcome"}
+        return [c for c in found if c.command != "outcome"], answers
+
+    def _tick(self, now: float) -> Tick | None:
+        """Time may only pass while everything known has been read."""
+        if now - self._ticked_at < TICK_S or not self.source.caught_up():
+            return None
+        self._ticked_at = now
+        return Tick(now)
+
+    def _blind(self, now: float) -> float | None:
+        behind = sum(self.source.lag().values()) > BEHIND_EVENTS
+        if not behind:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        return self._behind_since
+
+    def _settle_homes(self, records: Sequence[Record], decoded: Decoded) -> None:
+        for frame in decoded.frames:
+            if frame.model not in self._homes:
+                self._homes[frame.model] = records[int(frame.seq[0])].partition
+
+    def _remember(
+        self, records: Sequence[Record], decoded: Decoded, step: Step, now: float
+    ) -> None:
+        self._pending.add_records(records)
+        self._pending.add_refused(decoded.dead, now)
+        self._pending.add_step(step)
+        self._pending.outbox += self.reporter.rows(step, decoded, now)
+
+    def _due(self, now: float) -> bool:
+        waited = now - self._committed_at >= self.checkpoint_s
+        return self._pending.urgent or waited or self._pending.events >= self.checkpoint_events
+
+    def _act(self, actions: Iterable[Action]) -> None:
+        """Gives committed actions to the executor; its claims keep it from doing one twice."""
+        for action in actions:
+            if action.state in UNDER_WAY or (
+                action.state is ActionState.PLANNED and action.reason == PENDING
+            ):
+                self.actor.submit(action)
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        """Tries a database call again while the database is away, within limits."""
+        pause = 0.1
+        for _ in range(DATABASE_TRIES):
+            try:
+                return attempt()
+            except DatabaseDown as error:
+                log.warning("database away; trying again", reason=str(error), seconds=pause)
+                self.stopping.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+        return attempt()

@@ -1,0 +1,98 @@
+"""What the loop has done since the last checkpoint and has not made true yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, DeadLetter, OutboxRow
+from watchkeeper.daemon.transport.codec import DeadLetter as Refused
+from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import Finding
+from watchkeeper.handlers.types import Action, Incident
+
+
+@dataclass(slots=True)
+class Pending:
+    """Gathers turns into one checkpoint."""
+
+    events: int = 0
+    urgent: bool = False
+    offsets: dict[Partition, int] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    actions: dict[str, Action] = field(default_factory=dict)
+    profiles: list[Profile] = field(default_factory=list)
+    captured: list[CapturedFrame] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+
+    def add_records(self, records: Sequence[Record]) -> None:
+        """Moves the offsets past the records."""
+        self.events += len(records)
+        for record in records:
+            self.offsets[Partition(record.topic, record.partition)] = record.offset + 1
+
+    def add_refused(self, refused: Sequence[Refused], at: float) -> None:
+        """Keeps refused records with their reasons."""
+        self.letters.extend(_letter(each, at) for each in refused)
+
+    def add_step(self, step: Step) -> None:
+        """Takes in what one step gave out; incidents and actions must not wait long."""
+        self.dirty |= step.dirty
+        self.findings += step.findings
+        self.incidents.update(step.incidents)
+        self.actions.update(step.actions)
+        self.profiles += step.profiles
+        self.captured += step.captured
+        self.answers.update(step.answers)
+        self.urgent |= bool(step.incident_changes or step.action_changes or step.answers)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is waiting to be made true."""
+        return not (self.offsets or self.dirty or self.answers or self.outbox or self.letters)
+
+    def checkpoint(
+        self, state: State, homes: Mapping[str, int], epochs: Mapping[Partition, int], at: float
+    ) -> Checkpoint:
+        """All of it as one checkpoint. `homes` are the partition numbers of models."""
+        return Checkpoint(
+            at=at,
+            epochs=epochs,
+            offsets=self.offsets,
+            states={
+                model: (homes[model], state.dump(model))
+                for model in sorted(self.dirty)
+                if model in homes and model in state.models
+            },
+            findings=self.findings,
+            incidents=list(self.incidents.values()),
+            actions=list(self.actions.values()),
+            profiles=self.profiles,
+            captured=self.captured,
+            dead_letters=self.letters,
+            outbox=self.outbox,
+            answers=self.answers,
+        )
+
+
+def _letter(refused: Refused, at: float) -> DeadLetter:
+    record = refused.record
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        reason=refused.reason,
+        path=refused.path,
+        message=refused.message,
+        at=at,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )
