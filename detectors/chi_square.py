@@ -26,7 +26,7 @@ class ChiSquare(LevelDetector):
     >>> window = Sample(series, Window(0, 60), 0.0, 300, counts=np.array(new),
     ...     expected_counts=np.array(old))
     >>> [round(f.statistic) for f in ChiSquare().update(Samples.of([window]))]
-    [86]
+    [85]
     """
 
     name: ClassVar[str] = "chi_square"
@@ -42,8 +42,8 @@ class ChiSquare(LevelDetector):
         p, q = both.seen / n, both.expected / m
         together = np.maximum((both.seen + both.expected) / (n + m), 1e-300)
         statistic = float(np.sum((p - q) ** 2 / together)) / both.sizes
-        matters = self.min_effect**2 / both.sizes
-        limit = self.limit(max(matters, both.chance(self.alpha) / both.sizes))
+        matters = self.limit(self.min_effect) ** 2
+        limit = max(matters, both.chance(self.chance(self.alpha))) / both.sizes
         return self.sustained_finding(
             sample, statistic > limit, statistic=statistic, threshold=limit
         )

@@ -43,6 +43,6 @@ class JensenShannon(LevelDetector):
         middle = (p + q) / 2.0
         nats = float(np.sum(p * np.log(p / middle) + q * np.log(q / middle))) / 2.0
         distance = math.sqrt(max(0.0, nats) / math.log(2.0))
-        chance = math.sqrt(both.chance(self.alpha) / 8.0 / math.log(2.0))
-        limit = self.limit(max(self.min_effect, chance))
+        chance = math.sqrt(both.chance(self.chance(self.alpha)) / 8.0 / math.log(2.0))
+        limit = max(self.limit(self.min_effect), chance)
         return self.sustained_finding(sample, distance > limit, statistic=distance, threshold=limit)

@@ -40,6 +40,6 @@ class Ks(LevelDetector):
             return None
         below, usual = np.cumsum(both.seen), np.cumsum(both.expected)
         gap = float(np.max(np.abs(below / below[-1] - usual / usual[-1])))
-        chance = math.sqrt(-math.log(self.alpha / 2.0) / 2.0 * both.sizes)
-        limit = self.limit(max(self.min_effect, chance))
+        chance = math.sqrt(-math.log(self.chance(self.alpha) / 2.0) / 2.0 * both.sizes)
+        limit = max(self.limit(self.min_effect), chance)
         return self.sustained_finding(sample, gap > limit, statistic=gap, threshold=limit)

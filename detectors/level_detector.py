@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ class LevelDetector(EachSample):
     """Gives a finding in every window in which the fault persists, from the `for_windows`-th on.
 
     Say in `judge` by which `limit` the window is measured, and end with `sustained_finding`.
-    While it fires the limit is half as high, so that a fault near the limit does not flicker.
+    While it fires the limit is lower, so that a fault near the limit does not flicker.
     """
 
     sustained: ClassVar[bool] = True
@@ -33,6 +34,10 @@ class LevelDetector(EachSample):
     def limit(self, threshold: float) -> float:
         """The threshold, or half of it while firing."""
         return threshold * HYSTERESIS if self.firing else threshold
+
+    def chance(self, alpha: float) -> float:
+        """The probability that sets a limit, or its square root while firing."""
+        return math.sqrt(alpha) if self.firing else alpha
 
     def sustained_finding(
         self,

@@ -40,5 +40,5 @@ class Psi(LevelDetector):
             return None
         p, q = both.shares
         index = float(np.sum((p - q) * np.log(p / q)))
-        limit = self.limit(max(self.min_effect, both.chance(self.alpha)))
+        limit = max(self.limit(self.min_effect), both.chance(self.chance(self.alpha)))
         return self.sustained_finding(sample, index > limit, statistic=index, threshold=limit)
