@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from watchkeeper.daemon.demo.faults import Fault, Script
+from watchkeeper.daemon.demo.faults import Script
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
 
 Tone = Literal["plain", "bad", "good", "ask"]
@@ -35,7 +35,7 @@ class Story:
     """Remembers what was told, so that each change is told once."""
 
     script: Script
-    _told: float = float("-inf")
+    _said: set[str] = field(default_factory=set)
     _verdicts: dict[str, tuple[str, str]] = field(default_factory=dict)
     _states: dict[str, IncidentState] = field(default_factory=dict)
     _actions: dict[str, ActionState] = field(default_factory=dict)
@@ -54,22 +54,22 @@ class Story:
             lines.extend(self._incident(incident, now))
         for action in sorted(actions, key=lambda a: a.planned_at):
             lines.extend(self._action(action, now))
-        self._told = now
         return lines
 
     def _script(self, now: float) -> Iterator[Line]:
         season = self.script.season
-        if self._told < season.start <= now:
-            yield Line(season.start, f"harmless: {season.text}")
+        yield from self._once(season.start, now, Line(season.start, f"harmless: {season.text}"))
         for fault in self.script.faults:
-            if self._told < fault.start <= now:
-                yield Line(fault.start, f"injected: {fault.text}", "bad")
-            if self._told < self._healed_at(fault) <= now:
-                yield Line(self._healed_at(fault), f"healed: {fault.healed}")
+            injected = Line(fault.start, f"injected: {fault.text}", "bad")
+            yield from self._once(fault.start, now, injected)
+            end = self.script.end_of(fault)
+            if end < self.script.end:
+                yield from self._once(end, now, Line(end, f"healed: {fault.healed}"))
 
-    def _healed_at(self, fault: Fault) -> float:
-        end = self.script.end_of(fault)
-        return end if end < self.script.end else float("inf")
+    def _once(self, due: float, now: float, line: Line) -> Iterator[Line]:
+        if due <= now and line.text not in self._said:
+            self._said.add(line.text)
+            yield line
 
     def _incident(self, incident: Incident, now: float) -> Iterator[Line]:
         before = self._states.get(incident.id)
