@@ -128,7 +128,7 @@ class Fleet:
         rng: np.random.Generator,
         name: str,
     ) -> Iterator[Sent]:
-        load = 0.34 + 0.12 * (effects.volume - 1.0) + 0.04 * (effects.latency - 1.0)
+        load = 0.34 + 0.12 * (effects.volume - 1.0)
         measured = {
             _MEMORY: effects.memory + 0.006 * float(rng.standard_normal()),
             _CPU: load + 0.02 * float(rng.standard_normal()),
