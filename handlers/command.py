@@ -50,7 +50,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     undo_verb: str = ""
 
     def __post_init__(self) -> None:
-        for verb in filter(None, (self.verb, self.undo_verb)):
+        for verb in (self.verb, self.undo_verb or "none"):
             if not _VERB.fullmatch(verb):
                 raise ValueError(f"verb {verb!r}: expected lower-case letters, digits, _ and -")
         for name, value in self.args.items():

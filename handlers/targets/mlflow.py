@@ -32,6 +32,19 @@ class _One(msgspec.Struct, frozen=True):
     model_version: _Version
 
 
+class _Info(msgspec.Struct, frozen=True):
+    run_id: str
+    artifact_uri: str
+
+
+class _Run(msgspec.Struct, frozen=True):
+    info: _Info
+
+
+class _Created(msgspec.Struct, frozen=True):
+    run: _Run
+
+
 class _Many(msgspec.Struct, frozen=True):
     model_versions: tuple[_Version, ...] = ()
     next_page_token: str = ""
@@ -44,11 +57,13 @@ class MLflow:
     A version is MLflow's version number, which predictions must carry as `model_version`. Moving
     the alias changes nothing that is already loaded: put this into `Combined` with what serves.
     `token_tag`, when set, is a tag of the version that tells which action moved the alias to it.
+    Candidates are kept as runs of the experiment `experiment_id`.
     """
 
     http: Egress
     alias: str = "champion"
     token_tag: str = ""
+    experiment_id: str = "0"
 
     def current(self, model: str) -> str | None:
         query = {"name": model, "alias": self.alias}
@@ -78,9 +93,13 @@ class MLflow:
         for version in self._versions(model):
             if _Tag(_KEY_TAG, key) in version.tags:
                 return version.version
-        folder = f"watchkeeper/{new.artefact.digest}"
-        path = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/model.onnx"
-        self.http.call("PUT", path, object, raw=Path(new.artefact.path).read_bytes())
+        run = self._run(new.version)
+        folder = f"{run.artifact_uri}/model"
+        _, proxied, path = folder.partition("mlflow-artifacts:")
+        if not proxied:
+            raise Refused(f"this MLflow server takes no uploads: its artefacts lie in {folder}")
+        upload = f"/api/2.0/mlflow-artifacts/artifacts/{path.lstrip('/')}/model.onnx"
+        self.http.call("PUT", upload, object, raw=Path(new.artefact.path).read_bytes())
         tags = {
             _KEY_TAG: key,
             "watchkeeper.digest": new.artefact.digest,
@@ -89,11 +108,17 @@ class MLflow:
         }
         body = {
             "name": model,
-            "source": f"mlflow-artifacts:/{folder}",
+            "source": folder,
+            "run_id": run.run_id,
             "tags": [{"key": k, "value": v} for k, v in tags.items()],
         }
         made = self.http.call("POST", f"{_API}/model-versions/create", _One, body=body)
         return made.model_version.version
+
+    def _run(self, name: str) -> _Info:
+        """A new run to keep the file: MLflow takes files of its own store only from a run."""
+        body = {"experiment_id": self.experiment_id, "run_name": name}
+        return self.http.call("POST", f"{_API}/runs/create", _Created, body=body).run.info
 
     def _versions(self, model: str) -> list[_Version]:
         quoted = model.replace("'", "")

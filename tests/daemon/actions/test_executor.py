@@ -1,0 +1,339 @@
+"""The executor: one at a time a model, everything comes back as an outcome, nothing twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from tests.fakes import FakeDeployer
+from tests.handlers import cases
+from watchkeeper.daemon.actions.executor import Executor, Submitted
+from watchkeeper.handlers.errors import Interrupted
+from watchkeeper.handlers.rollback import Rollback
+from watchkeeper.handlers.types import (
+    Action,
+    ActionState,
+    Context,
+    Handler,
+    Incident,
+    Outcome,
+    Phase,
+)
+
+_WAIT = 10.0
+
+
+@dataclass
+class FakeClaims:
+    """Leases in memory; `foreign` leases are held by another instance."""
+
+    foreign: set[str] = field(default_factory=set)
+    claimed: list[tuple[str, str, str]] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
+    renewed: list[str] = field(default_factory=list)
+    tokens: int = 0
+
+    def claim(self, action_id: str, step: str, lease: str) -> int | None:
+        if lease in self.foreign:
+            return None
+        self.claimed.append((action_id, step, lease))
+        self.tokens += 1
+        self.held[lease] = self.tokens
+        return self.tokens
+
+    def renew(self, lease: str, token: int) -> bool:
+        self.renewed.append(lease)
+        return self.held.get(lease) == token
+
+    def release(self, lease: str, token: int) -> None:
+        if self.held.get(lease) == token:
+            del self.held[lease]
+
+
+@dataclass
+class Gate:
+    """A handler that waits at a gate inside `run`, and says who is inside."""
+
+    name: ClassVar[str] = "gate"
+    undoable: ClassVar[bool] = True
+
+    open: threading.Event = field(default_factory=threading.Event)
+    inside: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    raises: Exception | None = None
+
+    def plan(self, incident: Incident, context: Context) -> Action | None:
+        return None
+
+    def preflight(self, action: Action) -> Outcome:
+        return Outcome(action.id, action.model, Phase.SUCCESSFUL, "safe", 0.0, "preflight")
+
+    def run(self, action: Action) -> Outcome:
+        self.seen.append((action.id, "run"))
+        self.inside.release()
+        assert self.open.wait(_WAIT)
+        if self.raises is not None:
+            raise self.raises
+        return Outcome(action.id, action.model, Phase.SUCCESSFUL, "done", 0.0)
+
+    def undo(self, action: Action) -> Outcome:
+        self.seen.append((action.id, "undo"))
+        return Outcome(action.id, action.model, Phase.SUCCESSFUL, "undone", 0.0, "undo")
+
+
+def _action(number: int, model: str = "churn", kind: str = "gate", **changed: object) -> Action:
+    usual = msgspec.structs.replace(cases.action(kind), id=f"act-{number}", model=model)
+    return msgspec.structs.replace(usual, **changed)
+
+
+def _wait(executor: Executor, count: int = 1) -> list[Outcome]:
+    """The next outcomes, waited for with a time-out."""
+    found: list[Outcome] = []
+    tick = threading.Event()
+    for _ in range(int(_WAIT / 0.01)):
+        found += executor.outcomes()
+        if len(found) >= count:
+            return found
+        tick.wait(0.01)
+    raise AssertionError(f"only {found}")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    handler = Gate()
+    yield handler
+    handler.open.set()
+
+
+def _executor(gate: Gate, **changed: object) -> Executor:
+    settings: dict[str, object] = {"claims": FakeClaims(), **changed}
+    return Executor({"gate": gate, "slow": gate}, **settings)  # type: ignore[arg-type]
+
+
+def test_the_state_says_which_step_is_run(gate: Gate) -> None:
+    gate.open.set()
+    executor = _executor(gate, inline=True)
+
+    for state in ActionState:
+        executor.submit(_action(1, state=state))
+
+    steps = [(outcome.step, outcome.phase) for outcome in executor.outcomes()]
+    assert steps == [
+        ("preflight", Phase.SUCCESSFUL),  # planned
+        ("preflight", Phase.SUCCESSFUL),  # held
+        ("run", Phase.SUCCESSFUL),  # permitted
+        ("run", Phase.SUCCESSFUL),  # started
+        ("undo", Phase.SUCCESSFUL),  # undoing
+    ]
+
+
+def test_a_finished_action_asks_for_nothing(gate: Gate) -> None:
+    assert _executor(gate).submit(_action(1, state=ActionState.SUCCESSFUL)) is Submitted.IDLE
+
+
+def test_a_started_row_and_the_lease_come_before_the_call(gate: Gate) -> None:
+    claims = FakeClaims()
+    executor = _executor(gate, claims=claims)
+
+    executor.submit(_action(1))
+
+    assert gate.inside.acquire(timeout=_WAIT)
+    assert claims.claimed == [("act-1", "run", "churn")]
+    assert set(claims.held) == {"churn"}
+    gate.open.set()
+    _wait(executor)
+    assert claims.held == {}
+
+
+def test_two_actions_never_run_on_one_model(gate: Gate) -> None:
+    executor = _executor(gate)
+
+    executor.submit(_action(1))
+    executor.submit(_action(2))
+    executor.submit(_action(3, model="fraud"))
+
+    assert all(gate.inside.acquire(timeout=_WAIT) for _ in range(2))
+    assert {name for name, _ in gate.seen} == {"act-1", "act-3"}
+    gate.open.set()
+    assert {outcome.action_id for outcome in _wait(executor, 3)} == {"act-1", "act-2", "act-3"}
+
+
+def test_no_more_run_at_once_than_allowed(gate: Gate) -> None:
+    executor = _executor(gate, threads=2)
+
+    for number in range(5):
+        executor.submit(_action(number, model=f"m{number}"))
+
+    assert all(gate.inside.acquire(timeout=_WAIT) for _ in range(2))
+    assert len(gate.seen) == 2
+    assert executor.busy() == 5
+    gate.open.set()
+    assert len(_wait(executor, 5)) == 5
+
+
+def test_a_long_retraining_holds_up_no_rollback_of_the_same_model(gate: Gate) -> None:
+    target = FakeDeployer()
+    claims = FakeClaims()
+    handlers: dict[str, Handler] = {"retrain": gate, "rollback": Rollback(target)}
+    executor = Executor(handlers, claims, threads=1)
+
+    executor.submit(_action(1, kind="retrain"))
+    executor.submit(cases.action())
+
+    assert [outcome.action_id for outcome in _wait(executor)] == ["act-rollback"]
+    assert target.switches == ["v1"]
+    assert set(claims.held) == {"churn:retrain"}
+
+
+def test_an_action_is_taken_up_once(gate: Gate) -> None:
+    executor = _executor(gate)
+
+    answers = [executor.submit(_action(1)) for _ in range(3)]
+
+    assert answers == [Submitted.ACCEPTED, Submitted.KNOWN, Submitted.KNOWN]
+    gate.open.set()
+    assert len(_wait(executor)) == 1
+    assert gate.seen == [("act-1", "run")]
+
+
+def test_what_waits_is_bounded(gate: Gate) -> None:
+    executor = _executor(gate, capacity=3)
+
+    answers = [executor.submit(_action(number)) for number in range(4)]
+
+    assert answers[-1] is Submitted.FULL
+    gate.open.set()
+    _wait(executor, 3)
+    assert executor.submit(_action(9)) is Submitted.ACCEPTED
+
+
+def test_what_a_handler_raises_is_an_outcome(gate: Gate) -> None:
+    gate.open.set()
+    gate.raises = KeyError("to_version")
+    executor = _executor(gate)
+
+    executor.submit(_action(1))
+
+    (outcome,) = _wait(executor)
+    assert outcome.phase is Phase.ERROR
+    assert outcome.reason == "KeyError: 'to_version'"
+
+
+def test_an_unknown_kind_is_an_outcome(gate: Gate) -> None:
+    executor = _executor(gate)
+
+    executor.submit(_action(1, kind="dance"))
+
+    (outcome,) = _wait(executor)
+    assert (outcome.phase, outcome.reason) == (Phase.ERROR, "no handler is named dance")
+
+
+def test_a_lease_held_elsewhere_is_waited_for_and_then_left(gate: Gate) -> None:
+    claims = FakeClaims(foreign={"churn"})
+    executor = _executor(gate, claims=claims, claim_wait_s=0.05, claim_retry_s=0.01)
+
+    executor.submit(_action(1))
+
+    (outcome,) = _wait(executor)
+    assert (outcome.phase, gate.seen) == (Phase.INCONCLUSIVE, [])
+
+
+def test_an_expired_lease_is_taken_over(gate: Gate) -> None:
+    gate.open.set()
+    claims = FakeClaims(foreign={"churn"})
+    executor = _executor(gate, claims=claims, claim_retry_s=0.01)
+    executor.submit(_action(1))
+
+    claims.foreign.clear()
+
+    assert [outcome.phase for outcome in _wait(executor)] == [Phase.SUCCESSFUL]
+
+
+def test_an_overdue_action_is_given_up_once_and_its_model_stays_closed(gate: Gate) -> None:
+    now = [0.0]
+    executor = _executor(gate, limits_s={"gate": 30.0}, monotonic=lambda: now[0])
+    executor.submit(_action(1))
+    assert gate.inside.acquire(timeout=_WAIT)
+    executor.submit(_action(2))
+
+    now[0] = 31.0
+    (outcome,) = executor.outcomes()
+
+    assert (outcome.action_id, outcome.phase) == ("act-1", Phase.INCONCLUSIVE)
+    assert executor.outcomes() == []
+    assert gate.seen == [("act-1", "run")]
+    gate.open.set()
+    assert [o.action_id for o in _wait(executor)] == ["act-2"]
+
+
+def test_leases_of_what_runs_are_renewed(gate: Gate) -> None:
+    claims = FakeClaims()
+    executor = _executor(gate, claims=claims)
+    executor.submit(_action(1))
+    assert gate.inside.acquire(timeout=_WAIT)
+
+    executor.renew()
+
+    assert claims.renewed == ["churn"]
+
+
+def test_draining_waits_for_what_runs_and_drops_what_waits(gate: Gate) -> None:
+    executor = _executor(gate)
+    executor.submit(_action(1))
+    executor.submit(_action(2))
+    assert gate.inside.acquire(timeout=_WAIT)
+
+    in_vain = executor.drain(0.02)
+    gate.open.set()
+    drained = executor.drain(_WAIT)
+
+    assert (in_vain, drained) == (False, True)
+    assert [outcome.action_id for outcome in executor.outcomes()] == ["act-1"]
+    assert executor.submit(_action(3)) is Submitted.CLOSED
+
+
+def test_an_interrupted_action_has_no_outcome_and_is_resumed(gate: Gate) -> None:
+    gate.open.set()
+    gate.raises = Interrupted("stopping")
+    first = _executor(gate)
+    first.submit(_action(1))
+    assert first.drain(_WAIT)
+    gate.raises = None
+    second = _executor(gate)
+
+    resumed = second.resume(
+        [_action(1, state=ActionState.STARTED), _action(2, state=ActionState.PERMITTED)]
+    )
+
+    assert first.outcomes() == []
+    assert resumed == 1
+    assert [outcome.phase for outcome in _wait(second)] == [Phase.SUCCESSFUL]
+
+
+def test_a_rollback_cut_short_by_a_crash_is_reconciled_and_deploys_once() -> None:
+    target = FakeDeployer()
+    target.switch("churn", "v1", "act-rollback")
+    executor = Executor({"rollback": Rollback(target)}, FakeClaims(), inline=True)
+
+    executor.resume([cases.action(state=ActionState.STARTED)])
+
+    assert [o.reason for o in executor.outcomes()] == ["v1 is already live"]
+    assert target.switches == ["v1"]
+
+
+def test_a_failing_claim_is_an_outcome_and_runs_nothing(gate: Gate) -> None:
+    class Broken(FakeClaims):
+        def claim(self, action_id: str, step: str, lease: str) -> int | None:
+            raise OSError("the database is away")
+
+    executor = _executor(gate, claims=Broken())
+
+    executor.submit(_action(1))
+
+    (outcome,) = _wait(executor)
+    assert (outcome.phase, gate.seen) == (Phase.ERROR, [])
