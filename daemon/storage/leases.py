@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import tables
@@ -18,19 +18,12 @@ class Leases:
         self._db = db
 
     def acquire(self, name: str, holder: str, ttl: float) -> int | None:
-        """A token greater than any before, or None while somebody else holds the lease."""
+        """A token greater than any before, or None while somebody else holds the lease.
+
+        Its holder gets the same token again, for `ttl` seconds from now.
+        """
         with self._db.write() as connection:
-            _ensure(connection, name)
-            now = clock(connection)
-            free = (_t.expires_at <= now) | (_t.holder == holder)
-            taken = (
-                update(tables.leases)
-                .where(_t.name == name, free)
-                .values(holder=holder, token=_t.token + 1, expires_at=now + ttl)
-                .returning(_t.token)
-            )
-            token: int | None = connection.execute(taken).scalar()
-            return token
+            return acquire(connection, name, holder, ttl)
 
     def renew(self, name: str, token: int, ttl: float) -> bool:
         """True when the lease was still the caller's and now ends `ttl` seconds from now."""
@@ -50,6 +43,21 @@ class Leases:
         """The newest token given out for the name; 0 for none."""
         with self._db.read() as connection:
             return connection.execute(select(_t.token).where(_t.name == name)).scalar() or 0
+
+
+def acquire(connection: Connection, name: str, holder: str, ttl: float) -> int | None:
+    """Takes or prolongs a lease within a transaction."""
+    _ensure(connection, name)
+    now = clock(connection)
+    held = _t.expires_at > now
+    token = case((held & (_t.holder == holder), _t.token), else_=_t.token + 1)
+    taken = (
+        update(tables.leases)
+        .where(_t.name == name, ~held | (_t.holder == holder))
+        .values(holder=holder, token=token, expires_at=now + ttl)
+    )
+    given: int | None = connection.execute(taken.returning(_t.token)).scalar()
+    return given
 
 
 def next_token(connection: Connection, name: str) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping, func, select, update
-from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, insert_new
@@ -49,8 +48,15 @@ class Letters:
             result = connection.execute(taken.returning(*_FIELDS)).mappings().all()
         return sorted((_letter(row) for row in result), key=lambda each: each.seq)
 
+    def late(self, channel: Channel, before: float) -> bool:
+        """True when a message waits that failed, or that was made before that time."""
+        tried = (_o.attempts > 0) | (_o.created_at < before)
+        wanted = select(_o.seq).where(_o.channel == channel, _o.state == "pending", tried)
+        with self._db.read() as connection:
+            return connection.execute(wanted.limit(1)).first() is not None
+
     def collapse(self, channel: Channel, now: float) -> dict[str, int]:
-        """Ends all but the newest waiting message of each incident, as what it says is outdated.
+        """Ends all but the newest waiting message of each incident, as what they say is outdated.
 
         Returns by the id of the one that stays how many older ones it stands for.
         """
@@ -65,11 +71,11 @@ class Letters:
         kept: dict[str, int] = {}
         with self._db.write() as connection:
             for incident, seq, older in connection.execute(many).all():
-                out = update(tables.outbox).where(pending, _o.incident_id == incident, _o.seq < seq)
-                connection.execute(
-                    out.values(state="sent", ended_at=now, last_reason="collapsed: outdated")
-                )
-                kept[_due_now(connection, seq, now)] = older
+                outdated = pending & (_o.incident_id == incident) & (_o.seq < seq)
+                values = {"state": "sent", "ended_at": now, "last_reason": "collapsed: outdated"}
+                connection.execute(update(tables.outbox).where(outdated).values(**values))
+                stays = select(_o.id).where(_o.seq == seq)
+                kept[connection.execute(stays).scalar_one()] = older
         return kept
 
     def sent(self, letter_id: str, at: float) -> None:
@@ -126,13 +132,6 @@ def _blocking() -> sa.Exists:
     same = (_older.incident_id == _o.incident_id) & (_older.channel == _o.channel)
     earlier = (_older.topic == _o.topic) & (_older.state == "pending") & (_older.seq < _o.seq)
     return select(_older.seq).where(same, earlier).exists()
-
-
-def _due_now(connection: Connection, seq: int, now: float) -> str:
-    """Lets the message be told at once; returns its id."""
-    here = update(tables.outbox).where(_o.seq == seq)
-    letter_id: str = connection.execute(here.values(next_try=now).returning(_o.id)).scalar_one()
-    return letter_id
 
 
 def _letter(row: RowMapping) -> OutboxRow:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from watchkeeper.daemon.storage import rows, snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new, put
 from watchkeeper.daemon.storage.records import read_profiles
-from watchkeeper.daemon.storage.values import Deployment, Fenced, ModelVersion, VersionStatus
+from watchkeeper.daemon.storage.values import Deployment, ModelVersion, VersionStatus
 from watchkeeper.detectors.profile import Profile
 
 _v = tables.versions.c
@@ -49,18 +49,19 @@ class Registry:
             _mark(connection, model, version, status)
 
     def set_live(
-        self, model: str, version: str, at: float, by: str, reason: str, token: int | None = None
+        self, model: str, version: str, at: float, by: str, reason: str, key: str | None = None
     ) -> bool:
-        """True when it changed which version is live, as of `at`; False when it was so already.
-
-        With a token (of the model's lease) a holder older than the last one is refused: Fenced.
-        """
+        """True when it changed which version is live, as of `at`; False when it was so already,
+        or when it had been done for the same `key`."""
         with self._db.write() as connection:
+            locked = select(_m.model).where(_m.model == model).with_for_update()
+            connection.execute(locked)
             if _version(connection, model, version) is None:
                 raise UnknownVersion(f"{model} has no version {version!r}")
-            _fence(connection, model, token)
             current = _current(connection, model)
             if current is not None and current.version == version:
+                return False
+            if key is not None and connection.execute(select(_d.id).where(_d.key == key)).first():
                 return False
             if current is not None:
                 # A start after `at` would give it a negative life; it then had none.
@@ -70,7 +71,7 @@ class Registry:
                 if previous is not None and previous.status == "live":
                     _mark(connection, model, current.version, "retired")
             row = {"model": model, "version": version, "from_at": at, "by": by, "reason": reason}
-            connection.execute(sa.insert(tables.deployments).values(**row, token=token))
+            connection.execute(sa.insert(tables.deployments).values(**row, key=key))
             _mark(connection, model, version, "live")
             return True
 
@@ -123,17 +124,7 @@ class Registry:
 
 
 def _ensure(connection: Connection, model: str, at: float) -> None:
-    insert_new(connection, tables.models, [{"model": model, "token": 0, "created_at": at}])
-
-
-def _fence(connection: Connection, model: str, token: int | None) -> None:
-    highest = select(_m.token).where(_m.model == model).with_for_update()
-    stored = connection.execute(highest).scalar_one()
-    if token is None:
-        return
-    if token < stored:
-        raise Fenced(f"{model}: token {token}, but {stored} has acted since")
-    connection.execute(update(tables.models).where(_m.model == model).values(token=token))
+    insert_new(connection, tables.models, [{"model": model, "created_at": at}])
 
 
 def _mark(connection: Connection, model: str, version: str, status: VersionStatus) -> None:

@@ -44,7 +44,6 @@ class Store:
         self._db = Database(url)
         self.records = Records(self._db)
         self.registry = Registry(self._db)
-        self.claims = Claims(self._db)
         self.inbox = Inbox(self._db)
         self.letters = Letters(self._db)
         self.jobs = Jobs(self._db)
@@ -53,6 +52,10 @@ class Store:
     def close(self) -> None:
         """Frees every connection. Idempotent."""
         self._db.close()
+
+    def claims(self, holder: str, ttl_s: float = 30.0) -> Claims:
+        """What an executor needs to act once; `holder` names this instance among all."""
+        return Claims(self._db, holder, ttl_s)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         """Makes all of it true, or nothing. Doing it twice changes nothing.
@@ -65,8 +68,6 @@ class Store:
             _write_states(connection, checkpoint)
             _write_record(connection, checkpoint)
             take(connection, checkpoint.answers, checkpoint.at)
-            for action, step in checkpoint.outcomes:
-                _take_outcome(connection, action, step, checkpoint.at)
 
     def restore(self, partitions: Iterable[Partition], at: float) -> Restored:
         """Makes the caller the owner of the partitions and gives back what was true of them.
@@ -211,14 +212,6 @@ def _write_actions(connection: Connection, actions: Sequence[Action]) -> None:
         if each.state is ActionState.PERMITTED and connection.execute(begun).first():
             row["state"] = ActionState.STARTED.value
         put(connection, tables.actions, [row])
-
-
-def _take_outcome(connection: Connection, action: str, step: str, at: float) -> None:
-    t = tables.action_runs.c
-    here = (t.action_id == action) & (t.step == step)
-    connection.execute(
-        update(tables.action_runs).where(here, t.taken_at.is_(None)).values(taken_at=at)
-    )
 
 
 def _captured(frame: CapturedFrame) -> Row:

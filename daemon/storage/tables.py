@@ -148,8 +148,6 @@ action_runs = Table(
     Column("holder", Words, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("started_at", Double, nullable=False),
-    Column("outcome", LargeBinary),  # null until it ended
-    Column("taken_at", Double),  # when the outcome reached the core
 )
 
 captured = Table(
@@ -236,7 +234,6 @@ models = Table(
     "models",
     metadata,
     Column("model", Words, primary_key=True),
-    Column("token", BigInteger, nullable=False),  # the highest that changed what is live
     Column("created_at", Double, nullable=False),
 )
 
@@ -249,6 +246,7 @@ versions = Table(
     Column("digest", Words, nullable=False),
     Column("uri", Words, nullable=False),
     Column("parent", Words),
+    Column("dataset", Words, nullable=False),
     Column("metrics", LargeBinary, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("by", Words, nullable=False),
@@ -264,7 +262,7 @@ deployments = Table(
     Column("to_at", Double),  # null: still live
     Column("by", Words, nullable=False),
     Column("reason", Words, nullable=False),
-    Column("token", BigInteger),
+    Column("key", Words, unique=True),
     Index(None, "model", "from_at"),
 )
 

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from watchkeeper.daemon.transport.ports import Headers, Partition
+from watchkeeper.daemon.transport.ports import Headers, Partition, Record
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Scalar
-from watchkeeper.handlers.types import Action, Incident, Outcome
+from watchkeeper.handlers.types import Action, Incident
 
 State = dict[str, Any]
 CapturedFrame = PredictionFrame | LabelFrame
 Channel = Literal["kafka", "sentry", "webhook"]
-RunStep = Literal["preflight", "run", "undo"]
+RunStep = Literal["run", "undo"]
 VersionStatus = Literal["candidate", "live", "retired", "faulty", "rejected"]
 JobState = Literal["waiting", "running", "succeeded", "failed", "cancelled", "lost"]
 
@@ -40,6 +40,22 @@ class DeadLetter(msgspec.Struct, frozen=True):
     headers: Headers = ()
     id: int = 0
     replayed_at: float | None = None
+
+    @classmethod
+    def of(cls, record: Record, reason: str, path: str, message: str, at: float) -> DeadLetter:
+        """A refused record; `at` is when it was refused."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            path=path,
+            message=message,
+            at=at,
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+        )
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
@@ -74,14 +90,13 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One step of an action that somebody began; `outcome` is None until it ended."""
+    """One step of an action that somebody began; the newest attempt."""
 
     action: Action
     step: RunStep
     holder: str
     token: int
     started_at: float
-    outcome: Outcome | None = None
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -102,7 +117,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """One version in the daemon's own registry."""
+    """One version in the daemon's own registry. `dataset` is the digest of what it learned from."""
 
     model: str
     version: str
@@ -111,6 +126,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
     digest: str = ""
     uri: str = ""
     parent: str | None = None
+    dataset: str = ""
     metrics: dict[str, float] = {}
     by: str = ""
 
@@ -132,8 +148,7 @@ class Checkpoint:
 
     `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
     be among them. `states` holds the changed ones only, as (partition number, state) by model.
-    `answers` marks commands of the inbox as taken, `outcomes` those (action id, step) whose
-    outcome the core has taken in. `at` is the wall clock.
+    `answers` marks commands of the inbox as taken. `at` is the wall clock.
     """
 
     at: float
@@ -148,7 +163,6 @@ class Checkpoint:
     dead_letters: Sequence[DeadLetter] = ()
     outbox: Sequence[OutboxRow] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
-    outcomes: Sequence[tuple[str, RunStep]] = ()
     audit: Sequence[AuditEntry] = ()
 
 

@@ -42,8 +42,6 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("token", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.Double(), nullable=False),
-        sa.Column("outcome", sa.LargeBinary()),
-        sa.Column("taken_at", sa.Double()),
         sa.PrimaryKeyConstraint("action_id", "step", name="pk_action_runs"),
     )
     op.create_table(
@@ -114,8 +112,9 @@ def upgrade() -> None:
         sa.Column("to_at", sa.Double()),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("token", sa.BigInteger()),
+        sa.Column("key", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_deployments"),
+        sa.UniqueConstraint("key", name="uq_deployments_key"),
     )
     op.create_index("ix_deployments_model_from_at", "deployments", ["model", "from_at"])
     op.create_table(
@@ -194,7 +193,6 @@ def upgrade() -> None:
     op.create_table(
         "models",
         sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("token", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("model", name="pk_models"),
     )
@@ -265,6 +263,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("parent", sa.Text()),
+        sa.Column("dataset", sa.Text(), nullable=False),
         sa.Column("metrics", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),

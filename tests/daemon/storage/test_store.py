@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -25,11 +24,11 @@ from tests.daemon.storage.examples import (
 from watchkeeper.daemon.storage import tables
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint, Fenced
+from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, Fenced
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import LabelFrame
-from watchkeeper.handlers.types import ActionState, IncidentState, Outcome, Phase
+from watchkeeper.handlers.types import ActionState, IncidentState
 
 PROFILE = Profile("fraud", "13", "learned", 2_000, T0, T0 + 60.0, "binary", positive="yes")
 
@@ -237,7 +236,7 @@ def test_an_incident_may_close_where_the_next_one_opens(store: Store) -> None:
 
 def test_kept_frames_come_back_in_the_order_they_were_kept(store: Store) -> None:
     epoch = own(store, P0)
-    kept = [predictions(at=T0), labels(at=T0), predictions(at=T0 - 50)]
+    kept: list[CapturedFrame] = [predictions(at=T0), labels(at=T0), predictions(at=T0 - 50)]
     for offset, frame in enumerate(kept):
         store.commit(Checkpoint(at=T0, epochs={P0: epoch}, offsets={P0: offset}, captured=[frame]))
 
@@ -251,7 +250,7 @@ def test_kept_frames_come_back_in_the_order_they_were_kept(store: Store) -> None
 
 
 def test_an_empty_frame_is_not_kept(store: Store) -> None:
-    nothing = predictions().take(np.zeros(0, dtype=np.int64))
+    nothing = predictions(n=0)
 
     store.commit(Checkpoint(at=T0, epochs={P0: own(store, P0)}, captured=[nothing]))
 
@@ -299,28 +298,13 @@ def test_a_dead_letter_keeps_its_bytes_and_can_be_marked(store: Store) -> None:
 def test_a_started_action_is_not_permitted_once_more_by_the_core(store: Store) -> None:
     epoch = own(store, P0)
     store.commit(checkpoint(epoch))
-    store.claims.claim(action().id, "me", T0)
+    store.claims("me").claim(action().id, "run", "fraud")
 
     store.commit(checkpoint(epoch, offset=11))
 
     stored = store.records.action(action().id)
     assert stored is not None
     assert stored.state is ActionState.STARTED
-    assert store.claims.permitted() == []
-
-
-def test_an_outcome_is_taken_with_the_step_that_used_it(store: Store) -> None:
-    epoch = own(store, P0)
-    store.commit(checkpoint(epoch))
-    token = store.claims.claim(action().id, "me", T0)
-    assert token is not None
-    outcome = Outcome(action().id, "fraud", Phase.SUCCESSFUL, "done", T0)
-    store.claims.finish(outcome, token)
-    assert store.claims.outcomes() == [outcome]
-
-    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, outcomes=[(action().id, "run")]))
-
-    assert store.claims.outcomes() == []
 
 
 def test_totals_count_what_waits(store: Store) -> None:

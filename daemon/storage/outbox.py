@@ -1,0 +1,169 @@
+"""Tells others what the record says must be told: at least once, in order, however long it takes."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import structlog
+
+from watchkeeper.daemon.storage.letters import Letters
+from watchkeeper.daemon.storage.values import Channel, OutboxRow
+
+log = structlog.get_logger()
+
+Result = Literal["ok", "retry", "blocked"]
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What became of one message. BLOCKED: it will never be accepted. `after` is what the other
+    side asked to wait, in seconds."""
+
+    outcome: Result
+    reason: str = ""
+    after: float | None = None
+
+
+Deliver = Callable[[Sequence[OutboxRow]], Sequence[Delivery]]
+
+OK = Delivery("ok")
+
+
+@dataclass
+class _Line:
+    """How one channel has fared."""
+
+    deliver: Deliver
+    failures: int = 0
+    quiet_until: float = 0.0
+    wake: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+
+@dataclass
+class Outbox:
+    """One sender a channel, each in a thread of its own, so that a dead channel delays no other.
+
+    A failed message is tried again after `base_s`, doubled each time up to `cap_s`, with jitter,
+    or later where the other side asks for it. On a channel in `collapse`, when messages were
+    delayed by a failure or by more than `late_s`, only the newest of each incident is told.
+    Times in seconds.
+    """
+
+    letters: Letters
+    deliver: Mapping[Channel, Deliver]
+    collapse: frozenset[Channel] = frozenset({"sentry"})
+    base_s: float = 1.0
+    cap_s: float = 300.0
+    late_s: float = 60.0
+    hold_s: float = 120.0
+    poll_s: float = 1.0
+    batch: int = 50
+    clock: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+    _counts: Counter[tuple[Channel, str]] = field(default_factory=Counter)
+    _lines: dict[Channel, _Line] = field(init=False)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._lines = {channel: _Line(deliver) for channel, deliver in self.deliver.items()}
+
+    def start(self) -> None:
+        """Starts the senders."""
+        for channel, line in self._lines.items():
+            # Not waited for at exit: what they have not told stays in the database.
+            line.thread = threading.Thread(
+                target=self._run, args=(channel, line), name=f"outbox-{channel}", daemon=True
+            )
+            line.thread.start()
+
+    def wake(self) -> None:
+        """There may be something to tell."""
+        for line in self._lines.values():
+            line.wake.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Lets every sender tell once more what is due; True when all ended in time."""
+        self._stopping.set()
+        self.wake()
+        until = time.monotonic() + timeout
+        threads = [line.thread for line in self._lines.values() if line.thread is not None]
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def counts(self) -> Mapping[tuple[Channel, str], int]:
+        """Messages so far by channel and outcome: ok, retry, blocked, collapsed."""
+        return dict(self._counts)
+
+    def deliver_due(self, channel: Channel) -> int:
+        """Tells one batch of what is due; returns how many messages it tried."""
+        line, now = self._lines[channel], self.clock()
+        if now < line.quiet_until:
+            return 0
+        older = self._collapse(channel, now)
+        taken = self.letters.take(channel, now, self.hold_s, self.batch)
+        if not taken:
+            return 0
+        rows = [msgspec.structs.replace(r, collapsed=older.get(r.id, 0)) for r in taken]
+        deliveries = line.deliver(rows)
+        for row, delivery in zip(rows, deliveries, strict=True):
+            self._end(channel, row, delivery)
+        self._pace(line, deliveries)
+        return len(rows)
+
+    def _collapse(self, channel: Channel, now: float) -> Mapping[str, int]:
+        if channel not in self.collapse or not self.letters.late(channel, now - self.late_s):
+            return {}
+        older = self.letters.collapse(channel, now)
+        self._counts[channel, "collapsed"] += sum(older.values())
+        return older
+
+    def _end(self, channel: Channel, row: OutboxRow, delivery: Delivery) -> None:
+        now = self.clock()
+        self._counts[channel, delivery.outcome] += 1
+        if delivery.outcome == "ok":
+            self.letters.sent(row.id, now)
+            return
+        if delivery.outcome == "blocked":
+            self.letters.blocked(row.id, now, delivery.reason)
+            log.error("message refused", channel=channel, id=row.id, reason=delivery.reason)
+            return
+        wait = self._wait(row.attempts, delivery.after)
+        self.letters.retry(row.id, now + wait, delivery.reason)
+        log.warning("message delayed", channel=channel, id=row.id, reason=delivery.reason)
+
+    def _pace(self, line: _Line, deliveries: Sequence[Delivery]) -> None:
+        """A channel that took nothing is left alone for a while as a whole."""
+        asked = [d.after for d in deliveries if d.outcome == "retry" and d.after is not None]
+        failed = all(each.outcome == "retry" for each in deliveries)
+        wait = self._wait(line.failures, max(asked, default=None)) if failed or asked else 0.0
+        line.failures = line.failures + 1 if failed else 0
+        line.quiet_until = self.clock() + wait
+
+    def _wait(self, attempts: int, asked: float | None) -> float:
+        longest = min(self.cap_s, self.base_s * 2.0 ** min(attempts, 30))
+        return max(asked or 0.0, longest * (0.5 + 0.5 * self.chance()))
+
+    def _run(self, channel: Channel, line: _Line) -> None:
+        last = False
+        while not last:
+            last = self._stopping.is_set()
+            line.wake.clear()
+            try:
+                while self.deliver_due(channel) and not last:
+                    last = self._stopping.is_set()
+            except Exception:
+                # Reporter fan-out: one channel's bug or a dead database must not end the sender.
+                log.exception("sender failed", channel=channel)
+                self._counts[channel, "error"] += 1
+                line.quiet_until = self.clock() + self._wait(line.failures, None)
+                line.failures += 1
+            if not last:
+                line.wake.wait(self.poll_s)
