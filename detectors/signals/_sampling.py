@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from watchkeeper.detectors.types import FloatArray, IntArray, Sample, Series, Window
+from watchkeeper.detectors.types import IntArray, Sample, Series, Window
 
 NAN = float("nan")
 
@@ -49,6 +49,21 @@ class Closed:
             target, hits / n, n, stderr=known_rate_error(known, of, n), expected=expected
         )
 
+    def stability(self, target: str, counts: IntArray, expected_counts: IntArray) -> Sample:
+        """The population stability index of a histogram, with its counts; neither is empty."""
+        n, of = int(counts.sum()), int(expected_counts.sum())
+        bins = int(np.count_nonzero((counts > 0) | (expected_counts > 0)))
+        expected, stderr = psi_expected(bins, n, of)
+        return self.sample(
+            target,
+            psi(counts, expected_counts),
+            n,
+            stderr=stderr or NAN,
+            expected=expected,
+            counts=counts,
+            expected_counts=expected_counts,
+        )
+
 
 def rate_error(hits: int, n: int) -> float:
     """Binomial standard error of a rate, never zero: Agresti and Coull (1998), +2 and +4."""
@@ -67,17 +82,15 @@ def known_rate_error(known: int, of: int, n: int) -> float:
     return math.sqrt(p * (1 - p) / n)
 
 
-def psi(counts: IntArray, expected: IntArray) -> FloatArray:
-    """Population stability index of each row of counts against the reference's row.
+def psi(counts: IntArray, expected: IntArray) -> float:
+    """Population stability index of counts against the reference's over the same bins.
 
     Bins that are empty on both sides say nothing; half a count keeps the logarithm finite.
     """
     used = (counts > 0) | (expected > 0)
-    bins = used.sum(axis=1, keepdims=True)
-    p = (counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 0.5 * bins)
-    q = (expected + 0.5) / (expected.sum(axis=1, keepdims=True) + 0.5 * bins)
-    result: FloatArray = np.where(used, (p - q) * np.log(p / q), 0.0).sum(axis=1)
-    return result
+    p, q = counts[used] + 0.5, expected[used] + 0.5
+    p, q = p / p.sum(), q / q.sum()
+    return float(((p - q) * np.log(p / q)).sum())
 
 
 def psi_expected(bins: int, n: int, of: int) -> tuple[float, float]:
@@ -86,7 +99,5 @@ def psi_expected(bins: int, n: int, of: int) -> tuple[float, float]:
     It is then about (1/n + 1/of) times a chi-square of bins - 1 degrees of freedom
     (Yurdakul and Naranjo, Journal of Risk Model Validation 14, 2020).
     """
-    if not of or not n:
-        return NAN, NAN
     unit = 1 / n + 1 / of
     return (bins - 1) * unit, math.sqrt(2 * (bins - 1)) * unit
