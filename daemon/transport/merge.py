@@ -89,6 +89,10 @@ class Aligner:
                 runs.append(buffer.take(count))
         return _merged(runs)
 
+    def count(self) -> dict[Partition, int]:
+        """How many records are held, by partition."""
+        return {partition: len(buffer.records) for partition, buffer in self._buffers.items()}
+
     def full(self) -> set[Partition]:
         """The partitions to pause: their buffers hold `limit` records or more."""
         return {p for p, buffer in self._buffers.items() if len(buffer.records) >= self.limit}

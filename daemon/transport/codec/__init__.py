@@ -6,7 +6,9 @@ from watchkeeper.daemon.transport.codec.deadletter import (
     dead_letter_message,
     replayable,
 )
+from watchkeeper.daemon.transport.codec.encode import encode, event_message
 from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, decode
+from watchkeeper.daemon.transport.codec.schemas import message_schemas
 
 __all__ = [
     "MOST_BYTES",
@@ -15,5 +17,8 @@ __all__ = [
     "Reason",
     "dead_letter_message",
     "decode",
+    "encode",
+    "event_message",
+    "message_schemas",
     "replayable",
 ]

@@ -1,0 +1,171 @@
+"""What kafka-python needs before it may read what strangers wrote.
+
+Two defences are put into the library in memory, each behind a check of its version: header keys
+that are no UTF-8 are escaped instead of stopping the partition, and a batch is unpacked to at most
+`LARGEST_BATCH` bytes instead of to whatever it claims.
+"""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import io
+import struct
+import textwrap
+from typing import Any
+
+import structlog
+
+from watchkeeper.daemon.transport.ports import SourceError
+
+log = structlog.get_logger()
+
+LARGEST_BATCH = 64 * 1024 * 1024
+_STRICT, _ESCAPING = '.decode("utf-8")', '.decode("utf-8", "backslashreplace")'
+_XERIAL_HEADER = 16
+
+
+class TooMuch(Exception):
+    """A batch would be larger unpacked than `LARGEST_BATCH` bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a batch unpacks to more than {LARGEST_BATCH} bytes")
+
+
+def prepare() -> None:
+    """Checks the installation and puts the defences in place. Idempotent.
+
+    Raises SourceError with one sentence when a package is missing.
+    """
+    import kafka
+    import kafka.codec
+    import kafka.record.util
+
+    if kafka.record.util.crc32c_c is None:
+        raise SourceError(
+            "package crc32c is missing, without it reading is 9 times slower: pip install crc32c"
+        )
+    for name in ("snappy", "lz4", "zstd"):
+        if not getattr(kafka.codec, f"has_{name}")():
+            raise SourceError(
+                f"the {name} codec is missing, its batches could not be read: "
+                "pip install 'kafka-python[lz4,snappy,zstd]'"
+            )
+    if not kafka.__version__.startswith("3.0."):
+        raise SourceError(
+            f"kafka-python {kafka.__version__} is not known: "
+            "pip install 'kafka-python>=3.0.12,<3.1'"
+        )
+    _escape_header_keys()
+    _bound_codecs()
+
+
+def _escape_header_keys() -> None:
+    from kafka.record import default_records
+    from kafka.record.default_records import DefaultRecordBatch
+
+    reader = DefaultRecordBatch._read_msg
+    if getattr(reader, "escapes_header_keys", False):
+        return
+    try:
+        source = textwrap.dedent(inspect.getsource(reader))
+    except OSError:
+        source = ""
+    if source.count(_STRICT) != 1:
+        log.warning("kafka-python is not as expected: header keys stay strict")
+        return
+    made: dict[str, Any] = {}
+    # The source is that of the installed library, with one argument added.
+    exec(
+        compile(source.replace(_STRICT, _ESCAPING), reader.__code__.co_filename, "exec"),
+        vars(default_records),
+        made,
+    )
+    made["_read_msg"].escapes_header_keys = True
+    DefaultRecordBatch._read_msg = made["_read_msg"]
+
+
+def _bound_codecs() -> None:
+    """Replaces the decompressors where the record parsers look for them."""
+    import kafka.codec
+    from kafka.record import default_records, legacy_records
+
+    for module in (kafka.codec, default_records, legacy_records):
+        for bounded in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):
+            if hasattr(module, bounded.__name__):
+                setattr(module, bounded.__name__, bounded)
+
+
+def gzip_decode(payload: Any) -> bytes:
+    """Unpacks gzip up to the bound."""
+    with gzip.GzipFile(fileobj=io.BytesIO(payload), mode="r") as file:
+        return _bounded(bytes(file.read(LARGEST_BATCH + 1)))
+
+
+def zstd_decode(payload: Any) -> bytes:
+    """Unpacks Zstandard up to the bound."""
+    import zstandard
+
+    with zstandard.ZstdDecompressor().stream_reader(
+        io.BytesIO(payload), read_across_frames=True
+    ) as reader:
+        return _bounded(bytes(reader.read(LARGEST_BATCH + 1)))
+
+
+def lz4_decode(payload: Any) -> bytes:
+    """Unpacks LZ4 frames up to the bound."""
+    import lz4.frame  # type: ignore[import-untyped]
+
+    unpacked = bytearray()
+    rest = bytes(payload)
+    while rest:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        unpacked += frame.decompress(rest, max_length=LARGEST_BATCH + 1 - len(unpacked))
+        _bounded_length(len(unpacked))
+        if not frame.eof:
+            raise ValueError("an LZ4 frame is cut off")
+        rest = frame.unused_data or b""
+    return bytes(unpacked)
+
+
+def snappy_decode(payload: Any) -> bytes:
+    """Unpacks Snappy, bare or in xerial blocks, up to the bound.
+
+    Snappy says its length first, so nothing is unpacked that would be too long.
+    """
+    import snappy  # type: ignore[import-untyped]
+
+    data = bytes(payload)
+    if not data.startswith(b"\x82SNAPPY\x00"):
+        _bounded_length(_snappy_length(data))
+        return bytes(snappy.decompress(data))
+    unpacked, at = bytearray(), _XERIAL_HEADER
+    while at < len(data):
+        (size,) = struct.unpack_from("!i", data, at)
+        if size < 0 or at + 4 + size > len(data):
+            raise ValueError("a snappy block is cut off")
+        block = data[at + 4 : at + 4 + size]
+        _bounded_length(len(unpacked) + _snappy_length(block))
+        unpacked += snappy.decompress(block)
+        at += 4 + size
+    return bytes(unpacked)
+
+
+def _snappy_length(block: bytes) -> int:
+    """The length a block says it has: a varint at its beginning."""
+    length = 0
+    for i, byte in enumerate(block[:5]):
+        length |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            return length
+    raise ValueError("a snappy block does not begin with its length")
+
+
+def _bounded(unpacked: bytes) -> bytes:
+    _bounded_length(len(unpacked))
+    return unpacked
+
+
+def _bounded_length(length: int) -> None:
+    if length > LARGEST_BATCH:
+        raise TooMuch
