@@ -35,6 +35,7 @@ class RobustZ(ScoreDetector):
 
     memory: Count = setting(360, "windows that are remembered")
     warm_up: Count = setting(30, "windows that are learned before the first judgement")
+    gap: int = setting(0, "newest windows that are not yet normal: finds slow climbs")
     log: bool = setting(False, "judges the logarithm: for positive measures with a long tail")
     _past: list[float] = field(default_factory=list)
 
@@ -43,16 +44,24 @@ class RobustZ(ScoreDetector):
         if len(self._past) < min(self.warm_up, self.memory):
             self._learn(value)
             return None
-        ordered = sorted(self._past)
+        known, was_firing = self._known(), self.firing
+        ordered = sorted(known)
         normal = sum(ordered) / len(ordered) if self.share else _quantile(ordered, 0.5)
         noise = max(_spread(ordered, value > normal), self._error(sample, normal))
         found = self.scored(sample, self._score(value - normal, normal, noise), self._unit(normal))
+        if was_firing and not self.firing:
+            self._past = list(known)  # the climb that led to the fault was not normal either
         if not self.firing:
             self._learn(value)
         return found
 
+    def _known(self) -> list[float]:
+        """The windows that count as normal: all but the newest, once there are enough."""
+        enough = len(self._past) >= self.warm_up + self.gap
+        return self._past[: len(self._past) - self.gap] if enough else self._past
+
     def _learn(self, value: float) -> None:
-        self._past = [*self._past, value][-self.memory :]
+        self._past = [*self._past, value][-(self.memory + self.gap) :]
 
     def _scale(self, value: float) -> float:
         return math.log(max(value, 1e-300)) if self.log else bounded(value)

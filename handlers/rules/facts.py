@@ -77,6 +77,12 @@ def untested(incident: Incident, context: Context) -> bool:
 
 def targets(findings: Iterable[Finding], limit: int = 3) -> str:
     """The distinct targets of some findings, for a sentence."""
-    names = list(dict.fromkeys(f.series.target.split(":")[0] or f.series.signal for f in findings))
+    names = list(dict.fromkeys(_name(f) for f in findings))
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def _name(finding: Finding) -> str:
+    """What a finding is about, for people: a feature, a host's metric, a quantile."""
+    series = finding.series
+    return series.target.replace(":max", "").split(":")[0] or series.signal
