@@ -47,7 +47,8 @@ class Features:
     counts); numeric: `x:mean` and `x:out_of_range` (beyond the reference's extremes by more than
     5 % of their range); categorical: `x:unseen` (not among the kept categories).
 
-    Of all together: `schema:missing_features`, the share of profiled features that no event had,
+    Of all together: `schema:missing_features`, the share of profiled features that no event had
+    (its standard error is 0 where that cannot be chance),
     and `schema:new_features`, the share of events with a feature that is not profiled. A feature
     that changes between number and text is missing as the one and new as the other. Measures
     nothing while there is no profile.
@@ -149,14 +150,20 @@ def _categorical_samples(
 def _schema_samples(
     closed: Closed, profile: Profile, n: int, absent: int, new: int
 ) -> Iterator[Sample]:
-    features: list[NumericProfile | CategoricalProfile]
-    features = [*profile.numeric, *profile.categorical]
-    if features:
-        never = sum(p.missing == p.n for p in features)
+    chances = [_never(each.missing, each.n, n) for each in profile.numeric]
+    chances += [_never(each.missing, each.n, n) for each in profile.categorical]
+    if chances:
+        spread = math.sqrt(sum(chance * (1 - chance) for chance in chances))
         yield closed.sample(
             "schema:missing_features",
-            absent / len(features),
+            absent / len(chances),
             n,
-            expected=never / len(features),
+            stderr=spread / len(chances),
+            expected=sum(chances) / len(chances),
         )
     yield closed.rate_against("schema:new_features", new, n, 0, profile.n)
+
+
+def _never(missing: int, of: int, n: int) -> float:
+    """The chance that none of n events has a feature that the reference misses in some."""
+    return 1.0 if missing == of else float(((missing + 0.5) / (of + 1)) ** n)

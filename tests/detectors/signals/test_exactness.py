@@ -121,7 +121,8 @@ def test_samples_of_any_numbers_are_sound(
 
     assert all(array.dtype == np.int64 for array in part.values())
     assert all(math.isfinite(sample.value) for sample in found)
-    assert all(not sample.stderr <= 0 for sample in found)
+    assert all(not sample.stderr < 0 for sample in found)
+    assert {s.series.target for s in found if s.stderr == 0} <= {"schema:missing_features"}
     assert all(0 < sample.n <= n for sample in found if signal.name != "volume")
     assert len({sample.series for sample in found}) == len(found)
     for sample in found:

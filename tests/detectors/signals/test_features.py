@@ -98,13 +98,26 @@ def test_rare_categories_of_the_reference_are_expected_among_the_unseen() -> Non
 def test_a_feature_that_vanishes_is_missing_from_the_schema() -> None:
     profile = profile_of(numeric(1.0, 2.0, y=[1.0, 2.0]))
 
-    found = sampled(Features(), [numeric(1.0), numeric(2.0)], profile)
+    found = sampled(Features(), [numeric(*[1.0] * 600), numeric(*[2.0] * 600)], profile)
 
     assert found["schema:missing_features"].value == 0.5
     assert found["schema:missing_features"].expected == 0.0
+    assert found["schema:missing_features"].stderr == 0.0
     assert found["y:missing"].value == 1.0
     assert "y:mean" not in found
     assert found["schema:new_features"].value == 0.0
+
+
+def test_a_rare_feature_may_be_absent_from_a_small_window() -> None:
+    often = [1.0] + [math.nan] * 9
+    profile = profile_of(numeric(*often * 100, y=[1.0] * 1_000))
+
+    found = sampled(Features(), [numeric(*[math.nan] * 10, y=[1.0] * 10)], profile)
+
+    assert found["schema:missing_features"].expected == pytest.approx(0.9**10 / 2, rel=0.02)
+    assert found["schema:missing_features"].stderr == pytest.approx(
+        math.sqrt(0.9**10 * (1 - 0.9**10)) / 2, rel=0.02
+    )
 
 
 def test_events_with_features_that_are_not_known_are_counted() -> None:
