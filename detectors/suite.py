@@ -52,7 +52,14 @@ def _watch(severity: Severity, signal: str, target: str, name: str, settings: Se
 _MORE: Settings = {"direction": "up", "share": True, "threshold": 4.0, "for_windows": 2}
 _SLOWER: Settings = {"direction": "up", "log": True, "threshold": 4.0, "for_windows": 3}
 _WORSE: Settings = {"threshold": 5.0, "for_windows": 2}
-_BUSIER: Settings = {"direction": "up", "threshold": 6.0, "for_windows": 5, "min_n": 1}
+_BUSIER: Settings = {
+    "direction": "up",
+    "threshold": 6.0,
+    "for_windows": 5,
+    "gap": 20,
+    "min_n": 1,
+}
+_EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}
 _DRIFT: Settings = {"threshold": 6.0, "for_windows": 2}
 _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}
 
@@ -83,7 +90,8 @@ _INPUTS = (
     _warn("features", "*:missing", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:unseen", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:out_of_range", "reference_z", min_change=0.05, **_MORE),
-    _warn("output", "unseen_class_rate", "robust_z", min_change=0.02, **_MORE),
+    _warn("features", "schema:missing_features", "reference_z", min_change=0.01, **_MORE),
+    _warn("output", "unseen_class_rate", "reference_z", min_change=0.02, **_MORE),
 )
 
 _HOSTS = (
@@ -95,12 +103,16 @@ _DRIFTS = (
     _note("volume", "*", "robust_z", min_ratio=0.5, log=True, min_n=1, **_DRIFT),
     _note("volume", "*", "seasonal", min_ratio=0.3, min_n=0, **_DRIFT),
     _note("latency", "p50", "robust_z", min_ratio=0.3, **_SLOWER),
+    _note("metrics", "*", "robust_z", min_ratio=0.3, min_n=1, **_EMPTIER),
+    _note("logs", "volume", "robust_z", direction="up", min_change=20, min_ratio=1, **_DRIFT),
+    _note("features", "schema:new_features", "reference_z", min_change=0.05, **_MORE),
     _note("features", "*:mean", "reference_z", min_effect=0.25, **_DRIFT),
     _note("features", "*:histogram", "psi", min_effect=0.1, **_SHAPE),
+    _note("output", "positive_rate", "reference_z", share=True, min_change=0.1, **_DRIFT),
     _note("output", "rate:*", "reference_z", share=True, min_change=0.1, **_DRIFT),
+    _note("output", "classes", "psi", min_effect=0.1, **_SHAPE),
     _note("output", "score", "psi", min_effect=0.1, **_SHAPE),
     _note("output", "value", "psi", min_effect=0.1, **_SHAPE),
-    _note("logs", "volume", "robust_z", min_ratio=1.0, log=True, min_n=1, **_DRIFT),
 )
 
 DEFAULT_WATCHES: tuple[Watch, ...] = (*_SERVING, *_QUALITY, *_INPUTS, *_HOSTS, *_DRIFTS)
