@@ -120,6 +120,7 @@ class Driver:
             if action.state is not ActionState.HELD or action.id in self._asked:
                 continue
             self._asked.add(action.id)
+            self._tell(story, now)
             self._show(story, now)
             answer = self.screen.ask(action)
             if answer is None:

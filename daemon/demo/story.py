@@ -101,4 +101,4 @@ class Story:
 
 def _last(incident: Incident) -> str:
     said = incident.timeline[-1].text if incident.timeline else incident.title
-    return f"{incident.model}: {said}"
+    return f"{incident.model}: {said.removeprefix(f'{incident.state}: ')}"
