@@ -27,7 +27,7 @@ def test_a_detector_conforms(name: str, check: Callable[[Make], None]) -> None:
     check(partial(make, name, {}, Severity.WARNING))
 
 
-@pytest.mark.parametrize("check", (check_odd_numbers, check_state_round_trip, check_min_n))
+@pytest.mark.parametrize("check", [check_odd_numbers, check_state_round_trip, check_min_n])
 @pytest.mark.parametrize("watch", DEFAULT_WATCHES, ids=lambda w: f"{w.signal}-{w.target}")
 def test_a_default_watch_conforms(watch: Watch, check: Callable[[Make], None]) -> None:
     check(partial(make, watch.detector, watch.settings, watch.severity))
