@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -10,6 +11,7 @@ from watchkeeper.daemon.config import sections
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Section, doc
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
 
 
@@ -38,6 +40,34 @@ class Config(Section, frozen=True, kw_only=True):
     def model(self, name: str) -> ModelSettings:
         """What holds for a model, named in the file or not."""
         return self.models.get(name, self.defaults)
+
+    def kafka_settings(self) -> KafkaSettings:
+        """How to reach Kafka, for transport."""
+        kafka = self.kafka
+        login = kafka.security_protocol.startswith("SASL")
+        return KafkaSettings(
+            bootstrap_servers=kafka.bootstrap_servers,
+            group_id=kafka.group_id,
+            client_id=kafka.client_id,
+            group_instance_id=kafka.group_instance_id,
+            security_protocol=kafka.security_protocol,
+            sasl_mechanism=kafka.sasl_mechanism if login else None,
+            sasl_username=kafka.sasl_username,
+            sasl_password=kafka.sasl_password.reveal() or None,
+            ssl_cafile=kafka.ssl_ca_file,
+            ssl_certfile=kafka.ssl_certificate_file,
+            ssl_keyfile=kafka.ssl_key_file,
+            assignor=kafka.assignor,
+            max_poll_records=kafka.max_poll_records,
+            session_timeout_ms=round(kafka.session_timeout * 1000),
+            offset_reset=kafka.offset_reset,
+        )
+
+    def secrets(self) -> list[str]:
+        """Every secret in it, for the log to mask."""
+        password = urlsplit(self.database.url).password
+        held = (self.sentry.dsn, self.kafka.sasl_password, self.mlflow.token)
+        return [each.reveal() for each in held if each] + ([password] if password else [])
 
     def policy(self, model: str) -> ModelPolicy:
         """What the core has to know about a model."""

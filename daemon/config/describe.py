@@ -226,7 +226,7 @@ def _property(field: msgspec.structs.FieldInfo, kind: Any) -> dict[str, Any]:
     setting = _setting("", field, kind)
     if setting.default is not None:
         default = setting.default
-        schema["default"] = str(default) if isinstance(default, Duration) else default
+        schema["default"] = str(default) if isinstance(default, Duration | Secret) else default
     return schema
 
 

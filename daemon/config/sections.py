@@ -82,12 +82,16 @@ class Kafka(Section, frozen=True, kw_only=True):
     offset_reset: Annotated[
         Literal["earliest", "latest"], doc("Where a partition without a stored offset begins")
     ] = "earliest"
+    assignor: Annotated[
+        Literal["range", "cooperative-sticky"],
+        doc("How instances share partitions. All of a group must have the same"),
+    ] = "range"
     session_timeout: Annotated[
         Duration, span("Silence after which the group gives up on an instance", "6s", "5m")
     ] = Duration(45)
     max_poll_records: Annotated[
         int, Meta(ge=1, le=100_000), doc("Most records one poll returns", "records")
-    ] = 5_000
+    ] = 2_000
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         doc("How to talk to the brokers"),

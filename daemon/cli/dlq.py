@@ -1,0 +1,118 @@
+"""`watchkeeper dlq`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watchkeeper.daemon.cli.common import globals_of, load, opened
+from watchkeeper.daemon.cli.outcome import Refused, Unavailable
+from watchkeeper.daemon.cli.output import Output, moment, output_option, show_json, show_rows
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.config import Config
+    from watchkeeper.daemon.storage.store import Store
+    from watchkeeper.daemon.storage.values import DeadLetter
+    from watchkeeper.daemon.transport.ports import Message
+
+_COLUMNS = ("id", "at", "topic", "partition", "offset", "reason", "path", "message", "replayed")
+_DELIVERY_S = 30.0
+
+
+@click.group("dlq")
+def command() -> None:
+    """Look at refused records and send them once more."""
+
+
+@command.command("list")
+@click.option("--waiting", is_flag=True, help="Only those that were not sent once more.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@output_option
+@click.pass_context
+def list_(ctx: click.Context, waiting: bool, limit: int, output: Output) -> None:
+    """List refused records, newest first, each with its reason."""
+    with opened(load(globals_of(ctx)).config) as store:
+        found = store.records.dead_letters(limit=limit, waiting_only=waiting)
+    if output == "json":
+        show_json(found)
+        return
+    show_rows([_row(each) for each in found], _COLUMNS, output, "no refused records")
+
+
+def _row(each: DeadLetter) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(each, name) for name in each.__struct_fields__}
+    return row | {"at": moment(each.at), "replayed": moment(each.replayed_at)}
+
+
+@command.command("replay")
+@click.argument("ids", nargs=-1, type=int)
+@click.option("--all", "everything", is_flag=True, help="All that were not sent once more.")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append the original bytes to this file, a line each, instead of sending them.",
+)
+@click.pass_context
+def replay(ctx: click.Context, ids: tuple[int, ...], everything: bool, file: Path | None) -> None:
+    """Send refused records to their topics once more, byte for byte."""
+    if bool(ids) == everything:
+        raise click.UsageError("give the IDS of records, or --all")
+    config = load(globals_of(ctx)).config
+    with opened(config) as store:
+        letters = _wanted(store, ids)
+        if not letters:
+            click.echo("no refused records wait")
+            return
+        faults = _append(letters, file) if file is not None else _publish(letters, config)
+        now = time.time()
+        for each, fault in zip(letters, faults, strict=True):
+            if fault is None:
+                store.records.mark_replayed(each.id, now)
+    refused = [fault for fault in faults if fault is not None]
+    click.echo(f"replayed {len(letters) - len(refused)}")
+    if refused:
+        raise Unavailable(f"{len(refused)} of {len(letters)} were not taken: {refused[0]}")
+
+
+def _wanted(store: Store, ids: tuple[int, ...]) -> list[DeadLetter]:
+    if not ids:
+        return store.records.dead_letters(limit=100_000, waiting_only=True)[::-1]
+    found = []
+    for each in ids:
+        letter = store.records.dead_letter(each)
+        if letter is None:
+            raise Refused(f"no refused record {each}: `watchkeeper dlq list`")
+        found.append(letter)
+    return found
+
+
+def _append(letters: list[DeadLetter], file: Path) -> list[str | None]:
+    """Writes each as it came; one in CloudEvents' binary mode as an envelope with its headers."""
+    from watchkeeper.daemon.transport.file import line_of
+
+    with file.open("ab") as out:
+        for each in letters:
+            enveloped = any(name.startswith("ce_") for name, _ in each.headers)
+            line = line_of(_message(each)) if enveloped else each.value or b""
+            out.write(line + b"\n")
+    return [None] * len(letters)
+
+
+def _message(letter: DeadLetter) -> Message:
+    from watchkeeper.daemon.transport.ports import Message
+
+    return Message(letter.topic, letter.key, letter.value, letter.headers)
+
+
+def _publish(letters: list[DeadLetter], config: Config) -> list[str | None]:
+    from watchkeeper.daemon.transport.kafka_sink import KafkaSink
+
+    sink = KafkaSink(config.kafka_settings())
+    try:
+        return sink.publish([_message(each) for each in letters], _DELIVERY_S)
+    finally:
+        sink.close()

@@ -1,0 +1,65 @@
+"""`watchkeeper topics`."""
+
+from __future__ import annotations
+
+import click
+
+from watchkeeper.daemon.cli.common import globals_of, load
+from watchkeeper.daemon.cli.outcome import Unavailable
+from watchkeeper.daemon.cli.output import Output, output_option, show_rows
+
+_DAY_MS = 86_400_000
+_KEPT_DAYS = {
+    "predictions": 7,
+    "labels": 30,
+    "logs": 3,
+    "metrics": 3,
+    "changes": 30,
+    "commands": 1,
+    "incidents": 30,
+    "actions": 30,
+    "dlq": 14,
+}
+_MANY = ("predictions", "labels", "logs", "metrics", "changes", "commands")
+
+
+@click.group("topics")
+def command() -> None:
+    """Create the Kafka topics."""
+
+
+@command.command("create")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 1_000),
+    default=6,
+    show_default=True,
+    help="Partitions of each topic that is read: the most instances that can share the work.",
+)
+@output_option
+@click.pass_context
+def create(ctx: click.Context, partitions: int, output: Output) -> None:
+    """Create the topics that are missing; those that are there stay as they are.
+
+    All topics that are read get the same number of partitions, so that the events of one model
+    meet in one instance.
+    """
+    from watchkeeper.daemon.config.rules import TOPIC_KINDS
+    from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
+
+    config = load(globals_of(ctx), required=True).config
+    specs = [
+        TopicSpec(
+            name=config.topics.name(kind),
+            partitions=partitions if kind in _MANY else 1,
+            compacted=kind not in _KEPT_DAYS,
+            retention_ms=_KEPT_DAYS[kind] * _DAY_MS if kind in _KEPT_DAYS else None,
+        )
+        for kind in TOPIC_KINDS
+    ]
+    outcomes = create_topics(config.kafka_settings(), specs)
+    rows = [{"topic": name, "outcome": outcome} for name, outcome in outcomes]
+    show_rows(rows, ("topic", "outcome"), output, "no topics")
+    failed = [name for name, outcome in outcomes if outcome not in ("created", "exists")]
+    if failed:
+        raise Unavailable(f"{len(failed)} of {len(specs)} topics could not be made")

@@ -1,0 +1,156 @@
+"""Looks at everything the daemon needs, and says what would help."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import watchkeeper
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.config.rules import TOPIC_KINDS
+from watchkeeper.daemon.config.secrets import masked
+from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
+from watchkeeper.daemon.transport.topics import reach
+
+_LOW_BYTES = 1_000_000_000
+_FULL_BYTES = 100_000_000
+# module, and what is lost without it
+_CODECS = {
+    "crc32c": "reading is many times slower",
+    "lz4.frame": "records compressed with lz4 are refused",
+    "snappy": "records compressed with snappy are refused",
+    "zstandard": "records compressed with zstd are refused",
+}
+_EXTRAS = {
+    "train": ("sklearn", "skl2onnx", "onnx"),
+    "postgres": ("psycopg",),
+    "parquet": ("pyarrow",),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one look found: `ok`, `warning` (may stay so) or `bad` (the daemon cannot work)."""
+
+    name: str
+    state: Literal["ok", "warning", "bad"]
+    message: str
+
+
+def examine(config: Config) -> list[Check]:
+    """All checks. Asks the brokers and the database, and waits for them some seconds at most."""
+    return [
+        _versions(),
+        *_codecs(),
+        *_extras(config),
+        _kafka(config),
+        _database(config),
+        _sentry(config),
+        _disk(config),
+        _clock(),
+    ]
+
+
+def _versions() -> Check:
+    names = ("kafka-python", "numpy", "river", "sqlalchemy", "sentry-sdk")
+    installed = ", ".join(f"{name} {_version(name)}" for name in names)
+    python = platform.python_version()
+    return Check("versions", "ok", f"watchkeeper {watchkeeper.__version__}, {python}, {installed}")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _codecs() -> Iterator[Check]:
+    for module, loss in _CODECS.items():
+        name = module.partition(".")[0]
+        try:
+            import_module(module)
+        except ImportError:
+            fix = "pip install crc32c 'kafka-python[lz4,snappy,zstd]'"
+            yield Check(name, "bad", f"missing: {loss}; {fix}")
+        else:
+            yield Check(name, "ok", "installed")
+
+
+def _extras(config: Config) -> Iterator[Check]:
+    needed = {"postgres"} if config.database.url.startswith("postgresql") else set()
+    for extra, modules in _EXTRAS.items():
+        name = f"extra {extra}"
+        if all(find_spec(module) for module in modules):
+            yield Check(name, "ok", "installed")
+        else:
+            state: Literal["bad", "warning"] = "bad" if extra in needed else "warning"
+            yield Check(name, state, f"missing: pip install 'watchkeeper[{extra}]'")
+
+
+def _kafka(config: Config) -> Check:
+    topics = [config.topics.name(kind) for kind in TOPIC_KINDS]
+    found = reach(config.kafka_settings(), topics)
+    servers = ",".join(config.kafka.bootstrap_servers)
+    if found.error:
+        return Check("kafka", "bad", f"{servers}: {found.error}")
+    if found.missing:
+        missing = ", ".join(found.missing)
+        return Check("kafka", "bad", f"no topics {missing}: `watchkeeper topics create` makes them")
+    return Check("kafka", "ok", f"{servers}: {found.brokers} brokers, {len(topics)} topics")
+
+
+def _database(config: Config) -> Check:
+    url = config.database.url
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        return Check("database", "warning", f"no {path} yet: `watchkeeper run` makes it")
+    try:
+        here, newest = migrate.current(url), migrate.head()
+    except (DatabaseFault, StorageError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        return Check("database", "bad", f"{masked(url)}: {reason}")
+    if here != newest:
+        return Check("database", "bad", f"layout {here}, not {newest}: `watchkeeper db upgrade`")
+    return Check("database", "ok", f"{masked(url)}: layout {here}")
+
+
+def _sentry(config: Config) -> Check:
+    if not config.sentry.dsn:
+        return Check("sentry", "warning", "no DSN (sentry.dsn_file): nobody will be paged")
+    return Check("sentry", "ok", f"environment {config.sentry.environment}")
+
+
+def _disk(config: Config) -> Check:
+    folder = Path(config.daemon.state_dir)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if not os.access(folder, os.W_OK):
+        return Check("disk", "bad", f"{folder} cannot be written to")
+    said = f"{free / 1e9:.1f} GB free at {folder}"
+    return Check("disk", "bad" if free < _FULL_BYTES else _low(free), said)
+
+
+def _low(free: int) -> Literal["ok", "warning"]:
+    return "warning" if free < _LOW_BYTES else "ok"
+
+
+def _clock() -> Check:
+    """A clock that is behind the newest of our own files cannot be right."""
+    installed = Path(watchkeeper.__file__).stat().st_mtime
+    now = time.time()
+    if now < installed - 1:
+        behind = (installed - now) / 3_600
+        return Check("clock", "bad", f"{behind:.1f} hours before this program was installed")
+    return Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(now)))
