@@ -110,7 +110,6 @@ def _labels(
 
 
 def _accuracy(state: ModelState, policy: ModelPolicy, joined: JoinedFrame) -> None:
-    state.labelled = True
     _measure(state, policy, joined, joined.version, state.profiles.get(joined.version))
 
 

@@ -115,10 +115,11 @@ class Pipeline:
         found: list[Finding] = []
         verdicts: dict[incidents.Key, bool] = {}
         shown: set[str] = set()
+        shows = "accuracy" if state.labelled else "volume"
         for sample in samples_of(state, index, window, versions):
             step.samples.append(sample)
             series = sample.series
-            shows = "accuracy" if state.labelled else "volume"
+            state.labelled |= series.signal == "accuracy"
             if series.signal == shows and sample.n >= LABELLED_MIN:
                 shown.add(series.version)
             for judge, enough in judged(state, policy, sample):

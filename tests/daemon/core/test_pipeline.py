@@ -1,0 +1,386 @@
+"""The core as a whole: what a model's life looks like to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.playbook import MODEL, START, GoBack, Play, labels
+from watchkeeper.daemon.core.step import Batch
+from watchkeeper.detectors.types import AnyFrame, Severity, Tick
+from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Phase
+
+QUIET = 45
+
+
+def bad_version(play: Play) -> None:
+    """A healthy version for a while, then a deployment that is wrong every second time."""
+    play.traffic(QUIET)
+    play.change("v2")
+    play.traffic(9, version="v2", wrong=0.5)
+
+
+def test_quiet_traffic_opens_nothing() -> None:
+    play = Play()
+
+    play.traffic(150)
+
+    assert play.incidents == []
+    harm = [f for s in play.steps for f in s.findings if f.severity is not Severity.INFO]
+    assert harm == []
+
+
+def test_a_bad_version_is_one_incident_of_kind_model() -> None:
+    play = Play()
+
+    bad_version(play)
+
+    assert len(play.incidents) == 1
+    assert play.incident.fault.kind is Kind.MODEL
+    assert play.incident.fault.confidence > 0.9
+    assert play.incident.severity is Severity.CRITICAL
+    assert play.incident.version == "v2"
+    assert any("newly deployed" in e.text for e in play.incident.fault.evidence)
+
+
+def test_a_feature_that_goes_missing_is_data_and_plans_no_rollback() -> None:
+    play = Play()
+    play.traffic(QUIET)
+
+    play.traffic(6, missing=0.6, wrong=0.3)
+
+    assert play.incident.fault.kind is Kind.DATA
+    assert play.incident.fault.place == "amount"
+    assert play.actions == []
+    play.traffic(14)
+    assert play.incident.state is IncidentState.RESOLVED
+    assert len(play.incidents) == 1
+
+
+def test_failing_requests_are_serving() -> None:
+    play = Play()
+    play.traffic(QUIET)
+
+    play.traffic(6, failing=0.3, slow=6.0)
+
+    assert play.incident.fault.kind is Kind.SERVING
+    assert play.actions == []
+
+
+def test_a_strained_host_outweighs_serving() -> None:
+    play = Play()
+    for _ in range(60):
+        play.step(Batch([*play.window(), play.memory(0.4)]))
+
+    for _ in range(12):
+        play.step(Batch([*play.window(slow=6.0), play.memory(0.95)]))
+
+    assert play.incident.fault.kind is Kind.HOST
+
+
+def test_a_rollback_is_checked_run_verified_and_resolves() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    action = play.actions[0]
+
+    assert action.state is ActionState.PLANNED
+    play.outcome(action, what="preflight")
+    assert play.actions[0].state is ActionState.PERMITTED
+    assert play.incident.state is IncidentState.MITIGATING
+    play.outcome(action)
+    assert play.incident.state is IncidentState.VERIFYING
+    play.traffic(16, version="v1")
+
+    assert play.incident.state is IncidentState.RESOLVED
+    assert play.actions[0].state is ActionState.SUCCESSFUL
+    assert len(play.actions) == 1
+    assert len(play.incidents) == 1
+    assert play.pipeline.state.models[MODEL].versions["v2"].faulty
+
+
+def test_observe_says_what_it_would_have_done_and_does_nothing() -> None:
+    play = Play(mode=Mode.OBSERVE)
+
+    bad_version(play)
+
+    assert [a.state for a in play.actions] == [ActionState.REFUSED]
+    assert "would have been done" in play.actions[0].reason
+
+
+def test_ask_waits_for_a_person() -> None:
+    play = Play(mode=Mode.ASK)
+    bad_version(play)
+    action = play.actions[0]
+    play.outcome(action, what="preflight")
+
+    assert play.actions[0].state is ActionState.HELD
+    assert play.command("approve", action.id) == "done: rollback permitted"
+    assert play.actions[0].approved_by == "ann"
+    assert play.command("approve", action.id).startswith("refused: the action is permitted")
+
+
+def test_a_rejected_action_is_not_planned_again() -> None:
+    play = Play(mode=Mode.ASK)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+
+    assert play.command("reject", play.actions[0].id) == "done: rollback refused"
+    play.traffic(3, version="v2", wrong=0.5)
+
+    assert [a.state for a in play.actions] == [ActionState.REFUSED]
+
+
+@pytest.mark.parametrize(
+    ("phase", "state"),
+    [(Phase.FAILED, ActionState.REFUSED), (Phase.INCONCLUSIVE, ActionState.HELD)],
+)
+def test_an_unfit_target_is_refused_and_an_undecided_one_held(
+    phase: Phase, state: ActionState
+) -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+
+    play.outcome(play.actions[0], phase, what="preflight")
+
+    assert play.actions[0].state is state
+
+
+def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    action = play.actions[0]
+    play.outcome(action, what="preflight")
+    play.outcome(action)
+
+    play.traffic(13, version="v1", wrong=0.5)
+    assert play.actions[0].state is ActionState.UNDOING
+    play.outcome(action, what="undo")
+    play.traffic(15, version="v2", wrong=0.5)
+
+    assert play.actions[0].state is ActionState.UNDONE
+    assert play.incident.state is IncidentState.OPEN
+    assert len(play.actions) == 1
+    assert any("a person is needed" in line for line in play.story)
+
+
+def test_a_failed_action_calls_a_person() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    action = play.actions[0]
+    play.outcome(action, what="preflight")
+
+    play.outcome(action, Phase.FAILED)
+
+    assert play.incident.state is IncidentState.OPEN
+    assert play.incident.severity is Severity.CRITICAL
+    assert "a person is needed: rollback failed: said the test" in play.story
+
+
+def test_a_fault_that_returns_after_an_action_is_the_same_incident_and_a_persons() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+    play.outcome(play.actions[0])
+    play.traffic(16, version="v1")
+    assert play.incident.state is IncidentState.RESOLVED
+
+    play.traffic(6, version="v1", wrong=0.5)
+
+    assert play.incident.state is IncidentState.REGRESSED
+    assert len(play.incidents) == 1
+    assert len(play.actions) == 1
+
+
+def test_silence_is_found_when_time_passes_without_events() -> None:
+    play = Play()
+    play.tick()
+    for _ in range(60):
+        play.traffic(1)
+        play.step(Batch(tick=Tick(play.at)))
+
+    for _ in range(8):
+        play.tick()
+
+    assert play.incident.fault.kind is Kind.SERVING
+    assert any(f.detector == "silence" for f in play.incident.findings)
+
+
+def test_ticks_do_not_age_a_replayed_past() -> None:
+    play = Play()
+    play.traffic(40)
+    ten_years_later = START + 3.15e8
+
+    play.at = ten_years_later
+    step = play.tick()
+
+    assert step.samples == []
+    assert step.findings == []
+
+
+def test_people_acknowledge_and_resolve() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    bad_version(play)
+    known = play.incident.id
+
+    assert play.command("ack", known) == f"done: ack {known}"
+    assert play.incident.state is IncidentState.ACKNOWLEDGED
+    assert play.incident.owner == "ann"
+    assert play.command("resolve", known, reason="known") == f"done: resolve {known}"
+    assert play.incident.state is IncidentState.RESOLVED
+    assert play.command("resolve", known).startswith("refused")
+    assert play.command("ack", "inc-unknown").startswith("refused")
+
+
+def test_a_paused_model_is_watched_but_not_acted_on() -> None:
+    play = Play(mode=Mode.ACT)
+    play.traffic(QUIET)
+    assert play.command("pause", MODEL) == "done: fraud paused"
+
+    play.change("v2")
+    play.traffic(9, version="v2", wrong=0.5)
+    action = play.actions[0]
+
+    assert action.state is ActionState.PLANNED
+    assert "paused" in action.reason
+    assert play.command("resume", MODEL) == "done: fraud resumed"
+    play.traffic(1, version="v2", wrong=0.5)
+    play.outcome(action, what="preflight")
+    assert play.actions[0].state is ActionState.PERMITTED
+
+
+def test_nothing_is_done_while_the_stream_lags() -> None:
+    play = Play(mode=Mode.ACT)
+    play.traffic(QUIET)
+    play.change("v2")
+
+    for _ in range(9):
+        frames = play.window(version="v2", wrong=0.5)
+        play.step(Batch(frames, blind_since=1.0))
+
+    assert play.actions[0].state is ActionState.PLANNED
+    assert "not caught up" in play.actions[0].reason
+
+
+def test_a_new_version_is_judged_by_what_the_old_one_taught() -> None:
+    play = Play()
+    play.traffic(QUIET)
+
+    play.traffic(9, version="v2", wrong=0.5)
+
+    assert play.incident.version == "v2"
+    assert {f.series.version for f in play.incident.findings} == {"v2"}
+
+
+def test_duplicates_and_late_events_are_counted_and_left_out() -> None:
+    play = Play()
+    play.traffic(5)
+    again = play.window()
+    play.step(Batch(again))
+
+    repeated = play.step(Batch(again)).counts[MODEL]
+    assert repeated.conflicts >= 120
+    play.traffic(5)
+    play.at = START
+    late = play.step(Batch(play.window(n=50))).counts[MODEL]
+
+    assert late.late == 50
+
+
+def test_ten_thousand_labels_for_one_prediction_join_once() -> None:
+    play = Play()
+    frames = play.window(n=100)
+    play.step(Batch(frames))
+    due = [(START + 30.0, "r5", "yes")] * 10_000
+
+    counts = play.step(Batch([labels(due, 0)])).counts[MODEL]
+
+    assert counts.joined == 1
+    assert counts.conflicts == 9_999
+
+
+def test_a_label_may_come_before_its_prediction() -> None:
+    play = Play()
+    play.step(Batch([labels([(START + 1.0, "r3", "yes")], 0)]))
+
+    counts = play.step(Batch(play.window(n=100))).counts[MODEL]
+
+    assert counts.joined == 1
+
+
+@pytest.mark.parametrize("cut", [1, 7, 50, 173])
+def test_how_the_stream_is_cut_changes_nothing(cut: int) -> None:
+    whole, parts = Play(), Play()
+    windows = [whole.window(wrong=0.08 if i < 40 else 0.5) for i in range(48)]
+
+    for frames in windows:
+        whole.step(Batch(frames))
+        for frame in frames:
+            for i in range(0, len(frame), cut):
+                parts.step(Batch([frame.take(slice(i, i + cut))]))
+
+    assert findings_of(whole) == findings_of(parts)
+    assert plain(whole.incident) == plain(parts.incident)
+    assert plain(whole.actions) == plain(parts.actions)
+
+
+def test_several_windows_in_one_batch_are_judged_as_if_they_came_one_by_one() -> None:
+    single, joined = Play(), Play()
+    windows = [single.window(wrong=0.08 if i < 40 else 0.5) for i in range(48)]
+
+    for frames in windows:
+        single.step(Batch(frames))
+    for i in range(0, 48, 6):
+        frames = [frame for each in windows[i : i + 6] for frame in each]
+        joined.step(Batch(in_order(frames)))
+
+    assert findings_of(single) == findings_of(joined)
+    assert plain(single.incident) == plain(joined.incident)
+
+
+@pytest.mark.parametrize("crash_at", range(2, 58, 5))
+def test_a_crash_at_any_moment_changes_nothing(crash_at: int) -> None:
+    steady, crashed = Play(), Play()
+
+    for i in range(58):
+        wrong = 0.08 if i < 44 else 0.5
+        version = "v1" if i < 44 else "v2"
+        for play in (steady, crashed):
+            if i == 44:
+                play.change("v2")
+            play.traffic(1, version=version, wrong=wrong)
+        if i == crash_at:
+            crashed.restarted()
+
+    assert findings_of(steady) == findings_of(crashed)
+    assert plain(steady.incident) == plain(crashed.incident)
+    assert plain(steady.pipeline.state.dump(MODEL)) == plain(crashed.pipeline.state.dump(MODEL))
+
+
+def test_a_planned_action_has_the_same_id_on_every_run() -> None:
+    first, second = Play(handlers=(GoBack(),)), Play(handlers=(GoBack(),))
+
+    bad_version(first)
+    bad_version(second)
+
+    assert [a.id for a in first.actions] == [a.id for a in second.actions]
+
+
+def findings_of(play: Play) -> list[bytes]:
+    return [msgspec.msgpack.encode(f) for step in play.steps for f in step.findings]
+
+
+def in_order(frames: list[AnyFrame]) -> list[AnyFrame]:
+    """The frames with one running order of arrival."""
+    starts = np.cumsum([0, *(len(frame) for frame in frames)])
+    return [
+        replace(frame, seq=start + np.arange(len(frame)))
+        for frame, start in zip(frames, starts, strict=False)
+    ]
+
+
+def plain(value: object) -> bytes:
+    """The value's bytes: equal for equal values, and for NaN too."""
+    return msgspec.msgpack.encode(value)
