@@ -128,10 +128,16 @@ def _typed(merged: Mapping[str, Any]) -> Config:
     models = {}
     for name, own in merged.get("models", {}).items():
         whole = _merge(defaults, own)
-        for lists in ("detectors", "without"):
-            whole[lists] = [*defaults.get(lists, ()), *own.get(lists, ())]
+        replaced = [_watched(each) for each in own.get("detectors", ())]
+        kept = [d for d in defaults.get("detectors", ()) if _watched(d) not in replaced]
+        whole["detectors"] = [*kept, *own.get("detectors", ())]
+        whole["without"] = [*defaults.get("without", ()), *own.get("without", ())]
         models[name] = whole
     return msgspec.convert({**merged, "models": models}, Config, dec_hook=units.decode)
+
+
+def _watched(detector: Mapping[str, Any]) -> tuple[str, str, str]:
+    return detector["signal"], detector.get("target", "*"), detector["detector"]
 
 
 def _filled(config: Config, environment: Mapping[str, str]) -> Config:

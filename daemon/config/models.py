@@ -133,7 +133,8 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     def policy(self, built_in: Iterable[Watch]) -> ModelPolicy:
         """The core's form: the built-in watches, the model's own over them, less `without`."""
         own = [each.watch() for each in self.detectors]
-        merged = {(w.signal, w.target, w.detector): w for w in (*built_in, *own)}
+        replaced = {(each.signal, each.target, each.detector) for each in own}
+        kept = [w for w in built_in if (w.signal, w.target, w.detector) not in replaced]
         return ModelPolicy(
             window_s=float(self.window),
             lateness_s=float(self.lateness),
@@ -141,7 +142,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             positive=self.positive,
             mode=self.mode,
             modes={str(name): mode for name, mode in self.actions.items()},
-            watches=tuple(w for w in merged.values() if not self._switched_off(w)),
+            watches=tuple(w for w in (*kept, *own) if not self._switched_off(w)),
             without=tuple(self.without),
             cooldown_s=float(self.cooldown),
             daily_limit=self.daily_limit,

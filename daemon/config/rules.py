@@ -50,9 +50,8 @@ def _complaints(config: Config) -> Iterator[_Complaint]:
     for name, settings in config.models.items():
         own = [each for each in _model(settings, config) if each not in common]
         yield from ((("models", name, *key), message) for key, message in own)
-        yield from _detectors(
-            ("models", name), settings.detectors[len(config.defaults.detectors) :]
-        )
+        kept = [each for each in settings.detectors if each in config.defaults.detectors]
+        yield from _detectors(("models", name), settings.detectors[len(kept) :])
 
 
 def _web(config: Config) -> Iterator[_Complaint]:
@@ -87,15 +86,18 @@ def _kafka(config: Config) -> Iterator[_Complaint]:
             yield ("kafka", "sasl_password_file"), f"{kafka.security_protocol} needs a password"
     elif kafka.sasl_username:
         yield ("kafka", "security_protocol"), "sasl_username has no effect: SASL_SSL is wanted"
-    if bool(kafka.ssl_certificate_file) != bool(kafka.ssl_key_file):
+    if kafka.ssl_certificate_file and not kafka.ssl_key_file:
         yield ("kafka", "ssl_certificate_file"), "goes only together with ssl_key_file"
+    if kafka.ssl_key_file and not kafka.ssl_certificate_file:
+        yield ("kafka", "ssl_key_file"), "goes only together with ssl_certificate_file"
     if kafka.ssl_ca_file and "SSL" not in kafka.security_protocol.replace("SASL", ""):
         yield ("kafka", "ssl_ca_file"), f"has no effect with {kafka.security_protocol}"
 
 
 def _topics(config: Config) -> Iterator[_Complaint]:
     seen: dict[str, str] = {}
-    for kind in TOPIC_KINDS:
+    # those that the file names come last, for they are the ones to change
+    for kind in sorted(TOPIC_KINDS, key=lambda each: getattr(config.topics, each) is not None):
         name = config.topics.name(kind)
         if name in seen:
             yield ("topics", kind), f'"{name}" is already the topic of {seen[name]}'
