@@ -1,0 +1,320 @@
+"""Prometheus metrics: bounded labels, one call a batch, one place for names."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, get_args
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.reporting.messages import health_of
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.types import Finding, Sample
+from watchkeeper.handlers.types import Action, ActionState, Incident
+
+Name = Literal[
+    # Counter: records read, by topic
+    "watchkeeper_events_total",
+    # Counter: records that were refused, by topic and reason
+    "watchkeeper_event_failures_total",
+    # Gauge: how far behind the newest processed event is, by topic
+    "watchkeeper_event_lag_seconds",
+    # Gauge: records known to wait, by topic and partition
+    "watchkeeper_consumer_lag_records",
+    # Histogram: time spent in a stage of the loop
+    "watchkeeper_stage_duration_seconds",
+    # Gauge: the oldest watermark of the models that are owned
+    "watchkeeper_watermark_timestamp_seconds",
+    # Counter: records put away, by topic and reason
+    "watchkeeper_dead_letters_total",
+    # Counter: events whose window had closed, by model
+    "watchkeeper_late_events_total",
+    # Counter: labels joined with their prediction, by model
+    "watchkeeper_labels_joined_total",
+    # Counter: labels without a known prediction, by model
+    "watchkeeper_labels_unmatched_total",
+    # Counter: predictions measured, by model
+    "watchkeeper_model_predictions_total",
+    # Gauge: 1 for the version that is live, by model and version
+    "watchkeeper_model_info",
+    # Gauge: 1 for the state a model is in, by model and health
+    "watchkeeper_model_health",
+    # Gauge: newest window's quality between 0 and 1, by model, version and metric
+    "watchkeeper_model_quality_ratio",
+    # Gauge: statistic of the newest finding, by model, detector and target
+    "watchkeeper_detector_statistic",
+    # Gauge: the threshold it passed, by model, detector and target
+    "watchkeeper_detector_threshold",
+    # Counter: findings, by model and severity
+    "watchkeeper_findings_total",
+    # Gauge: open incidents, by model and severity
+    "watchkeeper_incidents_open",
+    # Counter: incidents opened, by model
+    "watchkeeper_incidents_total",
+    # Histogram: from a fault's first sign to its incident, in event time
+    "watchkeeper_incident_detection_delay_seconds",
+    # Counter: transitions of actions, by kind of action and state
+    "watchkeeper_actions_total",
+    # Gauge: actions that wait for a person
+    "watchkeeper_actions_awaiting_approval",
+    # Counter: messages told, by channel and outcome
+    "watchkeeper_alerts_total",
+    # Gauge: age of the oldest message that could not be told yet, by channel
+    "watchkeeper_alert_outbox_oldest_age_seconds",
+    # Counter: series left out because a label had too many values, by metric
+    "watchkeeper_series_dropped_total",
+    # Gauge: 1, with version and Python
+    "watchkeeper_build_info",
+]
+Stage = Literal["poll", "decode", "step", "commit", "publish"]
+
+QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc", "auc")
+HEALTHS = ("healthy", "degraded", "faulty", "unknown")
+_STAGES: tuple[Stage, ...] = get_args(Stage)
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_DELAYS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+
+
+class Metrics:
+    """A registry of its own. Call once a batch or step, from any thread.
+
+    At most `models` models get series, and at most `targets` (detector, target) pairs a model;
+    what is left out is counted.
+    """
+
+    def __init__(self, version: str, models: int = 200, targets: int = 50) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # as delivered
+        self.registry = CollectorRegistry()
+        self._models_limit = models
+        self._targets_limit = targets
+        self._models: set[str] = set()
+        self._targets: dict[str, set[tuple[str, str]]] = {}
+        self._versions: dict[str, str] = {}
+        self._awaiting: set[str] = set()
+        self._told: dict[tuple[str, str], int] = {}
+        self._make_pipeline()
+        self._make_models()
+        self._make_reports()
+        build = self._gauge(
+            "watchkeeper_build_info", "1, labelled by version.", "version", "python"
+        )
+        build.labels(version, platform.python_version()).set(1)
+
+    def polled(self, counts: Mapping[str, int], lag: Mapping[Partition, int]) -> None:
+        """Records read by topic, and records known to wait by partition."""
+        for topic, n in counts.items():
+            self._events.labels(topic).inc(n)
+        for partition, n in lag.items():
+            self._lag_records.labels(partition.topic, str(partition.number)).set(n)
+
+    def released(self, partitions: Iterable[Partition]) -> None:
+        """Partitions that another instance owns now: their lag is no longer known here."""
+        for each in partitions:
+            self._lag_records.remove(each.topic, str(each.number))
+
+    def refused(self, topic: str, reason: str, n: int = 1) -> None:
+        """Records that became dead letters."""
+        self._failures.labels(topic, reason).inc(n)
+        self._dead.labels(topic, reason).inc(n)
+
+    def spent(self, stage: Stage, seconds: float) -> None:
+        """Time that one stage of one turn took."""
+        self._stages[stage].observe(seconds)
+
+    def progress(self, watermark: float, lag_s: Mapping[str, float]) -> None:
+        """The oldest watermark, and by topic how old the newest processed event is, in seconds."""
+        self._watermark.set(watermark)
+        for topic, seconds in lag_s.items():
+            self._lag_seconds.labels(topic).set(seconds)
+
+    def stepped(self, step: Step) -> None:
+        """All that one step of the core has to show."""
+        for model, counts in step.counts.items():
+            if self._admitted(model):
+                self._predictions.labels(model).inc(counts.predictions)
+                self._late.labels(model).inc(counts.late)
+                self._joined.labels(model).inc(counts.joined)
+                self._unmatched.labels(model).inc(counts.unmatched)
+        self._sampled(step.samples)
+        self._found(step.findings)
+        for previous, incident in step.incident_changes:
+            self._changed(previous, incident)
+        for action in step.action_changes:
+            self._acted(action)
+
+    def live(self, model: str, version: str) -> None:
+        """The version that answers now."""
+        if not self._admitted(model) or self._versions.get(model) == version:
+            return
+        if model in self._versions:
+            self._info.remove(model, self._versions[model])
+        self._versions[model] = version
+        self._info.labels(model, version).set(1)
+
+    def open_incident(self, model: str, incident: Incident | None) -> None:
+        """Sets a model's health and open incident, for instance after a start."""
+        if not self._admitted(model):
+            return
+        health = health_of(incident)
+        for each in HEALTHS:
+            self._health.labels(model, each).set(each == health)
+        for severity in ("warning", "critical"):
+            is_it = incident is not None and incident.open and incident.severity == severity
+            self._open.labels(model, severity).set(is_it)
+
+    def told(self, counts: Mapping[tuple[str, str], int], oldest_s: Mapping[str, float]) -> None:
+        """The outbox's own totals by channel and outcome, and the age of its oldest message."""
+        for key, total in counts.items():
+            self._alerts.labels(*key).inc(total - self._told.get(key, 0))
+            self._told[key] = total
+        for channel, age in oldest_s.items():
+            self._oldest.labels(channel).set(age)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """The page Prometheus reads, and its content type."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self.registry), content_type
+
+    def _sampled(self, samples: Sequence[Sample]) -> None:
+        for each in samples:
+            metric = each.series.target if each.series.signal == "quality" else each.series.signal
+            if metric in QUALITY and self._admitted(each.series.model):
+                self._quality.labels(each.series.model, metric).set(each.value)
+
+    def _found(self, findings: Sequence[Finding]) -> None:
+        for each in findings:
+            model, series = each.series.model, each.series
+            if not self._admitted(model):
+                continue
+            self._findings.labels(model, each.severity.value).inc()
+            target = f"{series.signal}[{series.target}]" if series.target else series.signal
+            if self._targeted(model, each.detector, target):
+                self._statistic.labels(model, each.detector, target).set(each.statistic)
+                self._threshold.labels(model, each.detector, target).set(each.threshold)
+
+    def _changed(self, previous: Incident | None, incident: Incident) -> None:
+        self.open_incident(incident.model, incident)
+        if previous is None:
+            if self._admitted(incident.model):
+                self._incidents.labels(incident.model).inc()
+            self._delay.observe(max(0.0, incident.opened_at - incident.since))
+
+    def _acted(self, action: Action) -> None:
+        self._actions.labels(action.kind, action.state.value).inc()
+        if action.state is ActionState.HELD:
+            self._awaiting.add(action.id)
+        else:
+            self._awaiting.discard(action.id)
+        self._held.set(len(self._awaiting))
+
+    def _admitted(self, model: str) -> bool:
+        if model in self._models:
+            return True
+        if len(self._models) >= self._models_limit:
+            self._dropped.labels("model").inc()
+            return False
+        self._models.add(model)
+        return True
+
+    def _targeted(self, model: str, detector: str, target: str) -> bool:
+        known = self._targets.setdefault(model, set())
+        if (detector, target) in known:
+            return True
+        if len(known) >= self._targets_limit:
+            self._dropped.labels("target").inc()
+            return False
+        known.add((detector, target))
+        return True
+
+    def _make_pipeline(self) -> None:
+        count, gauge = self._counter, self._gauge
+        self._events = count("watchkeeper_events_total", "Records read.", "topic")
+        self._failures = count(
+            "watchkeeper_event_failures_total", "Records refused.", "topic", "reason"
+        )
+        self._dead = count("watchkeeper_dead_letters_total", "Records put away.", "topic", "reason")
+        self._lag_seconds = gauge(
+            "watchkeeper_event_lag_seconds", "Age of the newest processed event.", "topic"
+        )
+        self._lag_records = gauge(
+            "watchkeeper_consumer_lag_records", "Records known to wait.", "topic", "partition"
+        )
+        self._watermark = gauge(
+            "watchkeeper_watermark_timestamp_seconds", "Oldest watermark of the owned models."
+        )
+        stages = self._histogram(
+            "watchkeeper_stage_duration_seconds", "Time in a stage of the loop.", _SECONDS, "stage"
+        )
+        self._stages = {stage: stages.labels(stage) for stage in _STAGES}
+        self._dropped = count(
+            "watchkeeper_series_dropped_total", "Series left out by a limit.", "limit"
+        )
+
+    def _make_models(self) -> None:
+        count, gauge = self._counter, self._gauge
+        self._predictions = count(
+            "watchkeeper_model_predictions_total", "Predictions measured.", "model"
+        )
+        self._late = count(
+            "watchkeeper_late_events_total", "Events whose window had closed.", "model"
+        )
+        self._joined = count(
+            "watchkeeper_labels_joined_total", "Labels joined with their prediction.", "model"
+        )
+        self._unmatched = count(
+            "watchkeeper_labels_unmatched_total", "Labels without a known prediction.", "model"
+        )
+        self._info = gauge("watchkeeper_model_info", "1 for the live version.", "model", "version")
+        self._health = gauge(
+            "watchkeeper_model_health", "1 for the state the model is in.", "model", "health"
+        )
+        self._quality = gauge(
+            "watchkeeper_model_quality_ratio",
+            "Quality of the newest closed window, 0 to 1.",
+            *("model", "metric"),
+        )
+        finding = ("model", "detector", "target")
+        self._statistic = gauge(
+            "watchkeeper_detector_statistic", "Statistic of the newest finding.", *finding
+        )
+        self._threshold = gauge(
+            "watchkeeper_detector_threshold", "Threshold of the newest finding.", *finding
+        )
+        self._findings = count("watchkeeper_findings_total", "Findings.", "model", "severity")
+
+    def _make_reports(self) -> None:
+        count, gauge = self._counter, self._gauge
+        self._open = gauge("watchkeeper_incidents_open", "Open incidents.", "model", "severity")
+        self._incidents = count("watchkeeper_incidents_total", "Incidents opened.", "model")
+        self._delay = self._histogram(
+            "watchkeeper_incident_detection_delay_seconds",
+            "From a fault's first sign to its incident, in event time.",
+            _DELAYS,
+        )
+        self._actions = count(
+            "watchkeeper_actions_total", "Transitions of actions.", "action", "state"
+        )
+        self._held = gauge(
+            "watchkeeper_actions_awaiting_approval", "Actions that wait for a person."
+        )
+        self._alerts = count("watchkeeper_alerts_total", "Messages told.", "sink", "outcome")
+        self._oldest = gauge(
+            "watchkeeper_alert_outbox_oldest_age_seconds",
+            "Age of the oldest message that could not be told yet.",
+            "sink",
+        )
+
+    def _counter(self, name: Name, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: Name, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: Name, text: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
