@@ -229,10 +229,15 @@ class Rule(Protocol):
 
 @runtime_checkable
 class Handler(Protocol):
-    """Plans (pure) and performs (idempotent) one kind of action."""
+    """Plans (pure) and performs (idempotent) one kind of action, its `name`."""
 
-    name: ClassVar[str]
-    undoable: ClassVar[bool]
+    @property
+    def name(self) -> str:
+        """The kind of its actions."""
+
+    @property
+    def undoable(self) -> bool:
+        """Whether `undo` may put something back."""
 
     def plan(self, incident: Incident, context: Context) -> Action | None:
         """What this handler would do about the incident now, or None. Pure; `state` is PLANNED."""

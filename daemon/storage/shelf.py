@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import sqlalchemy.exc
-
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.registry import Registry
 from watchkeeper.daemon.storage.values import ModelVersion
 from watchkeeper.handlers.errors import Unreachable
@@ -66,5 +65,5 @@ class Shelf:
 def _reached() -> Iterator[None]:
     try:
         yield
-    except sqlalchemy.exc.OperationalError as error:
-        raise Unreachable(f"the database does not answer: {error.orig}") from error
+    except DatabaseDown as error:
+        raise Unreachable(f"the database does not answer: {error}") from error

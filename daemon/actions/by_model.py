@@ -1,0 +1,56 @@
+"""One handler or target a kind for the executor, another behind it for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from watchkeeper.handlers.switching import Deployer
+from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome
+
+
+@dataclass
+class HandlerByModel:
+    """A Handler that asks the model's own, made at its first use."""
+
+    name: str
+    undoable: bool
+    make: Callable[[str], Handler]
+    _made: dict[str, Handler] = field(default_factory=dict)
+
+    def plan(self, incident: Incident, context: Context) -> Action | None:
+        return self._of(incident.model).plan(incident, context)
+
+    def preflight(self, action: Action) -> Outcome:
+        return self._of(action.model).preflight(action)
+
+    def run(self, action: Action) -> Outcome:
+        return self._of(action.model).run(action)
+
+    def undo(self, action: Action) -> Outcome:
+        return self._of(action.model).undo(action)
+
+    def _of(self, model: str) -> Handler:
+        if model not in self._made:
+            self._made[model] = self.make(model)
+        return self._made[model]
+
+
+@dataclass
+class Named:
+    """A Deployer for a model that its target knows by another name."""
+
+    target: Deployer
+    name: str
+
+    def current(self, model: str) -> str | None:
+        return self.target.current(self.name)
+
+    def available(self, model: str) -> list[str]:
+        return self.target.available(self.name)
+
+    def switch(self, model: str, version: str, key: str) -> None:
+        self.target.switch(self.name, version, key)
+
+    def verify(self, model: str) -> str | None:
+        return self.target.verify(self.name)
