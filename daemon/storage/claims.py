@@ -1,4 +1,4 @@
-"""Who runs which step of an action: written before the call, so that nothing is done unknowingly."""
+"""Who runs which step of an action: written before the call, so that nothing is done blindly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells others what the record says must be told: at least once, in order, however long it takes."""
+"""Tells others what the record says: at least once, in order, however long it takes."""
 
 from __future__ import annotations
 
