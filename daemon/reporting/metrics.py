@@ -43,7 +43,7 @@ Name = Literal[
     "watchkeeper_model_info",
     # Gauge: 1 for the state a model is in, by model and health
     "watchkeeper_model_health",
-    # Gauge: newest window's quality between 0 and 1, by model, version and metric
+    # Gauge: newest window's quality between 0 and 1, by model and metric
     "watchkeeper_model_quality_ratio",
     # Gauge: statistic of the newest finding, by model, detector and target
     "watchkeeper_detector_statistic",
@@ -72,7 +72,7 @@ Name = Literal[
 ]
 Stage = Literal["poll", "decode", "step", "commit", "publish"]
 
-QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc", "auc")
+QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
 HEALTHS = ("healthy", "degraded", "faulty", "unknown")
 _STAGES: tuple[Stage, ...] = get_args(Stage)
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -181,9 +181,10 @@ class Metrics:
 
     def _sampled(self, samples: Sequence[Sample]) -> None:
         for each in samples:
-            metric = each.series.target if each.series.signal == "quality" else each.series.signal
-            if metric in QUALITY and self._admitted(each.series.model):
-                self._quality.labels(each.series.model, metric).set(each.value)
+            series = each.series
+            known = series.signal == "accuracy" and series.target in QUALITY
+            if known and self._admitted(series.model):
+                self._quality.labels(series.model, series.target).set(each.value)
 
     def _found(self, findings: Sequence[Finding]) -> None:
         for each in findings:

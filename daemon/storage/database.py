@@ -57,7 +57,14 @@ def _outages() -> Iterator[None]:
     """Tells an outage, which passes, from a mistake, which does not."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        if "no such table" in reason or getattr(error.orig, "sqlstate", "") == "42P01":
+            raise StorageError(f"{reason}: run `watchkeeper db upgrade`") from error
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            raise DatabaseDown(reason) from error
+        raise
+    except sa.exc.TimeoutError as error:
         raise DatabaseDown(str(error)) from error
 
 

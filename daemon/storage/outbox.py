@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.letters import Letters
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
@@ -151,6 +152,10 @@ class Outbox:
         longest = min(self.cap_s, self.base_s * 2.0 ** min(attempts, 30))
         return max(asked or 0.0, longest * (0.5 + 0.5 * self.chance()))
 
+    def _rest(self, line: _Line) -> None:
+        line.quiet_until = self.clock() + self._wait(line.failures, None)
+        line.failures += 1
+
     def _run(self, channel: Channel, line: _Line) -> None:
         last = False
         while not last:
@@ -159,11 +164,13 @@ class Outbox:
             try:
                 while self.deliver_due(channel) and not last:
                     last = self._stopping.is_set()
+            except DatabaseDown as error:
+                log.warning("outbox cannot be read", channel=channel, reason=str(error))
+                self._rest(line)
             except Exception:
                 # Reporter fan-out: one channel's bug or a dead database must not end the sender.
                 log.exception("sender failed", channel=channel)
                 self._counts[channel, "error"] += 1
-                line.quiet_until = self.clock() + self._wait(line.failures, None)
-                line.failures += 1
+                self._rest(line)
             if not last:
                 line.wake.wait(self.poll_s)
