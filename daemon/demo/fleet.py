@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from watchkeeper.daemon.demo.faults import Effects, Script
 from watchkeeper.daemon.demo.models import SimulatedModel
 from watchkeeper.daemon.demo.traffic import SLOT, Requests, requests
+from watchkeeper.daemon.transport.codec.encode import event_message
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.detectors.types import (
     OK,
@@ -29,7 +29,6 @@ Topics = Mapping[EventKind, str]
 KINDS: tuple[EventKind, ...] = ("prediction", "label", "log", "metric", "change", "command")
 _MEMORY = "system.memory.utilization"
 _CPU = "system.cpu.utilization"
-_encode = msgspec.json.Encoder().encode
 
 
 class Sent(NamedTuple):
@@ -51,9 +50,8 @@ class Vitals:
 
 
 def message(kind: EventKind, event: Event, topics: Topics) -> Message:
-    """The event as a plain application publishes it: bare JSON; the topic tells its kind."""
-    name = event.model_name or ""
-    return Message(topics[kind], name.encode(), _encode(event))
+    """The event as an application publishes it."""
+    return event_message(event, topics[kind])
 
 
 @dataclass
