@@ -1,8 +1,8 @@
 """The census: real people, asked whether they work, and classifiers trained on their answers.
 
-A version of the model is an ONNX file that takes each feature as an input of its own: a column of
-numbers or of strings. Nothing here is made up but the mistake of the bad version and the new rule
-of the labels, and both are measured by the tests.
+A version of the model is an ONNX file as the product's own trainer makes it: each feature is an
+input of its own, and the metadata names the classes. Nothing here is made up but the mistake of
+the bad version and the new rule of the labels, and both are measured by the tests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -25,7 +26,8 @@ CATEGORICAL = (
 FEATURES = (*NUMERIC, *CATEGORICAL)
 # Disability and sex are both coded 1 and 2: nothing but the answers shows that they were swapped.
 SWAPPED = ("DIS", "SEX")
-_CACHED = "census-models-1"
+CLASSES = ("0", "1")
+_CACHED = "census-models-2"
 
 Column = npt.NDArray[np.float64] | npt.NDArray[np.object_]
 Columns = Mapping[str, Column]
@@ -126,7 +128,6 @@ def _trained(census: Census) -> bytes:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    # Blank stands for missing in a column of strings: it is a category that nobody has.
     coded = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     scaled = make_pipeline(SimpleImputer(), StandardScaler())
     prepared = ColumnTransformer(
@@ -135,10 +136,13 @@ def _trained(census: Census) -> bytes:
     pipeline = make_pipeline(
         prepared, RandomForestClassifier(60, max_depth=14, min_samples_leaf=5, random_state=0)
     )
-    pipeline.fit(np.column_stack([census.columns[n] for n in FEATURES]), census.employed)
+    truth = census.employed.astype(str)
+    pipeline.fit(np.column_stack([census.columns[n] for n in FEATURES]), truth)
     inputs = [(name, FloatTensorType([None, 1])) for name in NUMERIC]
     inputs += [(name, StringTensorType([None, 1])) for name in CATEGORICAL]
     model = to_onnx(pipeline, initial_types=inputs, options={"zipmap": False})
+    for key, value in {"features": FEATURES, "classes": CLASSES}.items():
+        model.metadata_props.add(key=key, value=msgspec.json.encode(value).decode())
     data: bytes = model.SerializeToString()
     return data
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from tests.e2e.census import NUMERIC, Census, Columns, Truth, relabelled
-from tests.e2e.serving import Labels, Scores, Served
+from tests.e2e.serving import Scores, Served
 from watchkeeper.detectors.types import (
     Change,
     Event,
@@ -137,7 +137,7 @@ class Traffic:
         said.extend(self._predictions(first, columns, *answers))
         self._labels.extend(self._truths(first, len(part)))
         said.extend(self._due(START + self.now))
-        return sorted(said, key=lambda each: each.at)
+        return sorted(said, key=lambda each: (each.at, each.kind))
 
     def _served(self, version: str) -> Served:
         if version not in self.served:
@@ -152,7 +152,7 @@ class Traffic:
         return {**columns, nulled: missing}
 
     def _predictions(
-        self, first: int, columns: Columns, labels: Labels, scores: Scores
+        self, first: int, columns: Columns, labels: list[str], scores: Scores
     ) -> Iterator[Said]:
         # How long an answer took is drawn: measured times of a batch at several hundred times
         # the speed of life would tell nothing of a single request.
@@ -172,9 +172,7 @@ class Traffic:
                     model_version=self.live,
                     request_id=request,
                     features=dict(zip(names, row, strict=True)),
-                    prediction=PredictionValue(
-                        label=str(labels[i]), score=round(float(scores[i]), 6)
-                    ),
+                    prediction=PredictionValue(label=labels[i], score=round(float(scores[i]), 6)),
                     duration_s=round(float(took[i]), 5),
                     source="census-scorer",
                 ),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tests.e2e.census import Columns
 
-Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 
 
@@ -26,15 +26,19 @@ class Served:
             str(path), options, providers=["CPUExecutionProvider"]
         )
         self._inputs = {each.name: each.type for each in self._session.get_inputs()}
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        classes = msgspec.json.decode(metadata["classes"], type=list[str])
+        self._positive = classes.index("1")
 
-    def answer(self, columns: Columns) -> tuple[Labels, Scores]:
-        """For each row the class, 0 or 1, and the probability of class 1."""
+    def answer(self, columns: Columns) -> tuple[list[str], Scores]:
+        """For each row the class, and the probability of class "1"."""
         fed = {name: _tensor(columns[name], type_) for name, type_ in self._inputs.items()}
         labels, probabilities = self._session.run(None, fed)
-        return labels.astype(np.int64), probabilities[:, 1].astype(np.float64)
+        return labels.tolist(), probabilities[:, self._positive].astype(np.float64)
 
 
 def _tensor(column: Any, type_: str) -> Any:
     if type_ == "tensor(float)":
         return np.asarray(column, dtype=np.float32).reshape(-1, 1)
-    return np.array(["" if value is None else value for value in column], object).reshape(-1, 1)
+    # Blank stands for missing among words.
+    return np.array(["" if word is None else word for word in column], object).reshape(-1, 1)
