@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from watchkeeper.detectors.score_detector import ScoreDetector
-from watchkeeper.detectors.scores import bounded
 from watchkeeper.detectors.setting import Count, Probability, setting
 from watchkeeper.detectors.types import Finding, Sample
+
+_OUTLIER = 2.0  # units of noise beyond which a window is learned as if it were there
+_STEP = 0.6  # of the threshold: the most that one window may move the smoothed score
+_MOST = 1.2  # of the threshold: the most it can be, so that recovery is soon seen
 
 
 @dataclass
@@ -17,9 +20,10 @@ class Ewma(ScoreDetector):
     """Fires while the exponentially weighted mean is away from the learned one.
 
     For shifts too small to show in a single window, such as a few points of accuracy (Roberts,
-    Control Chart Tests Based on Geometric Moving Averages, Technometrics 1, 1959). Mean and
-    spread are learned; no window counts for more than twice the threshold; what is seen while
-    the chart is beyond its limit is not learned.
+    Control Chart Tests Based on Geometric Moving Averages, Technometrics 1, 1959). Mean, spread
+    and the spread of the smoothed value, which is the larger the more windows resemble their
+    neighbours, are learned, outliers as if they were nearer; nothing is learned beyond the
+    limit. It takes two windows at least to pass it, however far out they are.
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, values = Series("m", "1", "accuracy", "accuracy"), [0.8, 0.81] * 20 + [0.7] * 3
@@ -37,27 +41,39 @@ class Ewma(ScoreDetector):
     _mean: float = 0.0
     _variance: float = 0.0
     _smooth: float = 0.0
+    _smooth_variance: float = 0.0
 
     def judge(self, sample: Sample) -> Finding | None:
-        value = bounded(sample.value)
+        value, mean = self.scaled(sample.value), self._mean
         if self._seen < self.warm_up:
-            self._learn(value)
+            self._smooth += self.weight * (value - mean - self._smooth) if self._seen else 0.0
+            self._learn(value, self._smooth)
             return None
-        mean = self._mean
         spread = math.sqrt(self._variance * self._seen / max(self._seen - 1, 1))
         noise = max(spread, self.error_of(sample, mean))
         narrower = math.sqrt(self.weight / (2.0 - self.weight))
-        scored = self.score(value - mean, mean, noise * narrower)
-        most = 2.0 * self.threshold
-        self._smooth += self.weight * (min(most, max(-most, scored)) - self._smooth)
-        found = self.scored(sample, self._smooth, mean)
+        smooth_noise = max(noise * narrower, math.sqrt(self._smooth_variance))
+        self._smooth_in(value - mean, self.threshold * self.unit(mean, smooth_noise))
+        found = self.scored(sample, self.score(self._smooth, mean, smooth_noise), self.plain(mean))
         if self._run == 0:
-            self._learn(value)
+            near = mean + _within(value - mean, _OUTLIER * noise)
+            self._learn(near, _within(self._smooth, _OUTLIER * smooth_noise))
         return found
 
-    def _learn(self, value: float) -> None:
+    def _smooth_in(self, change: float, limit: float) -> None:
+        """One window moves the smoothed change by at most 0.6 of its limit: two can pass it."""
+        moved = self._smooth + _within(self.weight * (change - self._smooth), _STEP * limit)
+        self._smooth = _within(moved, _MOST * limit)
+
+    def _learn(self, value: float, smooth: float) -> None:
         self._seen = min(self._seen + 1, self.memory)
         rate = 1.0 / self._seen
         change = value - self._mean
         self._mean += rate * change
         self._variance = (1.0 - rate) * (self._variance + rate * change * change)
+        self._smooth_variance += rate * (smooth * smooth - self._smooth_variance)
+
+
+def _within(change: float, most: float) -> float:
+    """The change, cut off at +-most; whole where there is no measure of noise."""
+    return min(most, max(-most, change)) if most > 0.0 else change

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from watchkeeper.detectors.score_detector import ScoreDetector
-from watchkeeper.detectors.scores import bounded
 from watchkeeper.detectors.setting import NonNegative, setting
 from watchkeeper.detectors.types import Finding, Sample
 
@@ -34,10 +33,11 @@ class ReferenceZ(ScoreDetector):
     def judge(self, sample: Sample) -> Finding | None:
         if not math.isfinite(sample.expected):
             return None
-        error = self.noise_of(sample, sample.expected)
+        normal = self.scaled(sample.expected)
+        error = self.noise_of(sample, normal)
         if error == 0.0 and sample.stderr != 0.0:
             return None
-        spread = self.error_of(sample, sample.expected) * math.sqrt(max(sample.n, 1))
+        spread = self.error_of(sample, normal) * math.sqrt(max(sample.n, 1))
         error = max(error, self.min_effect * spread / self.threshold)
-        change = bounded(sample.value) - bounded(sample.expected)
-        return self.scored(sample, self.score(change, sample.expected, error), sample.expected)
+        change = self.scaled(sample.value) - normal
+        return self.scored(sample, self.score(change, normal, error), sample.expected)

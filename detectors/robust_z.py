@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchkeeper.detectors.score_detector import ScoreDetector
-from watchkeeper.detectors.scores import bounded
 from watchkeeper.detectors.setting import Count, setting
 from watchkeeper.detectors.types import Finding, Sample
 
@@ -36,47 +34,28 @@ class RobustZ(ScoreDetector):
     memory: Count = setting(360, "windows that are remembered")
     warm_up: Count = setting(30, "windows that are learned before the first judgement")
     gap: int = setting(0, "newest windows that are not yet normal: finds slow climbs")
-    log: bool = setting(False, "judges the logarithm: for positive measures with a long tail")
     _past: list[float] = field(default_factory=list)
+    _pending: list[float] = field(default_factory=list)
 
     def judge(self, sample: Sample) -> Finding | None:
-        value = self._scale(sample.value)
+        value = self.scaled(sample.value)
         if len(self._past) < min(self.warm_up, self.memory):
-            self._learn(value)
+            self._past = [*self._past, value]
             return None
-        known, was_firing = self._known(), self.firing
-        ordered = sorted(known)
+        ordered = sorted(self._past)
         normal = sum(ordered) / len(ordered) if self.share else _quantile(ordered, 0.5)
-        noise = max(_spread(ordered, value > normal), self._error(sample, normal))
-        found = self.scored(sample, self._score(value - normal, normal, noise), self._unit(normal))
-        if was_firing and not self.firing:
-            self._past = list(known)  # the climb that led to the fault was not normal either
-        if not self.firing:
-            self._learn(value)
+        noise = max(_spread(ordered, value > normal), self.noise_of(sample, normal))
+        scored = self.score(value - normal, normal, noise)
+        found = self.scored(sample, scored, self.plain(normal))
+        self._learn(value)
         return found
 
-    def _known(self) -> list[float]:
-        """The windows that count as normal: all but the newest, once there are enough."""
-        enough = len(self._past) >= self.warm_up + self.gap
-        return self._past[: len(self._past) - self.gap] if enough else self._past
-
     def _learn(self, value: float) -> None:
-        self._past = [*self._past, value][-(self.memory + self.gap) :]
-
-    def _scale(self, value: float) -> float:
-        return math.log(max(value, 1e-300)) if self.log else bounded(value)
-
-    def _unit(self, normal: float) -> float:
-        return math.exp(min(normal, 700.0)) if self.log else normal
-
-    def _error(self, sample: Sample, normal: float) -> float:
-        error = self.noise_of(sample, normal)
-        return min(error / max(sample.value, 1e-300), 1e300) if self.log else error
-
-    def _score(self, change: float, normal: float, noise: float) -> float:
-        if not self.log:
-            return self.score(change, normal, noise)
-        return self.score(change, 0.0, max(noise, math.log1p(self.min_ratio) / self.threshold))
+        """Remembers the value once it is sure that it is not the beginning of a finding."""
+        self._pending = [] if self.firing else [*self._pending, value]
+        if self._run == 0:
+            self._past = [*self._past, *self._pending][-self.memory :]
+            self._pending = []
 
 
 def _quantile(ordered: list[float], share: float) -> float:

@@ -21,9 +21,8 @@ def known(error: float) -> float:
     return error if 0.0 <= error < math.inf else 0.0
 
 
-def score(change: float, *noise: float) -> float:
-    """The change in units of the largest noise, within +-LARGEST_SCORE."""
-    unit = max(noise)
+def score(change: float, unit: float) -> float:
+    """The change in units of noise, within +-LARGEST_SCORE."""
     if change == 0.0:
         return 0.0
     if unit <= abs(change) / LARGEST_SCORE:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from watchkeeper.detectors.score_detector import ScoreDetector
-from watchkeeper.detectors.scores import bounded
 from watchkeeper.detectors.setting import Count, Positive, setting
 from watchkeeper.detectors.types import Finding, Sample
 
@@ -45,13 +44,13 @@ class Seasonal(ScoreDetector):
         start, width = sample.window.start, sample.window.end - sample.window.start
         if not (math.isfinite(start) and 0.0 < width < math.inf):
             return None
-        hour, value = int(start // _HOUR) % _BINS, bounded(sample.value)
+        hour, value = int(start // _HOUR) % _BINS, self.scaled(sample.value)
         seen, mean = self._seen[hour], self._mean[hour]
         found = None
         if seen * width >= self.min_hours * _HOUR:
             spread = math.sqrt(self._variance[hour] * seen / max(seen - 1, 1))
             noise = max(spread, self.error_of(sample, mean))
-            found = self.scored(sample, self.score(value - mean, mean, noise), mean)
+            found = self.scored(sample, self.score(value - mean, mean, noise), self.plain(mean))
         if not self.firing:
             self._learn(hour, value, max(1, round(self.weeks * _HOUR / width)))
         return found

@@ -4,9 +4,10 @@ CRITICAL pages: the service or its answers are worse for somebody. WARNING opens
 inputs or the hosts are broken in a way that will do harm. INFO is evidence for finding the cause.
 Only worsening is watched where one direction is harmless.
 
-Levels are chosen for windows of a minute. Most watches ask for two or three windows in a row at
-four or more units of noise, and for a change that matters in practice: independent noise passes
-that less than once in 1e8 windows, so it is the floors that decide under noise that is not.
+Levels are chosen for windows of a minute with a hundred events or more, for less than one false
+page of a model in thirty days. Either a smoothed value must be five units of noise away, or two
+windows in a row four; and always by a change that matters in practice, because it is that floor
+which holds where noise is not as independent as statistics would have it.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ def _watch(severity: Severity, signal: str, target: str, name: str, settings: Se
 
 
 _MORE: Settings = {"direction": "up", "share": True, "threshold": 4.0, "for_windows": 2}
-_SLOWER: Settings = {"direction": "up", "log": True, "threshold": 4.0, "for_windows": 3}
-_WORSE: Settings = {"threshold": 5.0, "for_windows": 2}
+_RISING: Settings = {"direction": "up", "share": True, "threshold": 6.0}
+_SLOWER: Settings = {"direction": "up", "log": True, "threshold": 5.0}
+_LOWER: Settings = {"direction": "down", "threshold": 5.0, "weight": 0.25}
+_HIGHER: Settings = {"direction": "up", "threshold": 5.0, "weight": 0.25}
 _BUSIER: Settings = {
     "direction": "up",
     "threshold": 6.0,
@@ -65,25 +68,25 @@ _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}
 
 _SERVING = (
     _page("volume", "*", "silence"),
-    _page("errors", "*", "robust_z", min_change=0.02, **_MORE),
+    _page("errors", "*", "ewma", min_change=0.02, **_RISING),
     _page("errors", "*", "threshold", above=0.2, for_windows=3),
-    _page("latency", "p95", "robust_z", min_ratio=0.5, **_SLOWER),
-    _page("latency", "p99", "robust_z", min_ratio=0.5, **_SLOWER),
-    _page("output", "invalid_rate", "robust_z", min_change=0.01, **_MORE),
+    _page("latency", "p95", "ewma", min_ratio=0.5, **_SLOWER),
+    _page("latency", "p99", "ewma", min_ratio=0.5, **_SLOWER),
+    _page("output", "invalid_rate", "ewma", min_change=0.01, **_RISING),
     _page("output", "invalid_rate", "threshold", above=0.1, for_windows=3),
-    _page("clients", "*", "robust_z", min_change=0.25, **_MORE),
+    _page("clients", "*", "ewma", min_change=0.25, **_RISING),
 )
 
 _QUALITY = (
-    _page("accuracy", "accuracy", "ewma", direction="down", share=True, min_change=0.04, **_WORSE),
-    _page("accuracy", "precision", "ewma", direction="down", min_change=0.07, **_WORSE),
-    _page("accuracy", "recall", "ewma", direction="down", min_change=0.07, **_WORSE),
-    _page("accuracy", "f1", "ewma", direction="down", min_change=0.05, **_WORSE),
-    _page("accuracy", "roc_auc", "ewma", direction="down", min_change=0.04, **_WORSE),
-    _page("accuracy", "log_loss", "ewma", direction="up", min_ratio=0.2, **_WORSE),
-    _page("accuracy", "brier", "ewma", direction="up", min_ratio=0.2, **_WORSE),
-    _page("accuracy", "rmse", "ewma", direction="up", min_ratio=0.25, **_WORSE),
-    _page("accuracy", "mae", "ewma", direction="up", min_ratio=0.25, **_WORSE),
+    _page("accuracy", "accuracy", "ewma", share=True, min_change=0.04, **_LOWER),
+    _page("accuracy", "precision", "ewma", min_change=0.07, **_LOWER),
+    _page("accuracy", "recall", "ewma", min_change=0.07, **_LOWER),
+    _page("accuracy", "f1", "ewma", min_change=0.05, **_LOWER),
+    _page("accuracy", "roc_auc", "ewma", min_change=0.04, **_LOWER),
+    _page("accuracy", "log_loss", "ewma", min_ratio=0.2, **_HIGHER),
+    _page("accuracy", "brier", "ewma", min_ratio=0.2, **_HIGHER),
+    _page("accuracy", "rmse", "ewma", min_ratio=0.25, **_HIGHER),
+    _page("accuracy", "mae", "ewma", min_ratio=0.25, **_HIGHER),
 )
 
 _INPUTS = (
@@ -96,13 +99,13 @@ _INPUTS = (
 
 _HOSTS = (
     _warn("metrics", "*", "robust_z", min_ratio=0.3, **_BUSIER),
-    _warn("logs", "error_rate", "robust_z", min_change=0.05, **_MORE),
+    _warn("logs", "error_rate", "ewma", min_change=0.05, **_RISING),
 )
 
 _DRIFTS = (
     _note("volume", "*", "robust_z", min_ratio=0.5, log=True, min_n=1, **_DRIFT),
     _note("volume", "*", "seasonal", min_ratio=0.3, min_n=0, **_DRIFT),
-    _note("latency", "p50", "robust_z", min_ratio=0.3, **_SLOWER),
+    _note("latency", "p50", "ewma", min_ratio=0.3, **_SLOWER),
     _note("metrics", "*", "robust_z", min_ratio=0.3, min_n=1, **_EMPTIER),
     _note("logs", "volume", "robust_z", direction="up", min_change=20, min_ratio=1, **_DRIFT),
     _note("features", "schema:new_features", "reference_z", min_change=0.05, **_MORE),
