@@ -18,12 +18,13 @@ import msgspec
 import structlog
 
 from watchkeeper.daemon.transport.assignment import Assignment, listener
+from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.kafka_guard import prepare
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, SourceError
 from watchkeeper.daemon.transport.quarantine import Prober, QuarantinedRange
-from watchkeeper.daemon.transport.settings import KafkaSettings, connection
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
 
@@ -355,8 +356,9 @@ def _consumer(settings: KafkaSettings) -> Any:
     from kafka.coordinator.assignors.range import RangePartitionAssignor
 
     cooperative = settings.assignor == "cooperative-sticky"
-    return KafkaConsumer(
-        **connection(settings),
+    return connected(
+        KafkaConsumer,
+        settings,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
         partition_assignment_strategy=(

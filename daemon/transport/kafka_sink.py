@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.ports import Message
-from watchkeeper.daemon.transport.settings import KafkaSettings, connection
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 _DELIVERY_S = 30.0
 
@@ -48,8 +49,9 @@ class KafkaSink:
         if self._producer is None:
             from kafka import KafkaProducer
 
-            self._producer = KafkaProducer(
-                **connection(self._settings),
+            self._producer = connected(
+                KafkaProducer,
+                self._settings,
                 acks="all",
                 enable_idempotence=True,
                 delivery_timeout_ms=int(_DELIVERY_S * 1000),

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.daemon.transport.settings import KafkaSettings, connection
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 _PATIENCE_S = 10.0
 
@@ -88,8 +89,9 @@ class Prober:
 
         spot = TopicPartition(partition.topic, partition.number)
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                **connection(self._settings),
+            self._consumer = connected(
+                KafkaConsumer,
+                self._settings,
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

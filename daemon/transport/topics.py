@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from watchkeeper.daemon.transport.settings import KafkaSettings, connection
+from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ def _configs(spec: TopicSpec) -> dict[str, str]:
 def _admin(settings: KafkaSettings) -> Any:
     from kafka import KafkaAdminClient
 
-    return KafkaAdminClient(**connection(settings))
+    return connected(KafkaAdminClient, settings)
 
 
 def _said(error: Exception) -> str:

@@ -55,11 +55,14 @@ def read(source: Source, count: int, offset: int | None = None) -> list[Record]:
     return records
 
 
-def until_caught_up(source: Source) -> None:
+def until_caught_up(source: Source) -> list[Record]:
+    """Polls until nothing is waiting; what came meanwhile."""
+    records: list[Record] = []
     deadline = time.monotonic() + WAIT_S
     while not source.caught_up():
         assert time.monotonic() < deadline, "never caught up"
-        source.poll(0.1)
+        records += source.poll(0.1).records
+    return records
 
 
 class SourceContract(abc.ABC):

@@ -1,0 +1,250 @@
+"""The Kafka adapter on a real broker."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from tests.daemon.transport.contract import (
+    WAIT_S,
+    SourceContract,
+    messages,
+    read,
+    request_ids,
+    until_caught_up,
+)
+from tests.services.brokers import Broker
+from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
+from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record, Sink, Source
+from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.topics import TopicSpec, create_topics, reach
+
+pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+
+
+def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
+    given: dict[str, object] = {
+        "bootstrap_servers": [broker.bootstrap],
+        "group_id": f"g-{uuid.uuid4()}",
+        "session_timeout_ms": 6_000,
+        "fetch_min_bytes": 1,
+    }
+    return KafkaSettings(**(given | changed))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def settings(kafka: Broker) -> KafkaSettings:
+    return settings_for(kafka)
+
+
+@pytest.fixture
+def new_topic(settings: KafkaSettings) -> Callable[..., str]:
+    def make(partitions: int = 1) -> str:
+        name = f"t-{uuid.uuid4()}"
+        assert create_topics(settings, [TopicSpec(name, partitions)]) == [(name, "created")]
+        return name
+
+    return make
+
+
+class TestKafka(SourceContract):
+    @pytest.fixture(autouse=True)
+    def _fresh(self, settings: KafkaSettings, new_topic: Callable[..., str]) -> None:
+        self.settings = settings
+        self.topic = new_topic()
+
+    def make_source(self) -> Source:
+        return KafkaSource(self.settings, [self.topic])
+
+    def make_sink(self) -> Sink:
+        return KafkaSink(self.settings)
+
+
+@contextmanager
+def source_of(settings: KafkaSettings, *topics: str) -> Iterator[KafkaSource]:
+    with closing(KafkaSource(settings, topics)) as source:
+        yield source
+
+
+def poll_until(source: KafkaSource, done: Callable[[Polled], bool]) -> Polled:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        polled = source.poll(0.2)
+        if done(polled):
+            return polled
+    raise AssertionError("it did not come about in time")
+
+
+def test_a_group_goes_on_where_it_committed(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink:
+        sink.publish(messages(topic, 5), WAIT_S)
+    with source_of(settings, topic) as first:
+        read(first, 5)
+        first.commit({Partition(topic, 0): 3})
+        assert first.commit_failures == 0
+
+    with source_of(settings, topic) as second:
+        assert request_ids(read(second, 2)) == ["r-3", "r-4"]
+
+
+def test_partitions_are_read_in_order_of_time(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    from kafka import KafkaProducer
+
+    topics = [new_topic(), new_topic()]
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
+    base = int(time.time() * 1000) - 100_000
+    for n in range(200):
+        producer.send(topics[n % 3 == 0], b"%d" % n, timestamp_ms=base + n).get(timeout=10)
+    producer.close()
+    orders = []
+    for _ in range(2):
+        own = settings_for_group(settings)
+        with source_of(own, *topics) as source:
+            orders.append([record.value for record in read_all_started(source, 2, 200)])
+
+    assert orders[0] == [b"%d" % n for n in range(200)]
+    assert orders[1] == orders[0]
+
+
+def settings_for_group(settings: KafkaSettings) -> KafkaSettings:
+    import msgspec
+
+    return msgspec.structs.replace(settings, group_id=f"g-{uuid.uuid4()}", max_poll_records=7)
+
+
+def read_all_started(source: KafkaSource, partitions: int, count: int) -> list[Record]:
+    """Starts all partitions at once, so that none is ahead by chance."""
+    assigned: list[Partition] = []
+    deadline = time.monotonic() + WAIT_S
+    while len(assigned) < partitions:
+        assert time.monotonic() < deadline
+        assigned += source.poll(0.2).assigned
+    for partition in assigned:
+        source.start(partition, None)
+    return read(source, count)
+
+
+@pytest.mark.parametrize("assignor", ["range", "cooperative-sticky"])
+def test_members_share_partitions_and_nothing_is_lost(
+    kafka: Broker, new_topic: Callable[..., str], assignor: str
+) -> None:
+    topic = new_topic(partitions=4)
+    settings = settings_for(kafka, assignor=assignor)
+    with source_of(settings, topic) as first, source_of(settings, topic) as second:
+        owned: dict[KafkaSource, set[Partition]] = {first: set(), second: set()}
+        deadline = time.monotonic() + WAIT_S
+        while {len(parts) for parts in owned.values()} != {2}:
+            assert time.monotonic() < deadline, owned
+            for source, parts in owned.items():
+                polled = source.poll(0.1)
+                parts.difference_update(polled.revoked, polled.lost)
+                parts.update(polled.assigned)
+                for partition in polled.assigned:
+                    source.start(partition, None)
+
+        assert not owned[first] & owned[second]
+        with closing(KafkaSink(settings)) as sink:
+            many = [Message(topic, b"%d" % n, b"%d" % n) for n in range(100)]
+            assert sink.publish(many, WAIT_S) == [None] * 100
+        values: list[bytes | None] = []
+        while len(values) < 100:
+            assert time.monotonic() < deadline + WAIT_S
+            for source in owned:
+                values += [r.value for r in source.poll(0.1).records]
+        assert sorted(int(v or b"") for v in values) == list(range(100))
+
+
+def test_an_offset_that_is_gone_is_a_gap(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink:
+        sink.publish(messages(topic, 4), WAIT_S)
+
+    with source_of(settings, topic) as source:
+        records = read(source, 4, offset=1_000)
+
+        (gap,) = source.take_gaps()
+        assert (gap.wanted, gap.resumed, gap.reason) == (1_000, 0, "out of range")
+        assert len(records) == 4
+        assert source.take_gaps() == []
+
+
+def test_a_broker_that_is_not_there_is_trouble_and_not_the_end() -> None:
+    settings = KafkaSettings(bootstrap_servers=["127.0.0.1:9"])
+    with source_of(settings, "t") as source:
+        polled = source.poll(0.1)
+
+        assert not polled.records
+        assert source.trouble is not None
+
+
+def test_a_sink_without_a_broker_says_so() -> None:
+    with closing(KafkaSink(KafkaSettings(bootstrap_servers=["127.0.0.1:9"]))) as sink:
+        (said,) = sink.publish([Message("t", b"k", b"v")], 1.0)
+
+    assert said is not None
+    assert "Timeout" in said
+
+
+def test_a_message_that_is_too_large_fails_alone(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink:
+        said = sink.publish(
+            [
+                Message(topic, b"k", b"1"),
+                Message(topic, b"k", b"x" * 3_000_000),
+                Message(topic, b"k", b"3"),
+            ],
+            WAIT_S,
+        )
+
+    assert said[0] is None
+    assert said[1] is not None
+    assert said[2] is None
+
+
+def test_topics_are_made_once_and_found(kafka: Broker) -> None:
+    settings = settings_for(kafka)
+    name, absent = f"t-{uuid.uuid4()}", f"t-{uuid.uuid4()}"
+    spec = TopicSpec(name, partitions=3, compacted=True)
+
+    assert create_topics(settings, [spec]) == [(name, "created")]
+    assert create_topics(settings, [spec]) == [(name, "exists")]
+    found = reach(settings, [name, absent])
+
+    assert found.error is None
+    assert found.brokers == 1
+    assert (found.present, found.missing) == ((name,), (absent,))
+
+
+def test_an_unreachable_cluster_is_said() -> None:
+    found = reach(KafkaSettings(bootstrap_servers=["127.0.0.1:9"]), ["t"])
+
+    assert found.error is not None
+    assert found.missing == ("t",)
+
+
+def test_records_after_catching_up_are_read(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink, source_of(settings, topic) as source:
+        sink.publish(messages(topic, 2), WAIT_S)
+        read(source, 2)
+        until_caught_up(source)
+
+        sink.publish(messages(topic, 3), WAIT_S)
+
+        assert len(read(source, 3)) == 3
