@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow
@@ -48,8 +50,11 @@ class Reporter(Protocol):
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
 
-    def observe(self, step: Step, decoded: Decoded, source: Source, at: float) -> None:
+    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
         """Counts what happened, for metrics and logs."""
+
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        """Measures one stage of a turn."""
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order; says what became of it."""
@@ -64,7 +69,7 @@ class Loop:
 
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, and at
-    once when an incident or action changed.
+    once when an incident or action changed. Without `ticks` only events make time pass.
     """
 
     source: Source
@@ -76,6 +81,7 @@ class Loop:
     clock: Callable[[], float]
     checkpoint_s: float = 1.0
     checkpoint_events: int = 5_000
+    ticks: bool = True
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
@@ -86,6 +92,11 @@ class Loop:
     _looked_at: float = float("-inf")
     _behind_since: float | None = None
 
+    @property
+    def owns(self) -> list[Partition]:
+        """The partitions that are read."""
+        return list(self._epochs)
+
     def run(self) -> None:
         """Turns until `stopping` is set; then makes the last turn true and leaves."""
         while not self.stopping.is_set():
@@ -94,22 +105,25 @@ class Loop:
 
     def turn(self, timeout: float) -> Step:
         """One turn; returns what it brought about."""
-        polled = self.source.poll(timeout)
+        with self.reporter.stage("poll"):
+            polled = self.source.poll(timeout)
         self._own(polled)
         records = [r for r in polled.records if Partition(r.topic, r.partition) in self._epochs]
         now = self.clock()
-        decoded = decode(records, self.kinds, now=now)
+        with self.reporter.stage("decode"):
+            decoded = decode(records, self.kinds, now=now)
         commands, answers = self._commands(decoded, now)
         batch = Batch(
             decoded.frames, commands, self.actor.outcomes(), self._tick(now), self._blind(now)
         )
         self._settle_homes(records, decoded)
-        step = self.pipeline.step(batch)
+        with self.reporter.stage("step"):
+            step = self.pipeline.step(batch)
         step.answers.update(answers)
         self._remember(records, decoded, step, now)
         if self._due(now):
             self.checkpoint()
-        self.reporter.observe(step, decoded, self.source, now)
+        self.reporter.observe(step, records, decoded)
         self.turned_at = now
         return step
 
@@ -121,7 +135,8 @@ class Loop:
             return
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
         try:
-            self._insist(lambda: self.store.commit(checkpoint))
+            with self.reporter.stage("commit"):
+                self._insist(lambda: self.store.commit(checkpoint))
         except Fenced as fenced:
             log.warning("another instance took over; reading again", reason=str(fenced))
             self._start_again()
@@ -193,7 +208,7 @@ class Loop:
 
     def _tick(self, now: float) -> Tick | None:
         """Time may only pass while everything known has been read."""
-        if now - self._ticked_at < TICK_S or not self.source.caught_up():
+        if not self.ticks or now - self._ticked_at < TICK_S or not self.source.caught_up():
             return None
         self._ticked_at = now
         return Tick(now)

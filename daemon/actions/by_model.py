@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from watchkeeper.handlers.retrain.retrain import Registrar
 from watchkeeper.handlers.switching import Deployer
+from watchkeeper.handlers.targets.registry import NewVersion
 from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome
 
 
@@ -54,3 +58,17 @@ class Named:
 
     def verify(self, model: str) -> str | None:
         return self.target.verify(self.name)
+
+
+@dataclass
+class RegisteredTwice:
+    """A Registrar that keeps a candidate's file in our own registry under the name that the
+    other one, where the model is called `name`, gave it."""
+
+    other: Registrar
+    own: Registrar
+    name: str
+
+    def register(self, model: str, new: NewVersion, key: str) -> str:
+        version = self.other.register(self.name, new, key)
+        return self.own.register(model, replace(new, version=version), key)

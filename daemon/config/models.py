@@ -14,7 +14,7 @@ from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, Severity
-from watchkeeper.handlers.types import Mode
+from watchkeeper.handlers.types import Kind, Mode
 
 ActionName = Literal["rollback", "retrain", "promote", "command", "notify"]
 
@@ -23,8 +23,10 @@ class Serving(Section, frozen=True, kw_only=True):
     """Where a model's live version is decided, and so what a rollback or promotion talks to."""
 
     target: Annotated[
-        Literal["registry", "mlflow", "application", "mlflow+application"],
-        doc("The daemon's own registry, an MLflow alias, the application itself, or both"),
+        Literal[
+            "registry", "mlflow", "application", "registry+application", "mlflow+application"
+        ],
+        doc("The daemon's own registry, an MLflow alias, the application itself, or two of them"),
     ] = "registry"
     name: Annotated[
         str | None,
@@ -33,6 +35,24 @@ class Serving(Section, frozen=True, kw_only=True):
     alias: Annotated[
         str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$"), doc("MLflow alias of the live version")
     ] = "champion"
+
+
+class OrderSettings(Section, frozen=True, kw_only=True):
+    """What to ask the application for when a fault is of one kind; `[[defaults.orders]]` or
+    `[[models.NAME.orders]]`."""
+
+    kind: Annotated[Kind, doc("Kind of fault that it is the remedy for")]
+    verb: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$"), doc("What the application shall do")
+    ]
+    args: Annotated[
+        dict[str, Scalar], doc("Arguments of the verb", example={"grace": 30})
+    ] = msgspec.field(default_factory=dict)
+    undo_verb: Annotated[
+        str,
+        Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$"),
+        doc("What takes it back, if anything does", example="resume"),
+    ] = ""
 
 
 class WatchSettings(Section, frozen=True, kw_only=True):
@@ -127,6 +147,9 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "Detectors switched off: shell patterns over signal/target:detector",
             example=["feature_*/*:psi"],
         ),
+    ] = msgspec.field(default_factory=list)
+    orders: Annotated[
+        list[OrderSettings], doc("What the application may be asked for, by kind of fault")
     ] = msgspec.field(default_factory=list)
     serving: Annotated[Serving, doc("Where its live version is decided")] = Serving()
 

@@ -255,6 +255,13 @@ class Notify(Section, frozen=True, kw_only=True):
             example=["https://example.org/incidents"],
         ),
     ] = msgspec.field(default_factory=list)
+    on_call: Annotated[
+        Url | None,
+        doc(
+            "URL that is told, by POST, of an incident that no handler has a remedy for",
+            example="https://example.org/on-call",
+        ),
+    ] = None
 
 
 class Retrain(Section, frozen=True, kw_only=True):

@@ -94,8 +94,15 @@ class State:
     """The core's memory of every model it has met."""
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
-        self.policy = policy
+        self._policy = policy
+        self._policies: dict[str, ModelPolicy] = {}
         self.models: dict[str, ModelState] = {}
+
+    def policy(self, name: str) -> ModelPolicy:
+        """What the user decided about a model."""
+        if name not in self._policies:
+            self._policies[name] = self._policy(name)
+        return self._policies[name]
 
     def model(self, name: str) -> ModelState:
         """The state of a model; an empty one when it is met for the first time."""

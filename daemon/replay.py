@@ -1,0 +1,150 @@
+"""The same step over files: what the daemon would have found, planned and said."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.remedies import Remedies
+from watchkeeper.daemon.reporting.metrics import Stage
+from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import OutboxRow
+from watchkeeper.daemon.transport.codec import Decoded
+from watchkeeper.daemon.transport.file import FileSource
+from watchkeeper.daemon.transport.ports import Record, SourceError
+from watchkeeper.detectors.types import Command, Finding, moment
+from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
+
+OK, FAILED = 0, 1
+
+
+class Report(msgspec.Struct):
+    """What a replay brought to light, in the order in which it came about."""
+
+    events: int = 0
+    refused: dict[str, int] = {}
+    findings: list[Finding] = []
+    incidents: dict[str, Incident] = {}
+    actions: dict[str, Action] = {}
+
+
+@dataclass
+class _Quiet:
+    """Stands where the executor and the reporter stand: does nothing, tells nobody, counts."""
+
+    report: Report = field(default_factory=Report)
+
+    def submit(self, action: Action) -> object:
+        return None
+
+    def outcomes(self) -> list[Outcome]:
+        return []
+
+    def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
+        return []
+
+    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+        self.report.events += len(records)
+        for letter in decoded.dead:
+            self.report.refused[letter.reason] = self.report.refused.get(letter.reason, 0) + 1
+        self.report.findings += step.findings
+        self.report.incidents.update(step.incidents)
+        self.report.actions.update(step.actions)
+
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def answered(self, command: Command) -> str:
+        return "refused: a replay asks for nothing"
+
+    def committed(self) -> None:
+        return None
+
+
+def replay(
+    config: Config,
+    files: Sequence[Path],
+    *,
+    output: Literal["table", "json"] = "table",
+    database: str | None = None,
+) -> int:
+    """Runs the files, oldest first, through the pipeline and prints what it found."""
+    with ExitStack() as stack:
+        if database is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-"))
+            database = f"sqlite:///{folder}/replay.db"
+        migrate.upgrade(database)
+        store = Store(database)
+        stack.callback(store.close)
+        try:
+            report = replayed(config, files, store)
+        except SourceError as error:
+            click.echo(f"replay: {error}", err=True)
+            return FAILED
+    click.echo(_json(report) if output == "json" else _table(report))
+    return OK
+
+
+def replayed(config: Config, files: Sequence[Path], store: Store) -> Report:
+    """The report of the files' events, in observe mode: the same events, the same report."""
+    quiet = _Quiet()
+    state = State(_observing(config.policy))
+    handlers = Remedies.planning_only(config, store, state).handlers()
+    for path in files:
+        source = FileSource(path, topic=path.name, max_records=5_000)
+        loop = Loop(
+            source, {}, Pipeline(state, RULES, handlers), store, quiet, quiet, time.time,
+            ticks=False,
+        )  # fmt: skip
+        try:
+            while not source.ended():
+                loop.turn(timeout=1.0)
+            loop.checkpoint()
+        finally:
+            source.close()
+    return quiet.report
+
+
+def _observing(policy: Callable[[str], ModelPolicy]) -> Callable[[str], ModelPolicy]:
+    return lambda model: msgspec.structs.replace(policy(model), mode=Mode.OBSERVE, modes={})
+
+
+def _json(report: Report) -> str:
+    return msgspec.json.encode(report).decode()
+
+
+def _table(report: Report) -> str:
+    lines = [f"{report.events} events, {len(report.findings)} findings"]
+    lines += [f"refused: {n} {reason}" for reason, n in sorted(report.refused.items())]
+    for incident in report.incidents.values():
+        fault = incident.fault
+        lines.append("")
+        lines.append(f"{incident.id}  {incident.state}  {incident.severity}  {incident.title}")
+        lines.append(f"  {fault.kind} ({fault.place}), {fault.confidence:.0%} sure")
+        lines += [f"    {e.weight:+.1f} {e.kind}: {e.text}" for e in fault.evidence[:6]]
+        lines += [f"  {moment(n.at):%Y-%m-%d %H:%M} {n.text}" for n in incident.timeline]
+        lines += _actions(report.actions, incident)
+    if not report.incidents:
+        lines.append("no incident")
+    return "\n".join(lines)
+
+
+def _actions(actions: Mapping[str, Action], incident: Incident) -> list[str]:
+    ours = [actions[i] for i in incident.actions if i in actions]
+    return [f"  {a.kind} {a.state}: {a.summary} — {a.reason}" for a in ours]

@@ -1,0 +1,86 @@
+"""What the loop tells of each turn: rows for the outbox, metrics, and one log line a decision."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.reporting.announce import Audience, announce
+from watchkeeper.daemon.reporting.metrics import Metrics, Stage
+from watchkeeper.daemon.storage.values import OutboxRow
+from watchkeeper.daemon.transport.codec import Decoded
+from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.detectors.types import Command
+from watchkeeper.handlers.types import Action
+
+log = structlog.get_logger()
+
+
+@dataclass
+class StepReporter:
+    """The loop's Reporter. `wake` tells the outbox, `answer` the commander of an answer."""
+
+    state: State
+    audience: Audience
+    metrics: Metrics
+    lag: Callable[[], Mapping[Partition, int]]
+    wake: Callable[[], None]
+    answer: Callable[[Command], str]
+
+    def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
+        """The messages that this step's changes are worth."""
+        if not (step.incident_changes or step.action_changes or decoded.dead):
+            return []
+        models = {incident.model for _, incident in step.incident_changes}
+        known: dict[str, Action] = {}
+        for model in models:
+            known.update(self.state.models[model].actions)
+        changes = {model: self.state.models[model].changes for model in models}
+        return announce(step, self.audience, at, known, changes, decoded.dead)
+
+    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+        """Counts what happened; logs what was decided."""
+        self.metrics.polled(Counter(record.topic for record in records), self.lag())
+        for (topic, reason), n in Counter((d.record.topic, d.reason) for d in decoded.dead).items():
+            self.metrics.refused(topic, reason, n)
+            log.warning("records refused", topic=topic, reason=reason, n=n)
+        self.metrics.stepped(step)
+        for model in step.dirty & self.state.models.keys():
+            self.metrics.live(model, self.state.models[model].live_version)
+        for _, incident in step.incident_changes:
+            log.warning(
+                "incident",
+                id=incident.id,
+                model=incident.model,
+                state=incident.state,
+                severity=incident.severity,
+                fault=incident.fault.kind,
+                said=incident.timeline[-1].text if incident.timeline else "",
+            )
+        for action in step.action_changes:
+            log.info("action", id=action.id, model=action.model, kind=action.kind,
+                     state=action.state, reason=action.reason)  # fmt: skip
+
+    @contextmanager
+    def stage(self, name: Stage) -> Iterator[None]:
+        """Measures one stage of a turn."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.metrics.spent(name, time.perf_counter() - began)
+
+    def answered(self, command: Command) -> str:
+        """An application's answer to an order."""
+        return self.answer(command)
+
+    def committed(self) -> None:
+        """New messages are waiting in the outbox."""
+        self.wake()

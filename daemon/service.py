@@ -1,0 +1,319 @@
+"""The only place that wires: it builds the daemon, starts it, and stops it in order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import structlog
+
+import watchkeeper
+from watchkeeper.daemon import logs, sdnotify
+from watchkeeper.daemon.actions.commander import OutboxCommander
+from watchkeeper.daemon.actions.executor import Executor
+from watchkeeper.daemon.actions.jobs import JobRunner
+from watchkeeper.daemon.actions.timers import Timers
+from watchkeeper.daemon.actions.traffic import StoredExamples, StreamTraffic
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.remedies import Remedies
+from watchkeeper.daemon.reporting.announce import Audience
+from watchkeeper.daemon.reporting.links import Links
+from watchkeeper.daemon.reporting.metrics import Metrics
+from watchkeeper.daemon.reporting.reporter import StepReporter
+from watchkeeper.daemon.reporting.sentry import SentryReporter
+from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
+from watchkeeper.daemon.reporting.webhook import WebhookChannel
+from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.outbox import Deliver, Outbox
+from watchkeeper.daemon.storage.shelf import Shelf
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import Channel, OutboxRow
+from watchkeeper.daemon.transport.ports import Sink, Source, SourceError
+from watchkeeper.daemon.web.app import Probe, make_app
+from watchkeeper.daemon.web.server import BindError, WebServer
+from watchkeeper.detectors.types import EventKind, moment
+from watchkeeper.handlers.rules import RULES
+
+log = structlog.get_logger()
+
+OK, UNAVAILABLE, INTERNAL, TRY_AGAIN = 0, 69, 70, 75
+RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
+IN: Mapping[str, EventKind] = {
+    "predictions": "prediction",
+    "labels": "label",
+    "logs": "log",
+    "metrics": "metric",
+    "changes": "change",
+    "commands": "command",
+}
+
+
+def kinds_of(config: Config) -> dict[str, EventKind]:
+    """The kind of event by topic that is read."""
+    return {config.topics.name(topic): kind for topic, kind in IN.items()}
+
+
+def topic_names(config: Config) -> TopicNames:
+    """The topics that are written."""
+    topics = config.topics
+    return TopicNames(
+        incidents=topics.name("incidents"),
+        incidents_state=topics.name("incidents_state"),
+        actions=topics.name("actions"),
+        models_state=topics.name("models_state"),
+        dlq_prefix=topics.name("dlq") + ".",
+    )
+
+
+@dataclass
+class Daemon:
+    """Everything that runs, built but not started. `clock` is the wall clock, or the demo's.
+
+    `source` and `sink` belong to the daemon from here on and are closed by it.
+    """
+
+    config: Config
+    source: Source
+    sink: Sink
+    clock: Callable[[], float] = time.time
+    store: Store = field(init=False)
+    loop: Loop = field(init=False)
+    executor: Executor = field(init=False)
+    outbox: Outbox = field(init=False)
+    metrics: Metrics = field(init=False)
+    timers: Timers = field(init=False)
+    jobs: JobRunner = field(init=False)
+    _home: IO[str] = field(init=False)
+    _channels: dict[Channel, Deliver] = field(init=False)
+    _woken: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        folder = Path(config.daemon.state_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._home = (folder / "lock").open("a")
+        migrate.upgrade(config.database.url)
+        self.store = Store(config.database.url)
+        self.metrics = Metrics(watchkeeper.__version__)
+        self._channels = self._told()
+        self.outbox = Outbox(self.store.letters, self._channels, clock=self.clock)
+        state = State(config.policy)
+        commander = self._commander()
+        self.jobs = self._jobs()
+        remedies = Remedies(
+            config,
+            Shelf(self.store.registry, self.clock),
+            commander,
+            StreamTraffic(state),
+            StoredExamples(self.store),
+            self.jobs,
+            self.clock,
+        ).handlers()
+        self.executor = Executor(
+            {handler.name: handler for handler in remedies},
+            self.store.claims(_holder(config, self._home)),
+            limits_s={"retrain": config.retrain.seconds + 300.0},
+            clock=self.clock,
+        )
+        reporter = StepReporter(
+            state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
+            commander.answered,
+        )  # fmt: skip
+        self.loop = Loop(
+            self.source,
+            kinds_of(config),
+            Pipeline(state, RULES, remedies),
+            self.store,
+            self.executor,
+            reporter,
+            self.clock,
+            config.checkpoint.seconds,
+            config.checkpoint.events,
+        )
+        self.timers = self._timers()
+
+    def start(self) -> None:
+        """Starts all that runs beside the loop."""
+        self.outbox.start()
+        self.timers.start()
+
+    def turn(self, timeout: float = 0.0) -> Step:
+        """One turn of the loop, for those who drive it by hand."""
+        return self.loop.turn(timeout)
+
+    def close(self) -> None:
+        """Commits, waits for actions in hand, tells what is due, and frees everything."""
+        limit = float(self.config.daemon.stop_timeout)
+        with suppress(SourceError):
+            self.loop.checkpoint()
+        self.jobs.stop()
+        self.executor.drain(limit / 3)
+        self.timers.stop(limit / 6)
+        self.outbox.stop(limit / 3)
+        self.source.close(limit / 6)
+        self.sink.close(limit / 6)
+        for channel in self._channels.values():
+            close = getattr(channel, "close", None)
+            if close is not None:
+                close()
+        self.store.close()
+        self._home.close()
+
+    def probe(self) -> Probe:
+        """How the loop is, for the web server."""
+        turned = self.loop.turned_at
+        age = self.clock() - turned if turned else time.monotonic() - self._woken
+        trouble = getattr(self.source, "trouble", None) or ""
+        if not turned:
+            trouble = trouble or "the first turn has not ended"
+        elif not self.loop.owns:
+            trouble = trouble or "no partition is assigned yet"
+        return Probe(max(age, 0.0), trouble, bool(self.loop.owns))
+
+    def _told(self) -> dict[Channel, Deliver]:
+        config = self.config
+        channels: dict[Channel, Deliver] = {"kafka": KafkaChannel(self.sink)}
+        dsn = config.sentry.dsn.reveal()
+        if dsn:
+            release = f"watchkeeper@{watchkeeper.__version__}"
+            environment, instance = config.sentry.environment, config.daemon.instance
+            channels["sentry"] = SentryReporter(dsn, environment, release, instance)
+        if config.notify.webhooks:
+            channels["webhook"] = WebhookChannel()
+        return channels
+
+    def _audience(self) -> Audience:
+        return Audience(
+            topics=topic_names(self.config),
+            sentry="sentry" in self._channels,
+            webhooks=tuple(self.config.notify.webhooks),
+            links=Links(external_url=self.config.web.external_url or ""),
+        )
+
+    def _commander(self) -> OutboxCommander:
+        names = topic_names(self.config)
+        return OutboxCommander(
+            lambda key, model, verb, args: order(
+                key, model, verb, args, names, moment(self.clock())
+            ),
+            self._put,
+            self.clock,
+        )
+
+    def _put(self, rows: Sequence[OutboxRow]) -> None:
+        self.store.letters.add(rows)
+        self.outbox.wake()
+
+    def _jobs(self) -> JobRunner:
+        retrain = self.config.retrain
+        return JobRunner(
+            self.store.jobs,
+            Path(self.config.daemon.state_dir) / "jobs",
+            wall_s=float(retrain.seconds),
+            cpu_s=retrain.seconds,
+            memory=retrain.memory_mb << 20,
+            nice=retrain.niceness,
+            clock=self.clock,
+        )
+
+    def _timers(self) -> Timers:
+        timers = Timers()
+        timers.every(RENEW_S, "renew leases", self.executor.renew)
+        timers.every(RETENTION_S, "retention", self._retain)
+        timers.every(GAUGES_S, "gauges", self._gauges)
+        timers.every(GAUGES_S, "reap jobs", self.jobs.reap)
+        timers.every(GAUGES_S, "watchdog", self._watchdog)
+        return timers
+
+    def _retain(self) -> None:
+        settings = [self.config.defaults, *self.config.models.values()]
+        newest = 2 * max(s.join_capacity for s in settings)
+        horizon = 2 * max(float(s.join_horizon) for s in settings)
+        self.store.prune_captured(newest, self.clock() - horizon)
+
+    def _watchdog(self) -> None:
+        if self.probe().loop_age_s < STALE_S:
+            sdnotify.notify("WATCHDOG=1")
+
+    def _gauges(self) -> None:
+        totals = self.store.records.totals()
+        oldest = totals.outbox_oldest_at
+        age = max(self.clock() - oldest, 0.0) if oldest is not None else 0.0
+        counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
+        self.metrics.told(counts, {"all": age})
+
+
+def run(config: Config) -> int:
+    """Runs until SIGTERM or SIGINT; the exit code says how it ended."""
+    from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
+
+    logs.configure(config.daemon.log_level, config.daemon.log_format, config.secrets())
+    if not config.sentry.dsn:
+        log.warning("no Sentry DSN: nobody is paged; set sentry.dsn_file or SENTRY_DSN")
+    settings = config.kafka_settings()
+    daemon = Daemon(config, KafkaSource(settings, list(kinds_of(config))), KafkaSink(settings))
+    _on_signals(daemon.loop.stopping)
+    app = make_app(daemon.metrics, daemon.store.records, daemon.probe)
+    web = WebServer(app, config.web.listen, config.web.allow_public)
+    try:
+        web.start()
+    except BindError as error:
+        log.error("cannot start", reason=str(error))
+        daemon.close()
+        return UNAVAILABLE
+    code = _turning(daemon, web.url)
+    sdnotify.notify("STOPPING=1")
+    daemon.close()
+    web.stop(5.0)
+    log.info("stopped", code=code)
+    return code
+
+
+def _turning(daemon: Daemon, url: str) -> int:
+    daemon.start()
+    log.info("watching", web=url, database=daemon.config.database.url, pid=os.getpid())
+    sdnotify.notify("READY=1")
+    try:
+        daemon.loop.run()
+    except SourceError as error:
+        log.error("the source cannot go on", reason=str(error))
+        return TRY_AGAIN
+    except Exception:
+        # Unknown failure: stop cleanly, the supervisor starts us again from the last checkpoint.
+        log.exception("the loop failed")
+        return INTERNAL
+    return OK
+
+
+def _on_signals(stopping: threading.Event) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _holder(config: Config, home: IO[str]) -> str:
+    """Who holds this process's leases: the same after a crash, so that it need not wait for its
+    own; never the same for two that run at once, of which only one can lock the folder."""
+    name = f"{config.daemon.instance}:{config.daemon.state_dir}"
+    try:
+        fcntl.flock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return f"{name}:{os.getpid()}"
+    return name
