@@ -31,7 +31,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from watchkeeper.detectors.types import ObjectArray
+from watchkeeper.detectors.types import FloatArray, ObjectArray
 from watchkeeper.handlers.examples import Examples
 from watchkeeper.handlers.losses import Answers, contest
 from watchkeeper.handlers.onnx_file import BadModel
@@ -65,18 +65,18 @@ def train(task: Task, examples: Examples, folder: Path) -> Result:
     if why_not:
         return Result(refused=why_not)
     cut = int(len(examples) * (1 - _HELD_OUT))
-    old, new = _narrow(examples.take(slice(0, cut))), _narrow(examples.take(slice(cut, None)))
+    old, new = narrow(examples.take(slice(0, cut))), narrow(examples.take(slice(cut, None)))
     if old.classes != examples.classes:
         return Result(refused="a class appears only among the newest examples")
     search = _search(task, old)
-    answers = _answers(search.best_estimator_, new, task.positive)
+    classes = list(old.classes)
+    answers = _answers(search.best_estimator_, new, classes, task.positive)
     comparison = contest(new, Answers.recorded(new), answers, task.positive)
     if comparison is None:
         return Result(refused="the serving version's answers to the newest examples are not known")
     digest = export(search.best_estimator_, old, folder / MODEL)
     shown = new.take(slice(0, _PARITY_ROWS))
-    expected = _answers(search.best_estimator_, shown, task.positive)
-    check_parity(folder / MODEL, digest, shown, expected, task.positive)
+    check_parity(folder / MODEL, digest, shown, outputs(search.best_estimator_, shown))
     return Result(
         candidate=task.candidate,
         better=comparison.verdict == "better",
@@ -89,11 +89,11 @@ def train(task: Task, examples: Examples, folder: Path) -> Result:
         n=comparison.n,
         parent=task.parent,
         dataset_digest=task.dataset_digest,
-        params={name: str(value) for name, value in search.best_params_.items()},
+        params={k: str(v) for k, v in search.best_params_.items() if k != "prepare"},
     )
 
 
-def _narrow(examples: Examples) -> Examples:
+def narrow(examples: Examples) -> Examples:
     """Numbers as the exported file will see them: rounded to 32 bits."""
     with np.errstate(over="ignore"):
         numeric = {n: c.astype(np.float32).astype(np.float64) for n, c in examples.numeric.items()}
@@ -114,10 +114,11 @@ def _narrow(examples: Examples) -> Examples:
 def _search(task: Task, examples: Examples) -> Any:
     classifier = bool(examples.classes)
     truth: npt.NDArray[Any] = examples.label.astype(str) if classifier else examples.value
-    pipeline = Pipeline([("prepare", _prepare(examples)), ("estimator", Ridge())])
+    grid = classifiers(examples, task.seed) if classifier else regressors(examples, task.seed)
+    pipeline = Pipeline([("prepare", prepare(examples, scale=True)), ("estimator", Ridge())])
     search = GridSearchCV(
         pipeline,
-        _classifiers(task.seed) if classifier else _regressors(task.seed),
+        grid,
         scoring="neg_log_loss" if classifier else "neg_mean_absolute_error",
         cv=TimeSeriesSplit(_SPLITS),
         error_score=-np.inf,
@@ -125,59 +126,64 @@ def _search(task: Task, examples: Examples) -> Any:
     with warnings.catch_warnings():
         # A fold without one of the classes scores -inf: its model is not chosen, which is all.
         warnings.simplefilter("ignore")
-        search.fit(_table(examples), truth)
+        search.fit(table(examples), truth)
     return search
 
 
-def _prepare(examples: Examples) -> ColumnTransformer:
-    """Impute, normalise and encode, by column number: numbers first, then words."""
+def prepare(examples: Examples, *, scale: bool) -> ColumnTransformer:
+    """Impute, normalise and encode, by column number: numbers first, then words.
+
+    Trees get numbers as they are. They do not need the same scale, and a whole number that was
+    scaled can fall on the other side of a threshold when it is scaled again in 32 bits.
+    """
     numbers = list(range(len(examples.numeric)))
     words = list(range(len(numbers), len(numbers) + len(examples.categorical)))
-    scale = Pipeline(
-        [("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-         ("normalise", StandardScaler())]
-    )  # fmt: skip
+    impute = SimpleImputer(strategy="median", keep_empty_features=True)
+    steps = [("impute", impute), ("normalise", StandardScaler())][: 2 if scale else 1]
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False, max_categories=50)
-    steps = [("numbers", scale, numbers), ("words", encode, words)]
-    return ColumnTransformer([step for step in steps if step[2]])
+    parts = [("numbers", Pipeline(steps), numbers), ("words", encode, words)]
+    return ColumnTransformer([part for part in parts if part[2]])
 
 
-def _classifiers(seed: int) -> Grid:
-    """Only estimators whose export is proved by tests."""
+def classifiers(examples: Examples, seed: int) -> Grid:
+    """What is searched for classes: only estimators whose export is proved by tests."""
     return [
         {"estimator": [LogisticRegression(max_iter=500)], "estimator__C": [0.1, 1.0]},
-        {
-            "estimator": [
+        *_trees(
+            examples,
+            [
                 RandomForestClassifier(60, random_state=seed),
                 ExtraTreesClassifier(60, random_state=seed),
             ],
-            "estimator__min_samples_leaf": [5, 20],
-        },
-        {
-            "estimator": [GradientBoostingClassifier(n_estimators=60, random_state=seed)],
-            "estimator__max_depth": [2, 3],
-        },
+            GradientBoostingClassifier(n_estimators=60, random_state=seed),
+        ),
     ]
 
 
-def _regressors(seed: int) -> Grid:
+def regressors(examples: Examples, seed: int) -> Grid:
+    """What is searched for numbers: only estimators whose export is proved by tests."""
     return [
         {"estimator": [Ridge()], "estimator__alpha": [0.1, 1.0, 10.0]},
-        {
-            "estimator": [
+        *_trees(
+            examples,
+            [
                 RandomForestRegressor(60, random_state=seed),
                 ExtraTreesRegressor(60, random_state=seed),
             ],
-            "estimator__min_samples_leaf": [5, 20],
-        },
-        {
-            "estimator": [GradientBoostingRegressor(n_estimators=60, random_state=seed)],
-            "estimator__max_depth": [2, 3],
-        },
+            GradientBoostingRegressor(n_estimators=60, random_state=seed),
+        ),
     ]
 
 
-def _table(examples: Examples) -> ObjectArray:
+def _trees(examples: Examples, forests: list[Any], boosting: Any) -> Grid:
+    raw = [prepare(examples, scale=False)]
+    return [
+        {"prepare": raw, "estimator": forests, "estimator__min_samples_leaf": [5, 20]},
+        {"prepare": raw, "estimator": [boosting], "estimator__max_depth": [2, 3]},
+    ]
+
+
+def table(examples: Examples) -> ObjectArray:
     columns: list[npt.NDArray[Any]] = list(examples.numeric.values())
     columns += [
         np.array(["" if word is None else word for word in column], dtype=object)
@@ -186,15 +192,22 @@ def _table(examples: Examples) -> ObjectArray:
     return np.column_stack([column.astype(object) for column in columns])
 
 
-def _answers(pipeline: Any, examples: Examples, positive: str | None) -> Answers:
-    n, table = len(examples), _table(examples)
+def outputs(pipeline: Any, examples: Examples) -> FloatArray:
+    """Probabilities, one column a class, or values: what the exported file must give too."""
+    ask = getattr(pipeline, "predict_proba", None) or pipeline.predict
+    given: FloatArray = ask(table(examples))
+    return given
+
+
+def _answers(
+    pipeline: Any, examples: Examples, classes: list[str], positive: str | None
+) -> Answers:
+    n, given = len(examples), outputs(pipeline, examples)
     missing = np.full(n, np.nan)
-    if not hasattr(pipeline, "predict_proba"):
-        return Answers(np.full(n, None, dtype=object), missing, pipeline.predict(table))
-    classes = [str(name) for name in pipeline.classes_]
-    chances = pipeline.predict_proba(table)
-    score = chances[:, classes.index(positive)] if positive in classes else missing
-    return Answers(np.array(classes, dtype=object)[chances.argmax(axis=1)], score, missing)
+    if not classes:
+        return Answers(np.full(n, None, dtype=object), missing, given)
+    score = given[:, classes.index(positive)] if positive in classes else missing
+    return Answers(np.array(classes, dtype=object)[given.argmax(axis=1)], score, missing)
 
 
 if __name__ == "__main__":
