@@ -146,7 +146,7 @@ def _open(state: ModelState, at: float, harm: Sequence[Finding]) -> None:
         updated_at=at,
         since=min(f.since for f in harm),
         fault=NOT_LOCATED,
-        findings=_newest((*near, *harm)),
+        findings=_gravest((*near, *harm)),
         timeline=(Note(at, text),),
     )
     state.health = []
@@ -175,7 +175,7 @@ def _reopen(state: ModelState, current: Incident, at: float, harm: Sequence[Find
         version=state.live_version or current.version,
         severity=severity,
         resolved_at=None,
-        findings=_newest((*current.findings, *harm)),
+        findings=_gravest((*current.findings, *harm)),
     )
     state.health = []
     if current.actions:
@@ -190,7 +190,7 @@ def _join(state: ModelState, at: float, found: Sequence[Finding]) -> None:
     mine = [f for f in found if f.series.version == state.live_version]
     harm = [f for f in mine if f.severity is not Severity.INFO]
     severity = max((incident.severity, *(f.severity for f in harm)), key=lambda s: s.rank)
-    findings = _newest((*incident.findings, *mine))
+    findings = _gravest((*incident.findings, *mine))
     _watch_health(state, harm)
     if severity is incident.severity:
         state.incident = replace(incident, findings=findings)
@@ -213,12 +213,14 @@ def _watch_health(state: ModelState, harm: Sequence[Finding]) -> None:
             state.health.append(Health(*key))
 
 
-def _newest(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The newest finding of each series and detector, with the first one's onset; harm first."""
+def _gravest(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """One finding a series and detector: the gravest, from the first onset to the newest end;
+    harm first."""
     kept: dict[tuple[object, str], Finding] = {}
     for finding in findings:
-        known = kept.get((finding.series, finding.detector))
-        since = finding.since if known is None else min(known.since, finding.since)
-        kept[finding.series, finding.detector] = replace(finding, since=since)
+        known = kept.get((finding.series, finding.detector), finding)
+        worst = max(known, finding, key=lambda f: abs(f.statistic))
+        since, at = min(known.since, finding.since), max(known.at, finding.at)
+        kept[finding.series, finding.detector] = replace(worst, since=since, at=at)
     ranked = sorted(kept.values(), key=lambda f: (-f.severity.rank, f.since))
     return tuple(ranked[:FINDINGS_LIMIT])
