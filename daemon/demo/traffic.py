@@ -27,7 +27,7 @@ from watchkeeper.detectors.types import (
 )
 
 SLOT = 15.0  # seconds; effects and versions change between slots, never within one
-CLIENTS = 1_500
+CLIENTS = np.array([f"client-{i:04d}" for i in range(1_500)], dtype=object)
 PROBING_CLIENT = "client-9f3c"
 TIMEOUT_S = 2.0
 _DAY = 86_400.0
@@ -203,8 +203,7 @@ def _served(
 
 
 def _clients(rng: np.random.Generator, probe: BoolArray) -> ObjectArray:
-    names = np.array([f"client-{i:04d}" for i in range(CLIENTS)], dtype=object)
-    return np.where(probe, PROBING_CLIENT, names[rng.integers(0, CLIENTS, len(probe))])
+    return np.where(probe, PROBING_CLIENT, rng.choice(CLIENTS, len(probe)))
 
 
 def _label_times(
