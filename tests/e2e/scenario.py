@@ -28,6 +28,7 @@ from watchkeeper.detectors.types import (
     moment,
 )
 
+NEVER = 1e9
 START = 1_767_603_600.0  # 2026-01-05 09:00 UTC, a Monday
 PER_S = 4
 WINDOW_S = 60.0
@@ -49,11 +50,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     seconds: float
     deployed: str = ""
-    deploy_at: float = math.inf
+    deploy_at: float = NEVER
     nulled: str = ""
-    nulled_from: float = math.inf
-    nulled_to: float = math.inf
-    relabelled_from: float = math.inf
+    nulled_from: float = NEVER
+    nulled_to: float = NEVER
+    relabelled_from: float = NEVER
 
 
 class Said(NamedTuple):
