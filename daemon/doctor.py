@@ -16,7 +16,6 @@ from typing import Literal
 
 import watchkeeper
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.rules import TOPIC_KINDS
 from watchkeeper.daemon.config.secrets import masked
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
@@ -99,7 +98,7 @@ def _extras(config: Config) -> Iterator[Check]:
 
 
 def _kafka(config: Config) -> Check:
-    topics = [config.topics.name(kind) for kind in TOPIC_KINDS]
+    topics = config.topics.everything()
     found = reach(config.kafka_settings(), topics)
     servers = ",".join(config.kafka.bootstrap_servers)
     if found.error:

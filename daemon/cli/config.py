@@ -57,16 +57,15 @@ def check(ctx: click.Context) -> None:
 @click.pass_context
 def show(ctx: click.Context, origin: bool, output: Output) -> None:
     """Show every value that holds, secrets masked."""
-    from watchkeeper.daemon.config.describe import values
+    from watchkeeper.daemon.config.describe import toml, values
 
     held = list(values(load(globals_of(ctx))))
     if output == "json":
         show_json([_row(each.key, each.value, each.origin, origin) for each in held])
         return
-    width = max(len(f"{each.key} = {each.value}") for each in held)
     for each in held:
-        line = f"{each.key} = {each.value}"
-        click.echo(f"{line:<{min(width, 60)}}  # {each.origin}" if origin else line)
+        line = f"{each.key} = {toml(each.value)}"
+        click.echo(f"{line:<60}  # {each.origin}" if origin else line)
 
 
 def _row(key: str, value: object, origin: str, with_origin: bool) -> dict[str, object]:

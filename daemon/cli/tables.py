@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -75,10 +74,11 @@ def _csv(path: Path, most_rows: int, text: Collection[str]) -> Columns:
     return {n: _typed(column, n in text) for n, column in zip(names, cells, strict=True)}
 
 
-def _opened(path: Path) -> io.TextIOWrapper:
-    raw = path.open("rb")
-    plain = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-    return io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+def _opened(path: Path) -> TextIO:
+    """The text of a file, unpacked where its name ends in .gz; the caller closes it."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open("rt", encoding="utf-8-sig", newline="")
 
 
 def _typed(cells: list[str], text: bool) -> npt.NDArray[Any]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from watchkeeper.daemon.cli.common import globals_of, load
 from watchkeeper.daemon.cli.outcome import Unavailable
 from watchkeeper.daemon.cli.output import Output, output_option, show_rows
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.config.sections import Topics
+    from watchkeeper.daemon.transport.topics import TopicSpec
 
 _DAY_MS = 86_400_000
 _KEPT_DAYS = {
@@ -18,9 +24,8 @@ _KEPT_DAYS = {
     "commands": 1,
     "incidents": 30,
     "actions": 30,
-    "dlq": 14,
 }
-_MANY = ("predictions", "labels", "logs", "metrics", "changes", "commands")
+_REFUSED_DAYS = 14
 
 
 @click.group("topics")
@@ -44,22 +49,29 @@ def create(ctx: click.Context, partitions: int, output: Output) -> None:
     All topics that are read get the same number of partitions, so that the events of one model
     meet in one instance.
     """
-    from watchkeeper.daemon.config.rules import TOPIC_KINDS
-    from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
+    from watchkeeper.daemon.transport.topics import create_topics
 
     config = load(globals_of(ctx), required=True).config
-    specs = [
-        TopicSpec(
-            name=config.topics.name(kind),
-            partitions=partitions if kind in _MANY else 1,
-            compacted=kind not in _KEPT_DAYS,
-            retention_ms=_KEPT_DAYS[kind] * _DAY_MS if kind in _KEPT_DAYS else None,
-        )
-        for kind in TOPIC_KINDS
-    ]
+    specs = _specs(config.topics, partitions)
     outcomes = create_topics(config.kafka_settings(), specs)
     rows = [{"topic": name, "outcome": outcome} for name, outcome in outcomes]
     show_rows(rows, ("topic", "outcome"), output, "no topics")
     failed = [name for name, outcome in outcomes if outcome not in ("created", "exists")]
     if failed:
         raise Unavailable(f"{len(failed)} of {len(specs)} topics could not be made")
+
+
+def _specs(topics: Topics, partitions: int) -> list[TopicSpec]:
+    from watchkeeper.daemon.config.sections import READ, WRITTEN
+    from watchkeeper.daemon.transport.topics import TopicSpec
+
+    kept = {kind: days * _DAY_MS for kind, days in _KEPT_DAYS.items()}
+    read = [TopicSpec(topics.name(k), partitions, retention_ms=kept[k]) for k in READ]
+    written = [
+        TopicSpec(topics.name(k), compacted=k not in kept, retention_ms=kept.get(k))
+        for k in WRITTEN
+    ]
+    refused = [
+        TopicSpec(topics.dead_letters(k), retention_ms=_REFUSED_DAYS * _DAY_MS) for k in READ
+    ]
+    return [*read, *written, *refused]

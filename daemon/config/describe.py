@@ -46,7 +46,9 @@ class Setting:
     def shown(self) -> str:
         """The default, or an example where there is none, as it is written in the file."""
         empty = self.default is None or self.default in ("", [], {})
-        return toml(self.example if empty and self.example is not None else self.default)
+        if not empty:
+            return toml(self.default)
+        return toml(self.example if self.example is not None else next(choices(self.kind), None))
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def groups() -> Iterator[Group]:
             yield from _groups(name, section)
 
 
-def _groups(name: str, section: type[Section]) -> Iterator[Group]:
+def _groups(name: str, section: type[Section], *, listed: bool = False) -> Iterator[Group]:
     inner = []
     settings = []
     fields = {field.name: field for field in msgspec.structs.fields(section)}
@@ -77,13 +79,10 @@ def _groups(name: str, section: type[Section]) -> Iterator[Group]:
             inner.append((f"{name}.{field_name}", nested, how))
         else:
             settings.append(_setting(name, fields[field_name], kind))
-    yield Group(_heading(name), _sentence(section), tuple(settings))
-    for inner_name, nested, _ in inner:
-        yield from _groups(inner_name, nested)
-
-
-def _heading(name: str) -> str:
-    return f"[[{name}]]" if name.endswith(".detectors") else f"[{name}]"
+    heading = f"[[{name}]]" if listed else f"[{name}]"
+    yield Group(heading, _sentence(section), tuple(settings))
+    for inner_name, nested, how in inner:
+        yield from _groups(inner_name, nested, listed=how == "list")
 
 
 def _sentence(section: type[Section]) -> str:
@@ -110,18 +109,24 @@ def _setting(section: str, field: msgspec.structs.FieldInfo, kind: Any) -> Setti
     )
 
 
-def toml(value: Any) -> str:
-    """A value as it is written in the file."""
-    if isinstance(value, Duration | Enum):
-        return json.dumps(str(value))
-    if isinstance(value, Secret):
-        return json.dumps(str(value))
+def written(value: Any) -> Any:
+    """A value in the types of TOML and JSON, secrets masked."""
+    if isinstance(value, Duration | Enum | Secret):
+        return str(value)
     if isinstance(value, Section):
         value = msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{dotted((str(k),))} = {toml(v)}" for k, v in value.items())
+        return {str(name): written(each) for name, each in value.items()}
+    return [written(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def toml(value: Any) -> str:
+    """A value as it is written in the file; nothing is "" there."""
+    value = written(value)
+    if isinstance(value, dict):
+        inner = ", ".join(f"{dotted((name,))} = {toml(each)}" for name, each in value.items())
         return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return "[" + ", ".join(toml(each) for each in value) + "]"
     return '""' if value is None else json.dumps(value, ensure_ascii=False)
 
@@ -138,7 +143,7 @@ def example() -> str:
             if bare(each.kind) is Secret and each.example is None:
                 continue  # it may not stand in a file
             lines += [f"# {_meaning(each)}", f"#{each.name} = {each.shown}"]
-        if group.heading.startswith("[defaults"):
+        if "defaults" in group.heading:
             lines.append(f"# For one model: {group.heading.replace('defaults', 'models.NAME')}")
     return "\n".join(lines) + "\n"
 
@@ -225,8 +230,7 @@ def _property(field: msgspec.structs.FieldInfo, kind: Any) -> dict[str, Any]:
     schema = msgspec.json.schema(kind, schema_hook=units.schema)
     setting = _setting("", field, kind)
     if setting.default is not None:
-        default = setting.default
-        schema["default"] = str(default) if isinstance(default, Duration | Secret) else default
+        schema["default"] = written(setting.default)
     return schema
 
 
@@ -235,7 +239,7 @@ class Value:
     """One setting as it holds, and where it came from."""
 
     key: str
-    value: str
+    value: Any
     origin: str
 
 
@@ -257,7 +261,7 @@ def _values(loaded: Loaded, key: Key, table: Section) -> Iterator[Value]:
             yield from _values(loaded, here, value)
             continue
         text = masked(value) if here == ("database", "url") else value
-        yield Value(dotted(here), toml(text), _origin(loaded, here))
+        yield Value(dotted(here), written(text), _origin(loaded, here))
 
 
 def _origin(loaded: Loaded, key: Key) -> str:

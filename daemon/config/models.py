@@ -23,9 +23,7 @@ class Serving(Section, frozen=True, kw_only=True):
     """Where a model's live version is decided, and so what a rollback or promotion talks to."""
 
     target: Annotated[
-        Literal[
-            "registry", "mlflow", "application", "registry+application", "mlflow+application"
-        ],
+        Literal["registry", "mlflow", "application", "registry+application", "mlflow+application"],
         doc("The daemon's own registry, an MLflow alias, the application itself, or two of them"),
     ] = "registry"
     name: Annotated[
@@ -43,11 +41,13 @@ class OrderSettings(Section, frozen=True, kw_only=True):
 
     kind: Annotated[Kind, doc("Kind of fault that it is the remedy for")]
     verb: Annotated[
-        str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$"), doc("What the application shall do")
+        str,
+        Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$"),
+        doc("What the application shall do", example="pause"),
     ]
-    args: Annotated[
-        dict[str, Scalar], doc("Arguments of the verb", example={"grace": 30})
-    ] = msgspec.field(default_factory=dict)
+    args: Annotated[dict[str, Scalar], doc("Arguments of the verb", example={"grace": 30})] = (
+        msgspec.field(default_factory=dict)
+    )
     undo_verb: Annotated[
         str,
         Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$"),

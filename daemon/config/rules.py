@@ -10,13 +10,11 @@ from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.layers import Key, Layer
 from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
+from watchkeeper.daemon.config.sections import READ, WRITTEN
 from watchkeeper.detectors import registry
 from watchkeeper.detectors.signals import SIGNALS
 
-TOPIC_KINDS = (
-    *("predictions", "labels", "logs", "metrics", "changes", "commands"),
-    *("incidents", "incidents_state", "actions", "models_state", "dlq"),
-)
+TOPIC_KINDS = (*READ, *WRITTEN, "dlq")
 _Complaint = tuple[Key, str]
 
 

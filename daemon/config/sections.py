@@ -11,6 +11,8 @@ from msgspec import Meta
 from watchkeeper.daemon.config.units import Duration, Secret
 
 MODEL_NAME = r"^[A-Za-z0-9._/-]{1,128}$"
+READ = ("predictions", "labels", "logs", "metrics", "changes", "commands")
+WRITTEN = ("incidents", "incidents_state", "actions", "models_state")
 TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 
 
@@ -170,7 +172,9 @@ class Topics(Section, frozen=True, kw_only=True):
     dlq: Annotated[
         Topic | None,
         doc(
-            "Out: refused records, each with its reason and its original bytes", example="other.dlq"
+            "Out: what topics of refused records begin with; a dot and the name of the topic they "
+            "came from follow",
+            example="other.dlq",
         ),
     ] = None
 
@@ -178,6 +182,15 @@ class Topics(Section, frozen=True, kw_only=True):
         """The topic of one kind, for instance `predictions` or `incidents_state`."""
         own: str | None = getattr(self, kind)
         return own if own is not None else self.prefix + kind.replace("_", ".")
+
+    def dead_letters(self, kind: str) -> str:
+        """The topic of refused records of one kind that is read."""
+        return f"{self.name('dlq')}.{self.name(kind)}"
+
+    def everything(self) -> list[str]:
+        """All topics: those that are read, those that are written, those of refused records."""
+        refused = [self.dead_letters(kind) for kind in READ]
+        return [self.name(kind) for kind in (*READ, *WRITTEN)] + refused
 
 
 class Database(Section, frozen=True, kw_only=True):

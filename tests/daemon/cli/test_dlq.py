@@ -1,0 +1,56 @@
+"""`watchkeeper dlq`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.daemon.cli.conftest import Host, process
+from tests.daemon.storage import examples
+
+
+def test_refused_records_are_listed_with_their_reason(host: Host) -> None:
+    table = host.run("dlq", "list")
+    listed = json.loads(host.run("dlq", "list", "-o", "json").stdout)
+
+    assert "syntax" in table.stdout
+    assert "$.features" in table.stdout
+    assert [(each["offset"], each["reason"]) for each in listed] == [(7, "syntax")]
+
+
+def test_original_bytes_go_to_a_file_once(host: Host) -> None:
+    file = host.folder / "out.jsonl"
+
+    first = host.run("dlq", "replay", "--all", "--to", str(file))
+    second = host.run("dlq", "replay", "--all", "--to", str(file))
+
+    assert (first.exit_code, first.stdout) == (0, "replayed 1\n")
+    assert second.stdout == "no refused records wait\n"
+    assert file.read_bytes() == (examples.dead_letter().value or b"") + b"\n"
+
+
+def test_one_record_can_be_replayed_again_by_its_number(host: Host) -> None:
+    file = host.folder / "out.jsonl"
+    number = json.loads(host.run("dlq", "list", "-o", "json").stdout)[0]["id"]
+
+    for _ in range(2):
+        assert host.run("dlq", "replay", str(number), "--to", str(file)).exit_code == 0
+
+    assert len(file.read_bytes().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [((), 2), (("--all", "1"), 2), (("999",), 1), (("x",), 2)]
+)
+def test_it_must_be_said_which_records(host: Host, words: tuple[str, ...], code: int) -> None:
+    assert host.run("dlq", "replay", *words).exit_code == code
+
+
+def test_without_a_broker_nothing_counts_as_replayed(brokerless: Host) -> None:
+    ended = process("dlq", "replay", "--all", folder=brokerless.folder)
+
+    assert ended.returncode == 69
+    assert "1 of 1 were not taken" in ended.stderr
+    listed = json.loads(brokerless.run("dlq", "list", "--waiting", "-o", "json").stdout)
+    assert len(listed) == 1
