@@ -1,0 +1,306 @@
+"""What must be told is told: in order, again after a failure, and not more than is still true."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from tests.daemon.storage.examples import T0, letter
+from tests.services.base import wait_until
+from watchkeeper.daemon.storage.outbox import OK, Delivery, Outbox
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import OutboxRow
+
+RETRY = Delivery("retry", "503")
+
+
+@dataclass
+class Receiver:
+    """The other side: answers from `plan`, then OK."""
+
+    plan: list[Delivery] = field(default_factory=list)
+    got: list[OutboxRow] = field(default_factory=list)
+    calls: int = 0
+
+    def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
+        self.calls += 1
+        answers = [self.plan.pop(0) if self.plan else OK for _ in rows]
+        self.got += [r for r, a in zip(rows, answers, strict=True) if a.outcome == "ok"]
+        return answers
+
+    @property
+    def ids(self) -> list[str]:
+        return [row.id for row in self.got]
+
+
+@dataclass
+class Clock:
+    now: float = T0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def outbox(store: Store, receiver: Receiver, clock: Clock) -> Outbox:
+    deliver = {"sentry": receiver}
+    return Outbox(store.letters, deliver, clock=clock, chance=lambda: 1.0)
+
+
+def drain(outbox: Outbox, clock: Clock, seconds: float = 0.0) -> None:
+    clock.now += seconds
+    while outbox.deliver_due("sentry"):
+        pass
+
+
+def test_messages_are_told_once_and_in_order(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter(f"m{i}") for i in range(3)])
+    store.letters.add([letter("m1")])
+
+    drain(outbox, clock)
+    drain(outbox, clock, 1_000)
+
+    assert receiver.ids == ["m0", "m1", "m2"]
+    assert receiver.got[0].headers == letter().headers
+    assert store.letters.pending("sentry") == 0
+
+
+def test_messages_of_no_incident_go_in_one_batch(
+    store: Store, outbox: Outbox, receiver: Receiver
+) -> None:
+    store.letters.add([letter(f"m{i}", incident=None) for i in range(120)])
+
+    tried = outbox.deliver_due("sentry")
+
+    assert tried == 50
+    assert receiver.ids == [f"m{i}" for i in range(50)]
+
+
+def test_a_failed_message_keeps_the_next_of_its_incident_waiting(
+    store: Store, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.plan = [RETRY]
+    plain = Outbox(
+        store.letters,
+        {"sentry": receiver},
+        collapse=frozenset(),
+        clock=clock,
+        chance=lambda: 1.0,
+    )
+    store.letters.add([letter("a1", "inc-a"), letter("a2", "inc-a"), letter("b1", "inc-b")])
+
+    drain(plain, clock)
+    assert receiver.ids == ["b1"]
+    drain(plain, clock, 2)
+
+    assert receiver.ids == ["b1", "a1", "a2"]
+    assert receiver.got[1].attempts == 1
+
+
+def test_waiting_grows_up_to_the_cap(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.plan = [RETRY] * 12
+    store.letters.add([letter()])
+    waits = []
+    for _ in range(12):
+        before = clock.now
+        while not outbox.deliver_due("sentry"):
+            clock.now += 0.5
+        waits.append(clock.now - before)
+
+    assert waits[:5] == [0, 1, 2, 4, 8]
+    assert waits[-1] == outbox.cap_s
+
+
+def test_the_other_sides_wish_to_wait_holds_for_the_whole_channel(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.plan = [Delivery("retry", "429", after=90.0)]
+    store.letters.add([letter("a", "inc-a")])
+    drain(outbox, clock)
+    store.letters.add([letter("b", "inc-b")])
+
+    drain(outbox, clock, 89)
+    assert receiver.calls == 1
+    drain(outbox, clock, 1)
+
+    assert sorted(receiver.ids) == ["a", "b"]
+
+
+def test_after_an_outage_only_the_newest_of_each_incident_is_told(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.plan = [RETRY]
+    store.letters.add([letter("a1", "inc-a")])
+    drain(outbox, clock)
+    store.letters.add([letter("a2", "inc-a"), letter("a3", "inc-a"), letter("b1", "inc-b")])
+
+    drain(outbox, clock, 10)
+
+    assert sorted(receiver.ids) == ["a3", "b1"]
+    told = {row.id: row.collapsed for row in receiver.got}
+    assert told == {"a3": 2, "b1": 0}
+    assert outbox.counts()["sentry", "collapsed"] == 2
+
+
+def test_prompt_messages_are_never_collapsed(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter(f"m{i}") for i in range(4)])
+
+    drain(outbox, clock, 59)
+
+    assert len(receiver.got) == 4
+
+
+def test_messages_left_lying_are_collapsed(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter(f"m{i}") for i in range(4)])
+
+    drain(outbox, clock, 3_600)
+
+    assert receiver.ids == ["m3"]
+
+
+def test_a_refused_message_is_kept_and_does_not_block(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.plan = [Delivery("blocked", "413")]
+    store.letters.add([letter("m1"), letter("m2")])
+
+    drain(outbox, clock)
+    drain(outbox, clock, 1_000)
+
+    assert receiver.ids == ["m2"]
+    assert store.letters.refused("sentry") == 1
+
+
+def test_what_a_crashed_sender_had_in_hand_is_told_after_its_hold(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter()])
+    store.letters.take("sentry", clock.now, hold=120.0, limit=10)
+
+    drain(outbox, clock, 59)
+    assert receiver.got == []
+    drain(outbox, clock, 61)
+
+    assert receiver.ids == ["m1"]
+
+
+def test_two_senders_do_not_take_the_same_message(store: Store, clock: Clock) -> None:
+    store.letters.add([letter(f"m{i}", incident=None) for i in range(40)])
+    taken: list[str] = []
+
+    def take() -> None:
+        for _ in range(5):
+            taken.extend(row.id for row in store.letters.take("sentry", clock.now, 60.0, 10))
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(taken) == sorted(set(taken))
+    assert len(taken) == 40
+
+
+def test_old_told_messages_are_forgotten_and_waiting_ones_are_not(
+    store: Store, outbox: Outbox, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter("m1")])
+    drain(outbox, clock)
+    store.letters.add([msgspec.structs.replace(letter("m2"), created_at=T0 - 99)])
+
+    assert store.letters.prune(before=T0 + 1) == 1
+    assert store.letters.oldest("sentry") == T0 - 99
+
+
+def running(outbox: Outbox, until: Callable[[], bool]) -> None:
+    outbox.start()
+    try:
+        outbox.wake()
+        wait_until(until, 10.0, "the sender")
+    finally:
+        assert outbox.stop(10.0)
+
+
+def test_the_sender_wakes_and_stops(store: Store, receiver: Receiver) -> None:
+    outbox = Outbox(store.letters, {"sentry": receiver}, poll_s=60.0)
+    store.letters.add([letter("m1"), letter("m2")])
+
+    running(outbox, lambda: len(receiver.got) >= 1)
+
+    assert receiver.ids in (["m1", "m2"], ["m2"])
+
+
+def test_what_came_just_before_the_stop_is_told(store: Store, receiver: Receiver) -> None:
+    outbox = Outbox(store.letters, {"sentry": receiver}, poll_s=60.0)
+    outbox.start()
+    store.letters.add([letter("last")])
+
+    assert outbox.stop(10.0)
+
+    assert receiver.ids == ["last"]
+
+
+def test_a_deliverer_that_raises_does_not_end_the_sender(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+
+    def broken_once(rows: Sequence[OutboxRow]) -> list[Delivery]:
+        if not told:
+            told.append("raised")
+            raise RuntimeError("a bug")
+        told.extend(row.id for row in rows)
+        return [OK for _ in rows]
+
+    outbox = Outbox(store.letters, {"sentry": broken_once}, base_s=0.01, hold_s=0.0, poll_s=0.02)
+    store.letters.add([letter()])
+
+    running(outbox, lambda: "m1" in told)
+
+    assert outbox.counts()["sentry", "error"] == 1
+    capsys.readouterr()
+
+
+def test_a_dead_channel_does_not_delay_another(store: Store) -> None:
+    held = threading.Event()
+    told: list[str] = []
+
+    def dead(rows: Sequence[OutboxRow]) -> list[Delivery]:
+        held.wait(10)
+        return [OK for _ in rows]
+
+    def alive(rows: Sequence[OutboxRow]) -> list[Delivery]:
+        told.extend(row.id for row in rows)
+        return [OK for _ in rows]
+
+    outbox = Outbox(store.letters, {"sentry": dead, "kafka": alive})
+    store.letters.add([letter("s"), letter("k", channel="kafka")])
+    outbox.start()
+    try:
+        wait_until(lambda: told == ["k"], 10.0, "the channel that lives")
+    finally:
+        held.set()
+        assert outbox.stop(10.0)
