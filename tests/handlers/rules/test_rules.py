@@ -1,0 +1,113 @@
+"""What the rules say of typical incidents, and that they are pure and total."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from watchkeeper.daemon.core.locate import locate
+from watchkeeper.detectors.types import Change, Finding, Series, Severity, moment
+from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.types import (
+    Context,
+    Fault,
+    Incident,
+    IncidentState,
+    Kind,
+    Rule,
+    VersionRecord,
+)
+
+NOW = 1_700_000_000.0
+CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+def finding(signal: str, target: str, severity: Severity = CRITICAL, since: float = NOW) -> Finding:
+    series = Series("m", "2", signal, target)
+    return Finding(series, "d", severity, since, since + 60, 0.5, 0.9, 9.0, 5.0, 100)
+
+
+def incident(*findings: Finding) -> Incident:
+    unknown = Fault(Kind.UNKNOWN, "", 0.0, {})
+    return Incident(
+        "inc", "m", "2", IncidentState.OPEN, CRITICAL, "t", NOW, NOW, NOW, unknown, findings
+    )
+
+
+def context(
+    *, healthy: int = 100, deployed: bool = False, recent: tuple[Finding, ...] = ()
+) -> Context:
+    change = Change(
+        id="d", time=moment(NOW - 60), model_name="m", kind="deployment", model_version="2"
+    )
+    versions = (VersionRecord("2", NOW - 9_000, NOW, 1_000, healthy),)
+    return Context("m", NOW + 60, "2", versions, (change,) if deployed else (), recent)
+
+
+WORSE = finding("accuracy", "accuracy")
+BROKEN = finding("features", "age:missing", WARNING)
+DRIFT = finding("features", "age:histogram", INFO)
+
+CASES = [
+    ((WORSE,), context(healthy=0, deployed=True), Kind.MODEL),
+    ((WORSE,), context(), Kind.MODEL),
+    ((BROKEN,), context(), Kind.DATA),
+    ((BROKEN, WORSE), context(), Kind.DATA),
+    ((finding("errors", "error_rate"),), context(), Kind.SERVING),
+    ((finding("latency", "p99"),), context(), Kind.SERVING),
+    ((finding("volume", ""),), context(), Kind.SERVING),
+    ((finding("metrics", "mem@h", WARNING), finding("latency", "p99")), context(), Kind.HOST),
+    ((finding("clients", ""),), context(), Kind.ATTACK),
+    ((finding("clients", ""), DRIFT), context(), Kind.ATTACK),
+]
+
+
+@pytest.mark.parametrize(("findings", "around", "kind"), CASES)
+def test_typical_incidents_are_located(
+    findings: tuple[Finding, ...], around: Context, kind: Kind
+) -> None:
+    fault = locate(incident(*findings), around, RULES)
+
+    assert fault.kind is kind
+    assert fault.confidence > 0.7
+    assert fault.place
+
+
+def test_a_new_version_that_breaks_nothing_else_is_blamed_more_than_drift() -> None:
+    fault = locate(incident(WORSE, DRIFT), context(healthy=0, deployed=True), RULES)
+
+    assert fault.kind is Kind.MODEL
+
+
+def test_drift_with_worse_answers_leaves_doubt() -> None:
+    fault = locate(incident(WORSE, DRIFT), context(), RULES)
+
+    assert fault.confidence < 0.7
+
+
+def test_drift_long_before_the_harm_is_no_evidence() -> None:
+    old = replace(DRIFT, since=NOW - 86_400)
+
+    with_old = locate(incident(WORSE, old), context(), RULES)
+    without = locate(incident(WORSE), context(), RULES)
+
+    assert with_old.probabilities == without.probabilities
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+def test_every_rule_speaks_for_and_against(rule: Rule) -> None:
+    said = [
+        each.weight
+        for findings, around, _ in CASES
+        for each in rule.weigh(incident(*findings), around)
+    ]
+
+    assert max(said) > 0 > min(said)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
+def test_every_rule_copes_with_an_empty_incident(rule: Rule) -> None:
+    empty = Context("m", NOW, "2")
+
+    assert all(e.weight <= 1.0 for e in rule.weigh(incident(), empty))
+    assert rule.place(incident(), empty)
