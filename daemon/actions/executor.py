@@ -35,7 +35,8 @@ class Claims(Protocol):
     def claim(self, action_id: str, step: str, lease: str) -> int | None:
         """Takes the lease and commits that the step is started; the lease's rising token.
 
-        None while another instance holds the lease. Again by the same instance: the same token.
+        None while another instance holds the lease, and for an action whose state (by now) asks
+        for no such step. Again by the same instance: the same token.
         """
 
     def renew(self, lease: str, token: int) -> bool:
@@ -234,7 +235,7 @@ class Executor:
             return handler.preflight(work.action)
         work.token = self._claim(work)
         if work.token is None:
-            reason = "another instance holds this model"
+            reason = "another instance holds this model, or the action has ended by now"
             return self._ended(work, Phase.INCONCLUSIVE, reason)
         return handler.run(work.action) if work.step == "run" else handler.undo(work.action)
 

@@ -1,0 +1,200 @@
+"""Retrain: when it plans, and a whole retraining from examples to a registered candidate."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.fakes import FakeDeployer, FakeRegistry
+from tests.handlers import cases, worlds
+from watchkeeper.daemon.actions.jobs import JobRunner
+from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.handlers.checks import HandlerTrial, check_handler
+from watchkeeper.handlers.errors import Interrupted, Unreachable
+from watchkeeper.handlers.example_scorer import ExampleScorer
+from watchkeeper.handlers.examples import Examples
+from watchkeeper.handlers.promote import Promote
+from watchkeeper.handlers.retrain.dataset import Result, write_result
+from watchkeeper.handlers.retrain.retrain import JobFailed, JobOrder, Retrain
+from watchkeeper.handlers.rollback import Rollback
+from watchkeeper.handlers.scorer import Unscorable
+from watchkeeper.handlers.targets.registry import Registry
+from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Phase
+
+_MODEL = b"a model"
+_BETTER = Result(
+    "v2.r-1", True, hashlib.sha256(_MODEL).hexdigest(), 1_700.0, "error rate", 0.1, 0.3
+)
+_ALONE = cases.context(changes=())
+
+needs_train = pytest.mark.skipif(
+    importlib.util.find_spec("skl2onnx") is None, reason="needs the extra `train`"
+)
+
+
+@dataclass
+class FakeExamples:
+    """Always the same examples."""
+
+    examples: Examples = field(default_factory=worlds.classification)
+
+    def newest(self, model: str, limit: int) -> Examples:
+        return self.examples.take(slice(-limit, None))
+
+
+@dataclass
+class FakeJobs:
+    """Runs each job once, in no time: it leaves `result`, or fails with `failure`."""
+
+    folder: Path
+    result: Result = _BETTER
+    failure: Exception | None = None
+    begun: list[str] = field(default_factory=list)
+
+    def run(self, order: JobOrder, prepare: Callable[[Path], None]) -> Path:
+        if self.failure is not None:
+            raise self.failure
+        if order.key not in self.begun:
+            self.begun.append(order.key)
+            prepare(self.folder)
+            (self.folder / "model.onnx").write_bytes(_MODEL)
+            write_result(self.folder, self.result)
+        return self.folder
+
+
+def _handler(jobs: FakeJobs, registry: FakeRegistry | None = None) -> Retrain:
+    registrar = Registry(registry or FakeRegistry())
+    return Retrain(Rollback(FakeDeployer()), FakeExamples(), jobs, registrar)
+
+
+def test_it_passes_the_checks_of_every_handler(tmp_path_factory: pytest.TempPathFactory) -> None:
+    def trial() -> HandlerTrial:
+        jobs, registry = FakeJobs(tmp_path_factory.mktemp("job")), FakeRegistry()
+        return HandlerTrial(
+            lambda: _handler(jobs, registry), lambda: len(jobs.begun), cases.incident(), _ALONE
+        )
+
+    check_handler(trial)
+
+
+@pytest.mark.parametrize(
+    ("why", "incident", "context"),
+    [
+        ("a rollback is the remedy", cases.incident(), cases.context()),
+        ("the data are at fault", cases.incident(Kind.DATA), _ALONE),
+        ("it may learn from an attack", cases.incident(Kind.ATTACK), _ALONE),
+        ("too few labels", cases.incident(), cases.context(changes=(), examples=999)),
+        (
+            "a rollback has failed: a person decides",
+            cases.incident(),
+            cases.context(actions=(cases.action(state=ActionState.FAILED),)),
+        ),
+    ],
+)
+def test_it_plans_nothing_when(
+    tmp_path: Path, why: str, incident: Incident, context: Context
+) -> None:
+    assert _handler(FakeJobs(tmp_path)).plan(incident, context) is None, why
+
+
+def test_it_plans_when_the_rollback_was_refused(tmp_path: Path) -> None:
+    refused = cases.context(actions=(cases.action(state=ActionState.REFUSED),))
+
+    assert _handler(FakeJobs(tmp_path)).plan(cases.incident(), refused) is not None
+
+
+def test_examples_that_are_not_fit_stop_it_before_it_runs(tmp_path: Path) -> None:
+    handler = _handler(FakeJobs(tmp_path))
+    flood = worlds.classification().take(np.zeros(1_000, dtype=np.int64))
+    handler.examples = FakeExamples(flood)
+
+    outcome = handler.preflight(cases.action("retrain"))
+
+    assert outcome.phase is Phase.FAILED
+
+
+def test_the_outcome_carries_what_the_promotion_needs(tmp_path: Path) -> None:
+    registry = FakeRegistry()
+
+    outcome = _handler(FakeJobs(tmp_path), registry).run(cases.action("retrain"))
+
+    assert outcome.phase is Phase.SUCCESSFUL
+    assert outcome.result["candidate"] == "v2.r-1"
+    assert outcome.result["better"] is True
+    assert outcome.result["trained_until"] == 1_700.0
+    assert registry.known["churn"][-1] == "v2.r-1"
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (msgspec.structs.replace(_BETTER, better=False), "the candidate is no better"),
+        (Result(refused="only 3 examples"), "only 3 examples"),
+        (msgspec.structs.replace(_BETTER, digest="00" * 32), "not the file that the result names"),
+    ],
+)
+def test_a_candidate_that_is_not_better_is_not_registered(
+    tmp_path: Path, result: Result, reason: str
+) -> None:
+    registry = FakeRegistry()
+
+    outcome = _handler(FakeJobs(tmp_path, result), registry).run(cases.action("retrain"))
+
+    assert outcome.phase is Phase.FAILED
+    assert reason in outcome.reason
+    assert outcome.result.get("better") is not True
+    assert registry.files == {}
+
+
+@pytest.mark.parametrize(
+    ("failure", "phase"), [(JobFailed("killed"), Phase.FAILED), (Unreachable("no"), Phase.ERROR)]
+)
+def test_a_failed_job_is_an_outcome(tmp_path: Path, failure: Exception, phase: Phase) -> None:
+    outcome = _handler(FakeJobs(tmp_path, failure=failure)).run(cases.action("retrain"))
+
+    assert (outcome.phase, outcome.reason) == (phase, str(failure))
+
+
+def test_a_stopping_daemon_leaves_the_action_started(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        _handler(FakeJobs(tmp_path, failure=Interrupted("stop"))).run(cases.action("retrain"))
+
+
+@needs_train
+def test_from_a_stale_model_to_a_better_one_that_is_live(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/watchkeeper.db"
+    migrate.upgrade(url)
+    store, registry, examples = Store(url), FakeRegistry(), FakeExamples()
+    jobs = JobRunner(store.jobs, tmp_path / "jobs", poll_s=0.05, wall_s=120)
+    target, positive = Registry(registry), {"churn": "yes"}
+    retrain = Retrain(Rollback(target), examples, jobs, target, positive=positive)
+    action = retrain.plan(cases.incident(), _ALONE)
+    assert action is not None
+
+    outcome = retrain.run(action)
+
+    assert outcome.phase is Phase.SUCCESSFUL, outcome.reason
+    ended = msgspec.structs.replace(
+        action, state=ActionState.SUCCESSFUL, args={**action.args, **outcome.result}
+    )
+    scorer = ExampleScorer(examples, registry, positive)
+    promote = Promote(target, scorer)
+    promotion = promote.plan(cases.incident(), msgspec.structs.replace(_ALONE, actions=(ended,)))
+    assert promotion is not None
+    checked = promote.preflight(promotion)
+    assert (checked.phase, "(n=300," in checked.reason) == (Phase.SUCCESSFUL, True), checked.reason
+    assert promote.run(promotion).phase is Phase.SUCCESSFUL
+    assert registry.lives["churn"] == f"v2.r-{action.id.removeprefix('act-')}"
+    with pytest.raises(Unscorable, match=r"no file of v1 is registered"):
+        scorer.compare("churn", "v2", "v1")
+    with pytest.raises(Unscorable, match="only 0 labelled examples"):
+        scorer.compare("churn", "v1", registry.lives["churn"])
+    store.close()
