@@ -34,6 +34,7 @@ from watchkeeper.handlers.types import (
     Context,
     Handler,
     Incident,
+    IncidentState,
     Kind,
     Mode,
     Outcome,
@@ -180,7 +181,7 @@ class Play:
 
     def memory(self, level: float) -> MetricFrame:
         """Four readings of the host's memory in the next window."""
-        at = self.at + np.arange(4) * 15.0
+        at = np.array([self.at + 15.0 * i for i in range(4)])
         return MetricFrame(
             MODEL,
             at,
@@ -223,6 +224,14 @@ class Play:
         state.load(MODEL, msgspec.msgpack.decode(stored))
         state.recapture(captured)
         self.pipeline = Pipeline(state, RULES, self.handlers)
+
+    def state(self) -> IncidentState:
+        """The incident's state now."""
+        return self.incident.state
+
+    def action_state(self) -> ActionState:
+        """The first action's state now."""
+        return self.actions[0].state
 
     @property
     def incident(self) -> Incident:

@@ -254,7 +254,7 @@ def test_an_expired_lease_is_taken_over(gate: Gate) -> None:
     assert [outcome.phase for outcome in _wait(executor)] == [Phase.SUCCESSFUL]
 
 
-def test_an_overdue_action_is_given_up_once_and_its_model_stays_closed(gate: Gate) -> None:
+def test_an_overdue_action_is_given_up_once_with_what_waits_behind_it(gate: Gate) -> None:
     now = [0.0]
     executor = _executor(gate, limits_s={"gate": 30.0}, monotonic=lambda: now[0])
     executor.submit(_action(1))
@@ -262,13 +262,15 @@ def test_an_overdue_action_is_given_up_once_and_its_model_stays_closed(gate: Gat
     executor.submit(_action(2))
 
     now[0] = 31.0
-    (outcome,) = executor.outcomes()
+    first, second = executor.outcomes()
 
-    assert (outcome.action_id, outcome.phase) == ("act-1", Phase.INCONCLUSIVE)
-    assert executor.outcomes() == []
+    assert (first.action_id, first.phase) == ("act-1", Phase.INCONCLUSIVE)
+    assert (second.action_id, second.phase) == ("act-2", Phase.INCONCLUSIVE)
+    assert second.reason == "not begun: an earlier action on this model has not ended"
     assert gate.seen == [("act-1", "run")]
     gate.open.set()
-    assert [o.action_id for o in _wait(executor)] == ["act-2"]
+    assert executor.drain(_WAIT)
+    assert executor.outcomes() == []
 
 
 def test_leases_of_what_runs_are_renewed(gate: Gate) -> None:

@@ -56,7 +56,7 @@ def test_a_feature_that_goes_missing_is_data_and_plans_no_rollback() -> None:
     assert play.incident.fault.place == "amount"
     assert play.actions == []
     play.traffic(14)
-    assert play.incident.state is IncidentState.RESOLVED
+    assert play.state() is IncidentState.RESOLVED
     assert len(play.incidents) == 1
 
 
@@ -88,14 +88,14 @@ def test_a_rollback_is_checked_run_verified_and_resolves() -> None:
 
     assert action.state is ActionState.PLANNED
     play.outcome(action, what="preflight")
-    assert play.actions[0].state is ActionState.PERMITTED
-    assert play.incident.state is IncidentState.MITIGATING
+    assert play.action_state() is ActionState.PERMITTED
+    assert play.state() is IncidentState.MITIGATING
     play.outcome(action)
-    assert play.incident.state is IncidentState.VERIFYING
+    assert play.state() is IncidentState.VERIFYING
     play.traffic(16, version="v1")
 
-    assert play.incident.state is IncidentState.RESOLVED
-    assert play.actions[0].state is ActionState.SUCCESSFUL
+    assert play.state() is IncidentState.RESOLVED
+    assert play.action_state() is ActionState.SUCCESSFUL
     assert len(play.actions) == 1
     assert len(play.incidents) == 1
     assert play.pipeline.state.models[MODEL].versions["v2"].faulty
@@ -116,7 +116,7 @@ def test_ask_waits_for_a_person() -> None:
     action = play.actions[0]
     play.outcome(action, what="preflight")
 
-    assert play.actions[0].state is ActionState.HELD
+    assert play.action_state() is ActionState.HELD
     assert play.command("approve", action.id) == "done: rollback permitted"
     assert play.actions[0].approved_by == "ann"
     assert play.command("approve", action.id).startswith("refused: the action is permitted")
@@ -145,7 +145,7 @@ def test_an_unfit_target_is_refused_and_an_undecided_one_held(
 
     play.outcome(play.actions[0], phase, what="preflight")
 
-    assert play.actions[0].state is state
+    assert play.action_state() is state
 
 
 def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
@@ -156,12 +156,12 @@ def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
     play.outcome(action)
 
     play.traffic(13, version="v1", wrong=0.5)
-    assert play.actions[0].state is ActionState.UNDOING
+    assert play.action_state() is ActionState.UNDOING
     play.outcome(action, what="undo")
     play.traffic(15, version="v2", wrong=0.5)
 
-    assert play.actions[0].state is ActionState.UNDONE
-    assert play.incident.state is IncidentState.OPEN
+    assert play.action_state() is ActionState.UNDONE
+    assert play.state() is IncidentState.OPEN
     assert len(play.actions) == 1
     assert any("a person is needed" in line for line in play.story)
 
@@ -174,7 +174,7 @@ def test_a_failed_action_calls_a_person() -> None:
 
     play.outcome(action, Phase.FAILED)
 
-    assert play.incident.state is IncidentState.OPEN
+    assert play.state() is IncidentState.OPEN
     assert play.incident.severity is Severity.CRITICAL
     assert "a person is needed: rollback failed: said the test" in play.story
 
@@ -185,11 +185,11 @@ def test_a_fault_that_returns_after_an_action_is_the_same_incident_and_a_persons
     play.outcome(play.actions[0], what="preflight")
     play.outcome(play.actions[0])
     play.traffic(16, version="v1")
-    assert play.incident.state is IncidentState.RESOLVED
+    assert play.state() is IncidentState.RESOLVED
 
     play.traffic(6, version="v1", wrong=0.5)
 
-    assert play.incident.state is IncidentState.REGRESSED
+    assert play.state() is IncidentState.REGRESSED
     assert len(play.incidents) == 1
     assert len(play.actions) == 1
 
@@ -226,10 +226,10 @@ def test_people_acknowledge_and_resolve() -> None:
     known = play.incident.id
 
     assert play.command("ack", known) == f"done: ack {known}"
-    assert play.incident.state is IncidentState.ACKNOWLEDGED
+    assert play.state() is IncidentState.ACKNOWLEDGED
     assert play.incident.owner == "ann"
     assert play.command("resolve", known, reason="known") == f"done: resolve {known}"
-    assert play.incident.state is IncidentState.RESOLVED
+    assert play.state() is IncidentState.RESOLVED
     assert play.command("resolve", known).startswith("refused")
     assert play.command("ack", "inc-unknown").startswith("refused")
 
@@ -248,7 +248,7 @@ def test_a_paused_model_is_watched_but_not_acted_on() -> None:
     assert play.command("resume", MODEL) == "done: fraud resumed"
     play.traffic(1, version="v2", wrong=0.5)
     play.outcome(action, what="preflight")
-    assert play.actions[0].state is ActionState.PERMITTED
+    assert play.action_state() is ActionState.PERMITTED
 
 
 def test_nothing_is_done_while_the_stream_lags() -> None:
@@ -260,7 +260,7 @@ def test_nothing_is_done_while_the_stream_lags() -> None:
         frames = play.window(version="v2", wrong=0.5)
         play.step(Batch(frames, blind_since=1.0))
 
-    assert play.actions[0].state is ActionState.PLANNED
+    assert play.action_state() is ActionState.PLANNED
     assert "not caught up" in play.actions[0].reason
 
 

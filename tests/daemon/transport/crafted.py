@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import lz4.frame  # type: ignore[import-untyped]
 import snappy  # type: ignore[import-untyped]
@@ -13,7 +13,7 @@ import zstandard
 from crc32c import crc32c
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
-PACK = {
+PACK: dict[int, Callable[[bytes], bytes]] = {
     NONE: bytes,
     GZIP: gzip.compress,
     SNAPPY: snappy.compress,

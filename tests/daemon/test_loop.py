@@ -1,0 +1,259 @@
+"""The loop over topics in memory and a real database: nothing lost, nothing done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.reporting.metrics import Stage
+from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow
+from watchkeeper.daemon.transport.codec import Decoded
+from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
+from watchkeeper.daemon.transport.ports import Message, Partition, Record
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.detectors.types import Command, EventKind, Prediction, PredictionValue, moment
+from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.types import Action, Outcome
+
+START = 1_700_000_040.0
+KINDS: dict[str, EventKind] = {"predictions": "prediction", "commands": "command"}
+
+
+@dataclass
+class Notebook:
+    """Stands where executor and reporter stand, and writes down what it was given."""
+
+    submitted: list[Action] = field(default_factory=list)
+    told: list[Step] = field(default_factory=list)
+    answers: list[Command] = field(default_factory=list)
+
+    def submit(self, action: Action) -> object:
+        self.submitted.append(action)
+        return None
+
+    def outcomes(self) -> list[Outcome]:
+        return []
+
+    def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
+        return []
+
+    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+        self.told.append(step)
+
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def answered(self, command: Command) -> str:
+        self.answers.append(command)
+        return "done: answer taken"
+
+    def committed(self) -> None:
+        return None
+
+
+@dataclass
+class World:
+    """A broker and a database that outlive any number of loops."""
+
+    store: Store
+    broker: MemoryBroker = field(default_factory=lambda: MemoryBroker({"predictions": 1}))
+    group: str = "one"
+    now: float = START + 1e8
+    book: Notebook = field(default_factory=Notebook)
+
+    def loop(self) -> Loop:
+        policy = ModelPolicy(watches=DEFAULT_WATCHES, learn_n=200)
+        source = MemorySource(self.broker, list(KINDS), self.group, max_records=97)
+        pipeline = Pipeline(State(lambda _: policy), RULES, ())
+        return Loop(
+            source,
+            KINDS,
+            pipeline,
+            self.store,
+            self.book,
+            self.book,
+            lambda: self.now,
+            checkpoint_s=1e9,
+            checkpoint_events=150,
+        )
+
+    def publish(self, first: int, n: int, *, failing: float = 0.0) -> None:
+        """Predictions, one each half second."""
+        rng = np.random.default_rng(first)
+        for i in range(first, first + n):
+            at = START + 0.5 * i
+            event = Prediction(
+                id=f"e{i}",
+                time=datetime.fromtimestamp(at, UTC),
+                model_name="fraud",
+                model_version="1",
+                request_id=f"r{i}",
+                features={"amount": float(rng.normal(50, 10))},
+                prediction=PredictionValue(label="no", score=0.2),
+                duration_s=0.05,
+                status="error" if rng.random() < failing else "ok",
+            )
+            self.send("predictions", msgspec.json.encode(event), at)
+
+    def send(self, topic: str, value: bytes, at: float = START) -> None:
+        self.broker.publish(Message(topic, b"fraud", value), at)
+
+    def dump(self, loop: Loop) -> bytes:
+        return msgspec.msgpack.encode(loop.pipeline.state.dump("fraud"))
+
+
+def drain(loop: Loop) -> None:
+    """Turns until everything that is there has been read."""
+    loop.turn(0.0)
+    while not loop.source.caught_up():
+        loop.turn(0.0)
+    loop.turn(0.0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    url = f"sqlite:///{tmp_path}/w.db"
+    migrate.upgrade(url)
+    store = Store(url)
+    yield World(store)
+    store.close()
+
+
+def test_what_was_read_is_committed_with_its_offsets(world: World) -> None:
+    world.publish(0, 500)
+    loop = world.loop()
+
+    drain(loop)
+    loop.checkpoint()
+
+    assert world.store.records.offsets()[Partition("predictions", 0)] == 500
+    assert world.store.records.models() == ["fraud"]
+    assert sum(len(frame) for frame in world.store.captured("fraud")) == 500
+
+
+def test_a_new_loop_goes_on_where_the_old_one_was_killed(world: World) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    steady = world.loop()
+    drain(steady)
+    steady.checkpoint()
+    findings = {f.id for f in world.store.records.findings()}
+    incidents = world.store.records.incidents()
+    assert findings
+    assert len(incidents) == 1
+
+    other = World(fresh(world), world.broker, "other")
+    for turns in (3, 8, 5, 11, 2):
+        killed = other.loop()
+        for _ in range(turns):
+            killed.turn(0.0)
+    last = other.loop()
+    drain(last)
+    last.checkpoint()
+
+    assert {f.id for f in other.store.records.findings()} == findings
+    assert [i.id for i in other.store.records.incidents()] == [i.id for i in incidents]
+    assert other.dump(last) == world.dump(steady)
+    other.store.close()
+
+
+def fresh(world: World) -> Store:
+    """A second, empty database beside the world's."""
+    folder = Path(str(world.store._db.engine.url.database)).parent
+    url = f"sqlite:///{folder}/other.db"
+    migrate.upgrade(url)
+    return Store(url)
+
+
+def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_on(world: World) -> None:
+    world.publish(0, 10)
+    world.send("predictions", b'{"model_name": 7}', START + 5)
+    world.publish(10, 10)
+    loop = world.loop()
+
+    drain(loop)
+    loop.checkpoint()
+
+    letters = world.store.records.dead_letters()
+    assert [(each.topic, each.offset, each.reason) for each in letters] == [
+        ("predictions", 10, "schema")
+    ]
+    assert sum(len(frame) for frame in world.store.captured("fraud")) == 20
+
+
+def test_a_command_of_the_inbox_is_answered_once(world: World) -> None:
+    world.publish(0, 10)
+    loop = world.loop()
+    drain(loop)
+    order = Command(id="c1", time=moment(START), command="pause", target="fraud", actor="ann")
+    world.store.inbox.put(order, world.now)
+
+    world.now += 1.0
+    loop.turn(0.0)
+    loop.checkpoint()
+
+    assert world.store.inbox.answer("c1") == "done: fraud paused"
+    assert world.store.inbox.waiting() == []
+
+
+def test_an_applications_answer_goes_to_who_asked(world: World) -> None:
+    answer = Command(
+        id="a1", time=moment(START), command="outcome", target="act-1", args={"phase": "successful"}
+    )
+    world.send("commands", msgspec.json.encode(answer))
+
+    drain(world.loop())
+
+    assert [each.target for each in world.book.answers] == ["act-1"]
+
+
+def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:
+    world.publish(0, 300)
+    zombie, owner = world.loop(), world.loop()
+    drain(zombie)
+    drain(owner)
+    owner.checkpoint()
+    world.publish(300, 300)
+
+    drain(owner)
+    owner.checkpoint()
+    drain(zombie)
+    zombie.checkpoint()
+
+    captured = sum(len(frame) for frame in world.store.captured("fraud"))
+    assert captured == 600
+
+
+def test_a_database_outage_is_waited_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish(0, 100)
+    loop = world.loop()
+    drain(loop)
+    commit, failures = world.store.commit, [DatabaseDown("away"), DatabaseDown("away")]
+
+    def flaky(checkpoint: Checkpoint) -> None:
+        if failures:
+            raise failures.pop()
+        commit(checkpoint)
+
+    monkeypatch.setattr(world.store, "commit", flaky)
+    world.publish(100, 100)
+    drain(loop)
+    loop.checkpoint()
+
+    assert failures == []
+    assert world.store.records.offsets()[Partition("predictions", 0)] == 200
