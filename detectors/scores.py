@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from statistics import NormalDist
+from functools import lru_cache
 
 LARGE = 1e150  # its square is still finite
 LARGEST_SCORE = 1e6
@@ -55,16 +54,31 @@ def share_noise(value: float, expected: float, n: int) -> float:
     p, x = expected_share(expected, n), min(1.0, max(0.0, value))
     likelihood = _term(x, p) + _term(1.0 - x, 1.0 - p)
     root = math.sqrt(max(0.0, 2.0 * n * likelihood))
-    return abs(x - expected) / root if root > 1e-3 else share_error(expected, n)
+    change = abs(x - expected)
+    return change / root if change > 0.0 and root > 1e-3 else share_error(expected, n)
 
 
 def _term(x: float, p: float) -> float:
     return x * math.log(x / p) if x > 0.0 else 0.0
 
 
-@cache
+@lru_cache(maxsize=1024)
 def chi_square_limit(alpha: float, freedom: int) -> float:
-    """The value a chi-square variable passes with probability alpha (Wilson-Hilferty)."""
-    z = -NormalDist().inv_cdf(alpha)
-    part = 2.0 / (9.0 * freedom)
-    return float(freedom * max(0.0, 1.0 - part + z * math.sqrt(part)) ** 3)
+    """The value that a chi-square variable passes with probability alpha."""
+    low, high = 0.0, 10.0 * freedom - 4.0 * math.log(alpha)
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if chi_square_tail(middle, freedom) > alpha else (low, middle)
+    return high
+
+
+def chi_square_tail(value: float, freedom: int) -> float:
+    """The probability that a chi-square variable passes the value, by its finite sum."""
+    half = value / 2.0
+    if half <= 0.0:
+        return 1.0
+    odd = freedom % 2
+    places = range(freedom // 2)
+    terms = ((j + odd / 2.0) * math.log(half) - math.lgamma(j + odd / 2.0 + 1.0) for j in places)
+    tail = sum(math.exp(term - half) for term in terms)
+    return tail + (math.erfc(math.sqrt(half)) if odd else 0.0)
