@@ -21,7 +21,8 @@ from watchkeeper.handlers.types import (
 
 DAY_S = 86_400.0
 SURE = 0.7  # posterior below which a person decides
-CHANGES_MODEL = ("rollback", "promote", "retrain")
+SWITCHES = ("rollback", "promote")  # what makes another version live
+CHANGES_MODEL = (*SWITCHES, "retrain")
 PENDING = "preflight has not answered yet"
 DONE = (ActionState.SUCCESSFUL, ActionState.FAILED, ActionState.UNDONE, ActionState.INCONCLUSIVE)
 
@@ -146,8 +147,11 @@ def _unsure(case: Case) -> Verdict | None:
 
 
 def _uncorroborated(case: Case) -> Verdict | None:
-    """Whoever can forge one kind of event must not be able to switch a model."""
-    if case.action.kind not in CHANGES_MODEL:
+    """Whoever can forge one kind of event must not be able to switch a model.
+
+    A retraining switches nothing: its candidate has to pass here when it is promoted.
+    """
+    if case.action.kind not in SWITCHES:
         return None
     if len(sources(case.incident, case.context)) < 2:
         return Verdict(Answer.HOLD, "all evidence comes from one kind of event")

@@ -140,6 +140,14 @@ def test_one_kind_of_event_alone_switches_nothing() -> None:
     assert "one kind of event" in verdict.reason
 
 
+def test_one_kind_of_event_is_enough_to_train_since_that_switches_nothing() -> None:
+    retrain = replace(CASE.action, kind="retrain")
+
+    verdict = decide(replace(CASE, action=retrain, context=replace(CONTEXT, changes=())))
+
+    assert verdict.answer is Answer.PERMIT
+
+
 def test_sources_are_kinds_of_events() -> None:
     incident = replace(INCIDENT, findings=(finding("accuracy"), finding("errors")))
 
