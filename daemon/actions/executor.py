@@ -76,8 +76,8 @@ class Executor:
     At most `threads` short actions and one of the `background` kinds run at once, never two under
     one lease; a model has one lease for what changes serving and one for each background kind.
     An action that takes longer than its limit is given up with an INCONCLUSIVE outcome; its
-    thread cannot be ended, so its model stays closed until it returns. With `inline` everything
-    happens in `submit`, for a replay. Times in seconds.
+    thread cannot be ended, so its model stays closed until it returns, and what waits behind it is
+    INCONCLUSIVE too. With `inline` everything happens in `submit`, for a replay. Times in seconds.
     """
 
     handlers: Mapping[str, Handler]
@@ -256,13 +256,20 @@ class Executor:
             log.exception("lease not released", lease=lease)
 
     def _give_up_overdue(self) -> None:
+        """Answers for what takes too long, and for what waits behind it. Needs the lock."""
         now = self.monotonic()
         for work in self._running:
             if not work.given_up and not self.inline and now >= work.until:
                 work.given_up = True
-                reason = "not done within its time limit; it may still happen"
-                self._done.append(self._ended(work, Phase.INCONCLUSIVE, reason))
-                log.error("action given up", action=work.action.id, step=work.step)
+                self._answer(work, "not done within its time limit; it may still happen")
+        stuck = {work.lease for work in self._running if work.given_up}
+        for work in [w for w in self._waiting if w.lease in stuck]:
+            self._waiting.remove(work)
+            self._answer(work, "not begun: an earlier action on this model has not ended")
+
+    def _answer(self, work: _Work, reason: str) -> None:
+        self._done.append(self._ended(work, Phase.INCONCLUSIVE, reason))
+        log.error("action given up", action=work.action.id, step=work.step, reason=reason)
 
     def _ended(self, work: _Work, phase: Phase, reason: str) -> Outcome:
         action = work.action
