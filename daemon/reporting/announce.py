@@ -46,7 +46,7 @@ def announce(
         rows += [dead_letter_row(each, audience.topics, at) for each in dead]
     for previous, incident in step.incident_changes:
         if audience.sentry:
-            ours = [known[each] for each in incident.actions if each in known]
+            ours = [each for each in known.values() if each.incident_id == incident.id]
             near = (changes or {}).get(incident.model, ())
             rows += _page(incident, previous, ours, audience.links, near, at)
         for url in audience.webhooks:

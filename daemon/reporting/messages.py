@@ -5,6 +5,7 @@ Additive changes only within a version; times are RFC 3339; a number that is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -44,15 +45,15 @@ class ScopeMessage(msgspec.Struct, frozen=True):
 
 
 class EvidenceMessage(msgspec.Struct, frozen=True):
-    """One finding."""
+    """One finding; a number that is not finite is null."""
 
     detector: str
     signal: str
     target: str
-    value: float
-    expected: float
-    statistic: float
-    threshold: float
+    value: float | None
+    expected: float | None
+    statistic: float | None
+    threshold: float | None
     n: int
     since: datetime
     at: datetime
@@ -234,14 +235,18 @@ def _evidence(finding: Finding) -> EvidenceMessage:
         detector=finding.detector,
         signal=finding.series.signal,
         target=finding.series.target,
-        value=finding.value,
-        expected=finding.expected,
-        statistic=finding.statistic,
-        threshold=finding.threshold,
+        value=_finite(finding.value),
+        expected=_finite(finding.expected),
+        statistic=_finite(finding.statistic),
+        threshold=_finite(finding.threshold),
         n=finding.n,
         since=moment(finding.since),
         at=moment(finding.at),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _requests(findings: Sequence[Finding]) -> int:

@@ -12,64 +12,11 @@ from prometheus_client.exposition import choose_encoder
 
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.messages import health_of
+from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
 from watchkeeper.handlers.types import Action, ActionState, Incident
 
-Name = Literal[
-    # Counter: records read, by topic
-    "watchkeeper_events_total",
-    # Counter: records that were refused, by topic and reason
-    "watchkeeper_event_failures_total",
-    # Gauge: how far behind the newest processed event is, by topic
-    "watchkeeper_event_lag_seconds",
-    # Gauge: records known to wait, by topic and partition
-    "watchkeeper_consumer_lag_records",
-    # Histogram: time spent in a stage of the loop
-    "watchkeeper_stage_duration_seconds",
-    # Gauge: the oldest watermark of the models that are owned
-    "watchkeeper_watermark_timestamp_seconds",
-    # Counter: records put away, by topic and reason
-    "watchkeeper_dead_letters_total",
-    # Counter: events whose window had closed, by model
-    "watchkeeper_late_events_total",
-    # Counter: labels joined with their prediction, by model
-    "watchkeeper_labels_joined_total",
-    # Counter: labels without a known prediction, by model
-    "watchkeeper_labels_unmatched_total",
-    # Counter: predictions measured, by model
-    "watchkeeper_model_predictions_total",
-    # Gauge: 1 for the version that is live, by model and version
-    "watchkeeper_model_info",
-    # Gauge: 1 for the state a model is in, by model and health
-    "watchkeeper_model_health",
-    # Gauge: newest window's quality between 0 and 1, by model and metric
-    "watchkeeper_model_quality_ratio",
-    # Gauge: statistic of the newest finding, by model, detector and target
-    "watchkeeper_detector_statistic",
-    # Gauge: the threshold it passed, by model, detector and target
-    "watchkeeper_detector_threshold",
-    # Counter: findings, by model and severity
-    "watchkeeper_findings_total",
-    # Gauge: open incidents, by model and severity
-    "watchkeeper_incidents_open",
-    # Counter: incidents opened, by model
-    "watchkeeper_incidents_total",
-    # Histogram: from a fault's first sign to its incident, in event time
-    "watchkeeper_incident_detection_delay_seconds",
-    # Counter: transitions of actions, by kind of action and state
-    "watchkeeper_actions_total",
-    # Gauge: actions that wait for a person
-    "watchkeeper_actions_awaiting_approval",
-    # Counter: messages told, by channel and outcome
-    "watchkeeper_alerts_total",
-    # Gauge: age of the oldest message that could not be told yet, by channel
-    "watchkeeper_alert_outbox_oldest_age_seconds",
-    # Counter: series left out because a label had too many values, by metric
-    "watchkeeper_series_dropped_total",
-    # Gauge: 1, with version and Python
-    "watchkeeper_build_info",
-]
 Stage = Literal["poll", "decode", "step", "commit", "publish"]
 
 QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
@@ -148,7 +95,7 @@ class Metrics:
 
     def live(self, model: str, version: str) -> None:
         """The version that answers now."""
-        if not self._admitted(model) or self._versions.get(model) == version:
+        if not version or self._versions.get(model) == version or not self._admitted(model):
             return
         if model in self._versions:
             self._info.remove(model, self._versions[model])

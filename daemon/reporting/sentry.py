@@ -41,7 +41,6 @@ class SentryReporter:
                 auto_enabling_integrations=False,
                 auto_session_tracking=False,
                 send_client_reports=False,
-                send_default_pii=False,
                 include_local_variables=False,
                 enable_backpressure_handling=False,
                 max_breadcrumbs=100,

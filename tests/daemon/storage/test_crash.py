@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 from tests.daemon.storage.examples import P0, T0, incident
-from tests.services.base import wait_until
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 
@@ -57,7 +56,7 @@ def test_every_kill_leaves_a_whole_checkpoint(url: str) -> None:
         said = committed_by_a_killed_child(url, least=1 + 3 * kill % 5)
 
         store = Store(url)
-        back = wait_until(lambda store=store: store.restore([P0], T0), 10.0, "the database")
+        back = store.restore([P0], T0)
         offset = back.offsets[P0]
         stored = store.records.incident(incident().id)
         newest = store.records.findings("fraud")[-1]

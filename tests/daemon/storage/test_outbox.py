@@ -57,8 +57,7 @@ def receiver() -> Receiver:
 
 @pytest.fixture
 def outbox(store: Store, receiver: Receiver, clock: Clock) -> Outbox:
-    deliver = {"sentry": receiver}
-    return Outbox(store.letters, deliver, clock=clock, chance=lambda: 1.0)
+    return Outbox(store.letters, {"sentry": receiver}, clock=clock, chance=lambda: 1.0)
 
 
 def drain(outbox: Outbox, clock: Clock, seconds: float = 0.0) -> None:

@@ -1,0 +1,177 @@
+"""Metrics follow Prometheus's rules, and no label can grow without bound."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import unavailable
+from tests.daemon.storage.examples import T0, action, finding, incident
+from tests.services.base import Missing, find_executable
+from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.reporting.metric_names import Name
+from watchkeeper.daemon.reporting.metrics import Metrics
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.types import Sample, Series, Severity, Window
+from watchkeeper.handlers.types import ActionState, IncidentState
+
+CLASHING = {"type", "env", "service", "region", "job", "instance", "le", "quantile", "cluster"}
+
+
+def step(model: str = "fraud") -> Step:
+    made = Step()
+    made.counts[model] = Counts(predictions=10, labels=4, late=1, joined=3, unmatched=1)
+    made.findings.append(finding())
+    series = Series(model, "13", "accuracy", "accuracy")
+    made.samples.append(Sample(series, Window(T0 - 60, T0), 0.875, 400))
+    made.note(model, [action(state=ActionState.HELD)], None, incident(model=model))
+    return made
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    made = Metrics("1.2.3")
+    made.polled({"predictions": 10}, {Partition("predictions", 0): 5})
+    made.refused("predictions", "syntax")
+    made.spent("commit", 0.004)
+    made.progress(T0, {"predictions": 0.5})
+    made.stepped(step())
+    made.live("fraud", "13")
+    made.told({("sentry", "ok"): 3}, {"sentry": 0.0})
+    return made
+
+
+def page(metrics: Metrics) -> str:
+    return metrics.exposition()[0].decode()
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_every_name_is_in_use_and_listed(metrics: Metrics) -> None:
+    families = text_string_to_metric_families(page(metrics))
+
+    shown = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+
+    assert shown == set(get_args(Name))
+
+
+def test_names_and_labels_keep_the_rules(metrics: Metrics) -> None:
+    for family in text_string_to_metric_families(page(metrics)):
+        assert re.fullmatch(r"watchkeeper_[a-z][a-z0-9]*(_[a-z0-9]+)*", family.name)
+        assert family.documentation
+        assert "percent" not in family.name
+        assert family.type == "counter" or not family.name.endswith("_total")
+        assert not re.search(r"_(count|sum|bucket|ms|milliseconds|gauge|counter)$", family.name)
+        for sample in family.samples:
+            own = set(sample.labels) - ({"le"} if family.type == "histogram" else set())
+            assert not own & CLASHING, family.name
+            assert len(own) <= 3
+            assert not sample.name.endswith("_created")
+
+
+@pytest.mark.service
+def test_promtool_has_nothing_to_say(metrics: Metrics) -> None:
+    try:
+        promtool = find_executable("promtool", "prometheus")
+    except Missing as reason:
+        unavailable(str(reason))
+
+    done = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=page(metrics),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_step_shows_in_the_metrics(metrics: Metrics) -> None:
+    assert value(metrics, "watchkeeper_model_predictions_total", model="fraud") == 10
+    assert value(metrics, "watchkeeper_late_events_total", model="fraud") == 1
+    quality = {"model": "fraud", "metric": "accuracy"}
+    assert value(metrics, "watchkeeper_model_quality_ratio", **quality) == 0.875
+    found = {"model": "fraud", "detector": "threshold", "target": "feature.missing[f1]"}
+    assert value(metrics, "watchkeeper_detector_statistic", **found) == 12.5
+    assert value(metrics, "watchkeeper_detector_threshold", **found) == 0.1
+    assert value(metrics, "watchkeeper_incidents_total", model="fraud") == 1
+    assert value(metrics, "watchkeeper_incident_detection_delay_seconds_sum") == 120
+    assert value(metrics, "watchkeeper_actions_awaiting_approval") == 1
+
+
+def test_health_follows_the_incident(metrics: Metrics) -> None:
+    after = Step()
+    approved = action(state=ActionState.PERMITTED)
+    resolved = incident(state=IncidentState.RESOLVED, revision=2)
+    after.note("fraud", [approved], incident(), resolved)
+    opened = {"model": "fraud", "severity": Severity.CRITICAL.value}
+    assert value(metrics, "watchkeeper_model_health", model="fraud", health="faulty") == 1
+    assert value(metrics, "watchkeeper_incidents_open", **opened) == 1
+
+    metrics.stepped(after)
+
+    assert value(metrics, "watchkeeper_model_health", model="fraud", health="faulty") == 0
+    assert value(metrics, "watchkeeper_model_health", model="fraud", health="healthy") == 1
+    assert value(metrics, "watchkeeper_incidents_open", **opened) == 0
+    assert value(metrics, "watchkeeper_actions_awaiting_approval") == 0
+
+
+def test_only_one_version_is_live(metrics: Metrics) -> None:
+    metrics.live("fraud", "12")
+
+    assert value(metrics, "watchkeeper_model_info", model="fraud", version="13") is None
+    assert value(metrics, "watchkeeper_model_info", model="fraud", version="12") == 1
+
+
+def test_a_partition_that_went_away_has_no_lag(metrics: Metrics) -> None:
+    metrics.released([Partition("predictions", 0)])
+
+    lag = {"topic": "predictions", "partition": "0"}
+    assert value(metrics, "watchkeeper_consumer_lag_records", **lag) is None
+
+
+def test_models_beyond_the_limit_are_counted_and_not_shown() -> None:
+    metrics = Metrics("1", models=3)  # the finding's own model is one of them
+
+    for number in range(5):
+        metrics.stepped(step(f"model-{number}"))
+
+    assert 'model="model-1"' in page(metrics)
+    assert 'model="model-2"' not in page(metrics)
+    dropped = value(metrics, "watchkeeper_series_dropped_total", limit="model")
+    assert dropped is not None
+    assert dropped >= 3
+
+
+def test_targets_beyond_the_limit_are_counted_and_not_shown() -> None:
+    metrics = Metrics("1", targets=3)
+    many = Step()
+    many.findings += [finding(target=f"feature-{number}") for number in range(10)]
+
+    metrics.stepped(many)
+
+    assert page(metrics).count("watchkeeper_detector_statistic{") == 3
+    assert value(metrics, "watchkeeper_series_dropped_total", limit="target") == 7
+
+
+def test_the_outboxs_totals_are_not_counted_twice(metrics: Metrics) -> None:
+    metrics.told({("sentry", "ok"): 5}, {})
+    metrics.told({("sentry", "ok"): 5}, {})
+
+    told = {"sink": "sentry", "outcome": "ok"}
+    assert value(metrics, "watchkeeper_alerts_total", **told) == 5
+
+
+def test_openmetrics_is_given_to_who_asks_for_it(metrics: Metrics) -> None:
+    body, content_type = metrics.exposition("application/openmetrics-text; version=1.0.0")
+
+    assert "openmetrics" in content_type
+    assert body.endswith(b"# EOF\n")
