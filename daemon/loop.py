@@ -108,7 +108,7 @@ class Loop:
         with self.reporter.stage("poll"):
             polled = self.source.poll(timeout)
         self._own(polled)
-        records = [r for r in polled.records if Partition(r.topic, r.partition) in self._epochs]
+        records = [r for r in polled.records if (r.topic, r.partition) in self._epochs]
         now = self.clock()
         with self.reporter.stage("decode"):
             decoded = decode(records, self.kinds, now=now)

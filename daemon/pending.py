@@ -35,8 +35,9 @@ class Pending:
     def add_records(self, records: Sequence[Record]) -> None:
         """Moves the offsets past the records."""
         self.events += len(records)
-        for record in records:
-            self.offsets[Partition(record.topic, record.partition)] = record.offset + 1
+        last = {(record.topic, record.partition): record.offset for record in records}
+        for (topic, number), offset in last.items():
+            self.offsets[Partition(topic, number)] = offset + 1
 
     def add_refused(self, refused: Sequence[Refused], at: float) -> None:
         """Keeps refused records with their reasons."""

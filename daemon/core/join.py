@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class Join:
         self.orphans = 0
         self._predicted: OrderedDict[str, _Predicted | None] = OrderedDict()
         self._labels: OrderedDict[str, _Truth] = OrderedDict()
-        self._examples: list[float] = []
+        self._examples = array("d")
         self._labelled = 0
 
     def new(self, frame: PredictionFrame) -> BoolArray:
@@ -96,7 +97,7 @@ class Join:
 
     def examples_since(self, at: float) -> int:
         """How many labelled predictions were made at or after `at`."""
-        return sum(predicted >= at for predicted in self._examples)
+        return int(np.count_nonzero(np.frombuffer(self._examples) >= at)) if self._examples else 0
 
     def coverage(self) -> float:
         """The share of the kept predictions whose label is known; NaN before the first."""
