@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from watchkeeper.daemon.demo.application import Application, Order, Said
 from watchkeeper.daemon.demo.faults import Script
@@ -23,6 +23,13 @@ _UNSETTLED = (
     ActionState.STARTED,
     ActionState.UNDOING,
 )
+
+
+class Recorded(NamedTuple):
+    """All incidents and actions, in their newest state."""
+
+    incidents: Sequence[Incident]
+    actions: Sequence[Action]
 
 
 class Watch(Protocol):
@@ -42,6 +49,9 @@ class Watch(Protocol):
 
     def reject(self, action_id: str) -> None:
         """A person says no to a held action."""
+
+    def recorded(self) -> Recorded:
+        """What the daemon's own record says at the end."""
 
 
 class Wire(Protocol):

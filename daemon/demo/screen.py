@@ -45,7 +45,7 @@ class Screen(Protocol):
 
 @dataclass
 class Plain:
-    """Plain story lines on stderr; nobody is asked. The score card, too, unless it is `quiet`."""
+    """Plain story lines on stderr; nobody is asked. A `quiet` one shows no score card."""
 
     yes: bool = False
     quiet: bool = False
@@ -61,7 +61,7 @@ class Plain:
 
     def card(self, card: ScoreCard) -> None:
         if not self.quiet:
-            Console(stderr=True, width=100).print(score_table(card))
+            Console(width=100).print(score_table(card))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.models import ModelSettings, Serving
-from watchkeeper.daemon.config.sections import Daemon, Database, Kafka, Web
+from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kafka, Web
 from watchkeeper.daemon.config.sections import Topics as TopicSection
 from watchkeeper.daemon.demo.application import Application
 from watchkeeper.daemon.demo.driver import Driver, Watch, Wire
@@ -70,6 +70,7 @@ def demo_config(folder: Path, prefix: str = "watchkeeper.", kafka: str | None = 
         kafka=servers,
         topics=TopicSection(prefix=prefix),
         database=Database(url=f"sqlite:///{folder / 'watchkeeper.db'}"),
+        checkpoint=Checkpoint(seconds=60),  # of the demo's time: a quarter of the commits
         web=Web(listen="127.0.0.1:0"),
         models=kinds,
     )
@@ -103,7 +104,7 @@ def play(
     driver.run()
     faults, script = stage.script.faults, stage.script
     ends = {fault.name: script.end_of(fault) for fault in faults}
-    cases, pages = score(faults, ends, watch.incidents(), watch.actions())
+    cases, pages = score(faults, ends, *watch.recorded())
     return total(cases, pages, clock() - began, script.end - script.start)
 
 

@@ -197,8 +197,8 @@ def _served(
     duration = rng.lognormal(math.log(model.latency * effects.latency), 0.3, n)
     luck = rng.random(n)
     status = np.full(n, OK, dtype=np.int64)
-    status[luck < 0.002] = ERROR
-    status[(luck > 1.0 - 0.001 - effects.timeouts) | (duration > TIMEOUT_S)] = TIMEOUT
+    status[luck < 0.0015] = ERROR
+    status[(luck > 1.0 - 0.0003 - effects.timeouts) | (duration > TIMEOUT_S)] = TIMEOUT
     return status, np.where(status == TIMEOUT, TIMEOUT_S, duration)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.demo.driver import Recorded
 from watchkeeper.daemon.demo.fleet import Sent, Topics, message
 from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.detectors.types import Command, moment
@@ -25,6 +26,9 @@ class Turner(Protocol):
 
     def turn(self, now: float) -> Step:
         """Polls, decodes, steps and commits once, as if it were `now`."""
+
+    def recorded(self) -> Recorded:
+        """Commits, and reads back what it has recorded."""
 
 
 class Publisher(Protocol):
@@ -101,6 +105,9 @@ class DaemonWatch:
 
     def reject(self, action_id: str) -> None:
         self._say("reject", action_id)
+
+    def recorded(self) -> Recorded:
+        return self.daemon.recorded()
 
     def _take(self, step: Step) -> None:
         self._incidents.update(step.incidents)

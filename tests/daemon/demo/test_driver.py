@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.daemon.demo.cases import START, action, incident
 from watchkeeper.daemon.demo.application import Application, Order
-from watchkeeper.daemon.demo.driver import SETTLE_S, Driver
+from watchkeeper.daemon.demo.driver import SETTLE_S, Driver, Recorded
 from watchkeeper.daemon.demo.faults import MINUTE, Script, standard_script
 from watchkeeper.daemon.demo.fleet import KINDS, Fleet, Sent
 from watchkeeper.daemon.demo.models import fleet_models
@@ -74,6 +74,9 @@ class Bench:
 
     def reject(self, action_id: str) -> None:
         self._move(action_id, ActionState.REFUSED)
+
+    def recorded(self) -> Recorded:
+        return Recorded(self.incidents(), self.actions())
 
     def _move(self, action_id: str, state: ActionState) -> None:
         self._actions[action_id] = replace(self._actions[action_id], state=state)

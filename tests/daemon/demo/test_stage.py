@@ -2,49 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from tests.daemon.demo.core_daemon import CoreDaemon
-from watchkeeper.daemon.demo.scorecard import ScoreCard
-from watchkeeper.daemon.demo.screen import Plain
-from watchkeeper.daemon.demo.stage import (
-    START,
-    DemoOptions,
-    Stage,
-    demo_config,
-    event_topics,
-    play,
-)
-from watchkeeper.daemon.demo.watching import CountedSource, DaemonWatch
-from watchkeeper.daemon.demo.wires import MemoryWire
-from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
+from watchkeeper.daemon.demo.stage import START, Stage, demo_config, event_topics
 from watchkeeper.handlers.types import Mode
-
-
-def played(folder: Path, seed: int) -> ScoreCard:
-    config = demo_config(folder)
-    topics = event_topics(config)
-    broker = MemoryBroker(dict.fromkeys(topics.values(), 1), retain=20_000)
-    wire = MemoryWire(broker, config.topics.name("actions"))
-    source = CountedSource(MemorySource(broker, [*topics.values()], max_records=5_000))
-    daemon = CoreDaemon(config, source, broker)
-    watch = DaemonWatch(daemon, source, wire, topics)
-    options = DemoOptions(headless=True, yes=True, seed=seed)
-    return play(options, Stage.of(seed, START, topics), watch, wire, Plain(yes=True))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [3])
-def test_the_core_finds_locates_and_handles_every_fault_without_a_false_page(
-    tmp_path: Path, seed: int
-) -> None:
-    card = played(tmp_path, seed)
-
-    assert (card.faults, card.found, card.handled) == (5, 5, 5)
-    assert card.located >= 4
-    assert card.pages == ()
-    assert card.mean_delay_s is not None
-    assert card.mean_delay_s < 600
 
 
 def test_only_a_rollback_may_act_and_only_after_it_was_approved(tmp_path: Path) -> None:
@@ -72,3 +31,13 @@ def test_each_run_over_kafka_has_topics_and_a_group_of_its_own(tmp_path: Path) -
         "watchkeeper.demo.ab12.predictions",
         "watchkeeper.demo.ab12.commands",
     }
+
+
+def test_a_stage_plays_the_standard_script_with_its_own_versions(tmp_path: Path) -> None:
+    stage = Stage.of(1, START, event_topics(demo_config(tmp_path)))
+    bad = next(fault for fault in stage.script.faults if fault.deploys)
+
+    stage.application.deploy(bad.model, bad.deploys, START)
+    stage.fleet.advance(START + 60)
+
+    assert stage.fleet.vitals[bad.model].version == bad.deploys

@@ -7,6 +7,7 @@ import pytest
 
 from tests.daemon.demo.cases import START, action, incident
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.demo.driver import Recorded
 from watchkeeper.daemon.demo.fleet import KINDS, Sent
 from watchkeeper.daemon.demo.watching import READ_S, CountedSource, DaemonWatch, TooSlow
 from watchkeeper.daemon.demo.wires import MemoryWire
@@ -34,6 +35,9 @@ class Reader:
                 self.source.start(partition, 0)
         changed = {each.id: each for each in self.actions}
         return Step(incidents={i.id: i for i in [incident("fraud", START)]}, actions=changed)
+
+    def recorded(self) -> Recorded:
+        return Recorded([], self.actions)
 
 
 @dataclass
