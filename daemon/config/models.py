@@ -116,7 +116,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000),
         doc("Windows an action has to show recovery in, before it is undone", "windows"),
-    ] = 10
+    ] = 20
     healthy_windows: Annotated[
         int,
         Meta(ge=0, le=1_000_000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -37,7 +38,8 @@ def judged(state: ModelState, policy: ModelPolicy, sample: Sample) -> list[tuple
         judges = _posted(state, policy, sample.series)
         if len(state.judges) < SERIES_LIMIT:
             state.judges[sample.series] = judges
-    return [(judge, sample.n >= getattr(judge.detector, "min_n", 0)) for judge in judges]
+    finite = math.isfinite(sample.value)
+    return [(j, finite and sample.n >= getattr(j.detector, "min_n", 0)) for j in judges]
 
 
 def findings_of(judge: Judge, sample: Sample) -> list[Finding]:

@@ -27,7 +27,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_s: float = 6 * 3600.0
     daily_limit: int = 2
     recover_windows: int = 3
-    verify_windows: int = 10
+    verify_windows: int = 20
     join_capacity: int = 50_000
     join_horizon_s: float = 7 * 86_400.0
     examples_min: int = 1_000

@@ -127,7 +127,7 @@ def test_problems_of_files_environment_and_flags_come_together(tmp_path: Path) -
         ('[database]\nurl = "sqlite:///:memory:"\n', 2, "forget everything"),
         ('[sentry]\ndsn = "https://example.org"\n', 2, "is no DSN"),
         ('[defaults]\nserving = { target = "mlflow" }\n', 2, "needs mlflow.uri"),
-        ("[models.m]\nrecover_windows = 11\n", 2, "more than verify_windows"),
+        ("[models.m]\nrecover_windows = 21\n", 2, "more than verify_windows"),
         ('[defaults]\nlateness = "3d"\n', 2, "is outside 0s to 24h"),
         ('[defaults]\nactions = { rolback = "act" }\n', 2, 'did you mean "rollback"'),
     ],

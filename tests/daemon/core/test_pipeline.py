@@ -155,7 +155,7 @@ def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
     play.outcome(action, what="preflight")
     play.outcome(action)
 
-    play.traffic(13, version="v1", wrong=0.5)
+    play.traffic(23, version="v1", wrong=0.5)
     assert play.action_state() is ActionState.UNDOING
     play.outcome(action, what="undo")
     play.traffic(15, version="v2", wrong=0.5)

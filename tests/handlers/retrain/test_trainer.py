@@ -16,12 +16,12 @@ from watchkeeper.handlers.retrain import dataset
 from watchkeeper.handlers.retrain.dataset import Result, Task
 from watchkeeper.handlers.scoring import score_onnx
 
-try:
-    from sklearn.pipeline import Pipeline
+pytest.importorskip("sklearn", reason="needs the extra `train`")
+pytest.importorskip("skl2onnx", reason="needs the extra `train`")
 
-    from watchkeeper.handlers.retrain import export, trainer
-except ImportError:
-    pytest.skip("needs the extra `train`", allow_module_level=True)
+from sklearn.pipeline import Pipeline
+
+from watchkeeper.handlers.retrain import export, trainer
 
 _TASK = Task("churn", "v2", "v2.r-1", (), (), "yes", "")
 
