@@ -67,7 +67,9 @@ class Kafka(Service):
         return (_FOLDER / "server.properties").read_text() + "\n".join(lines) + "\n"
 
     def _format(self, properties: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # A first byte of zero: an id that began with a dash would be read as an option.
+        raw = b"\0" + uuid.uuid4().bytes[1:]
+        cluster = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
