@@ -13,7 +13,7 @@ import msgspec
 
 from watchkeeper.detectors.types import Scalar
 from watchkeeper.handlers.errors import Refused, Unreachable
-from watchkeeper.handlers.examples import ExampleSource
+from watchkeeper.handlers.examples import Examples, ExampleSource
 from watchkeeper.handlers.retrain.dataset import MODEL, RESULT, BadJob, Result, Task, write
 from watchkeeper.handlers.retrain.dataset import read_result as read
 from watchkeeper.handlers.retrain.screen import objection
@@ -75,8 +75,9 @@ class Registrar(Protocol):
 class Retrain:
     """Plans a retraining when a model is at fault and there is nothing healthy to go back to.
 
-    `command` is the trainer's argv, ours by default. It learns from the newest `limit` examples;
-    `positive` names each binary model's positive class.
+    `command` is the trainer's argv, ours by default. It learns from the newest `limit` examples
+    since the fault began, as older ones tell of a world that has gone; `positive` names each
+    binary model's positive class.
     """
 
     name: ClassVar[str] = "retrain"
@@ -107,12 +108,12 @@ class Retrain:
             planned_at=context.now,
             updated_at=context.now,
             summary=f"train a successor of {live} on {context.examples} new examples",
-            args={"from_version": live, "examples": context.examples},
+            args={"from_version": live, "examples": context.examples, "since": incident.since},
         )
 
     def preflight(self, action: Action) -> Outcome:
         """Only examples that are fit to learn from; an attack may have made them."""
-        why_not = objection(self.examples.newest(action.model, self.limit))
+        why_not = objection(self._examples(action))
         if why_not:
             return self._outcome(action, Phase.FAILED, why_not, "preflight")
         return self._outcome(action, Phase.SUCCESSFUL, "the examples are fit", "preflight")
@@ -150,7 +151,11 @@ class Retrain:
             positive=self.positive.get(action.model),
             dataset_digest="",
         )
-        write(folder, task, self.examples.newest(action.model, self.limit))
+        write(folder, task, self._examples(action))
+
+    def _examples(self, action: Action) -> Examples:
+        newest, since = self.examples.newest(action.model, self.limit), action.args.get("since")
+        return newest.take(newest.at >= since) if isinstance(since, int | float) else newest
 
     def _ended(self, action: Action, folder: Path, result: Result | None) -> Outcome:
         if result is None or result.refused:

@@ -22,7 +22,7 @@ from watchkeeper.handlers.errors import Interrupted, Unreachable
 from watchkeeper.handlers.example_scorer import ExampleScorer
 from watchkeeper.handlers.examples import Examples
 from watchkeeper.handlers.promote import Promote
-from watchkeeper.handlers.retrain.dataset import Result, write_result
+from watchkeeper.handlers.retrain.dataset import Result, read, write_result
 from watchkeeper.handlers.retrain.retrain import JobFailed, JobOrder, Retrain
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.scorer import Unscorable
@@ -131,6 +131,20 @@ def test_the_outcome_carries_what_the_promotion_needs(tmp_path: Path) -> None:
     assert outcome.result["better"] is True
     assert outcome.result["trained_until"] == 1_700.0
     assert registry.known["churn"][-1] == "v2.r-1"
+
+
+def test_it_learns_nothing_from_the_time_before_the_fault(tmp_path: Path) -> None:
+    handler = _handler(FakeJobs(tmp_path))
+    since = float(worlds.classification().at[1_000])
+    incident = msgspec.structs.replace(cases.incident(), since=since)
+    action = handler.plan(incident, _ALONE)
+    assert action is not None
+
+    handler.run(action)
+
+    _, learned = read(tmp_path)
+    assert learned.at.min() == since
+    assert len(learned) == 500
 
 
 @pytest.mark.parametrize(
