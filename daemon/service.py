@@ -130,7 +130,7 @@ class Daemon:
         )
         reporter = StepReporter(
             state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
-            commander.answered,
+            commander.answered, self.clock,
         )  # fmt: skip
         self.loop = Loop(
             self.source,
@@ -144,6 +144,11 @@ class Daemon:
             config.checkpoint.events,
         )
         self.timers = self._timers()
+
+    @property
+    def links(self) -> Links:
+        """Where people are sent to."""
+        return Links(external_url=self.config.web.external_url or "")
 
     def start(self) -> None:
         """Starts all that runs beside the loop."""
@@ -200,7 +205,7 @@ class Daemon:
             topics=topic_names(self.config),
             sentry="sentry" in self._channels,
             webhooks=tuple(self.config.notify.webhooks),
-            links=Links(external_url=self.config.web.external_url or ""),
+            links=self.links,
         )
 
     def _commander(self) -> OutboxCommander:
@@ -249,11 +254,12 @@ class Daemon:
             sdnotify.notify("WATCHDOG=1")
 
     def _gauges(self) -> None:
-        totals = self.store.records.totals()
-        oldest = totals.outbox_oldest_at
-        age = max(self.clock() - oldest, 0.0) if oldest is not None else 0.0
+        now, ages = self.clock(), {}
+        for channel in self._channels:
+            oldest = self.store.letters.oldest(channel)
+            ages[str(channel)] = 0.0 if oldest is None else max(now - oldest, 0.0)
         counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
-        self.metrics.told(counts, {"all": age})
+        self.metrics.told(counts, ages)
 
 
 def run(config: Config) -> int:
@@ -266,7 +272,7 @@ def run(config: Config) -> int:
     settings = config.kafka_settings()
     daemon = Daemon(config, KafkaSource(settings, list(kinds_of(config))), KafkaSink(settings))
     _on_signals(daemon.loop.stopping)
-    app = make_app(daemon.metrics, daemon.store.records, daemon.probe)
+    app = make_app(daemon.metrics, daemon.store.records, daemon.probe, daemon.links)
     web = WebServer(app, config.web.listen, config.web.allow_public)
     try:
         web.start()

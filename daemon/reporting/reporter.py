@@ -33,6 +33,7 @@ class StepReporter:
     lag: Callable[[], Mapping[Partition, int]]
     wake: Callable[[], None]
     answer: Callable[[Command], str]
+    clock: Callable[[], float] = time.time
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -48,12 +49,15 @@ class StepReporter:
     def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
         """Counts what happened; logs what was decided."""
         self.metrics.polled(Counter(record.topic for record in records), self.lag())
+        self._progress(records)
         for (topic, reason), n in Counter((d.record.topic, d.reason) for d in decoded.dead).items():
             self.metrics.refused(topic, reason, n)
             log.warning("records refused", topic=topic, reason=reason, n=n)
         self.metrics.stepped(step)
         for model in step.dirty & self.state.models.keys():
-            self.metrics.live(model, self.state.models[model].live_version)
+            known = self.state.models[model]
+            self.metrics.live(model, known.live_version)
+            self.metrics.open_incident(model, known.incident)
         for _, incident in step.incident_changes:
             log.warning(
                 "incident",
@@ -67,6 +71,13 @@ class StepReporter:
         for action in step.action_changes:
             log.info("action", id=action.id, model=action.model, kind=action.kind,
                      state=action.state, reason=action.reason)  # fmt: skip
+
+    def _progress(self, records: Sequence[Record]) -> None:
+        newest = {record.topic: record.at for record in records if record.at > 0}
+        known = [m.newest for m in self.state.models.values() if m.newest > float("-inf")]
+        if newest and known:
+            now = self.clock()
+            self.metrics.progress(min(known), {topic: now - at for topic, at in newest.items()})
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
