@@ -38,6 +38,8 @@ _MOST_REPORTS = 1_000
 _LARGEST_HEADERS = 65_536
 # Known broker addresses may all have changed: then only a new consumer finds the cluster again.
 _LOST_AFTER_S = 120.0
+_STABLE = "<stable>"
+_REBALANCE_S = 5.0
 
 
 class DataGap(msgspec.Struct, frozen=True):
@@ -53,7 +55,8 @@ class DataGap(msgspec.Struct, frozen=True):
 class KafkaSource:
     """A member of a consumer group. Connects at the first poll, and again whenever it has to.
 
-    `trouble` says what keeps it from reading now, None when nothing does.
+    A poll keeps to its time-out but for connecting and for rebalancing, each of which may take
+    5 seconds. `trouble` says what keeps it from reading now, None when nothing does.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
@@ -73,6 +76,8 @@ class KafkaSource:
         self._failures = 0
         self._failing_since: float | None = None
         self._try_again = 0.0
+        self._unsettled_since: float | None = None
+        self._patience = _sessions(settings, 2)
         self.trouble: str | None = None
         self.commit_failures = 0
 
@@ -141,6 +146,7 @@ class KafkaSource:
         if failing > _LOST_AFTER_S and self._consumer is not None:
             log.warning("connecting anew", reason=self.trouble)
             self._leave(2.0)
+        self._watch_membership()
         if self._consumer is not None:
             return True
         wait = self._try_again - time.monotonic()
@@ -167,6 +173,26 @@ class KafkaSource:
         )
         self._well()
         return True
+
+    def _watch_membership(self) -> None:
+        """Begins anew when a rebalance does not come to its end.
+
+        A member may wait for ever for an answer to its joining, and the group goes on without it.
+        Since a rebalance may also take long because of others, the patience doubles each time.
+        """
+        if self._consumer is None:
+            self._unsettled_since = None
+            return
+        if self._settled():
+            self._unsettled_since, self._patience = None, _sessions(self._settings, 2)
+            return
+        now = time.monotonic()
+        self._unsettled_since = self._unsettled_since or now
+        if now - self._unsettled_since > self._patience:
+            log.warning("joining the group anew", waited_s=round(self._patience))
+            self._patience = min(2 * self._patience, _sessions(self._settings, 32))
+            self._leave(2.0)
+            self._unsettled_since = None
 
     def _leave(self, timeout: float) -> None:
         consumer, self._consumer = self._consumer, None
@@ -235,7 +261,7 @@ class KafkaSource:
         from kafka import errors
 
         try:
-            found = self._consumer.poll(timeout_ms=int(timeout * 1000))
+            found = self._poll_consumer(timeout)
         except errors.OffsetOutOfRangeError as error:
             self._resume_behind_gap(error.args[0])
         except errors.LogTruncationError as error:
@@ -252,6 +278,22 @@ class KafkaSource:
                 self._well()
             return {Partition(*spot): _records(batch) for spot, batch in found.items()}
         return {}
+
+    def _poll_consumer(self, timeout: float) -> dict[Any, Any]:
+        """One poll, or more of them while the group rebalances, for at most `_REBALANCE_S`.
+
+        The library throws away an answer to its joining that comes between two polls, and joins
+        once more, which makes all members rebalance again: so the answer is waited for here.
+        """
+        deadline = time.monotonic() + _REBALANCE_S
+        while True:
+            found: dict[Any, Any] = self._consumer.poll(timeout_ms=int(timeout * 1000))
+            if found or self._settled() or time.monotonic() > deadline or self._closed.is_set():
+                return found
+            timeout = max(timeout, 0.1)
+
+    def _settled(self) -> bool:
+        return str(self._consumer.group_metadata().state) == _STABLE
 
     def _pass_over(self, error: Exception) -> None:
         """Goes on behind what cannot be read; begins anew where nothing of the kind is found.
@@ -379,6 +421,11 @@ def _consumer(settings: KafkaSettings) -> Any:
         metadata_max_age_ms=30_000,
         metrics_enabled=False,
     )
+
+
+def _sessions(settings: KafkaSettings, count: int) -> float:
+    """So many session time-outs, in seconds."""
+    return count * settings.session_timeout_ms / 1000
 
 
 def _spot(partition: Partition) -> Any:

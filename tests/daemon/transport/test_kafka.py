@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from tests.daemon.transport.contract import (
     request_ids,
     until_caught_up,
 )
+from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
 from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record, Sink, Source
@@ -139,28 +141,43 @@ def test_members_share_partitions_and_nothing_is_lost(
 ) -> None:
     topic = new_topic(partitions=4)
     settings = settings_for(kafka, assignor=assignor)
-    with source_of(settings, topic) as first, source_of(settings, topic) as second:
-        owned: dict[KafkaSource, set[Partition]] = {first: set(), second: set()}
-        deadline = time.monotonic() + WAIT_S
-        while {len(parts) for parts in owned.values()} != {2}:
-            assert time.monotonic() < deadline, owned
-            for source, parts in owned.items():
-                polled = source.poll(0.1)
-                parts.difference_update(polled.revoked, polled.lost)
-                parts.update(polled.assigned)
-                for partition in polled.assigned:
-                    source.start(partition, None)
-
-        assert not owned[first] & owned[second]
+    with closing(Member(settings, topic)) as first, closing(Member(settings, topic)) as second:
+        both = (first, second)
+        wait_until(lambda: all(len(m.owned) == 2 for m in both), 60.0, "two partitions each")
+        assert not first.owned & second.owned
         with closing(KafkaSink(settings)) as sink:
             many = [Message(topic, b"%d" % n, b"%d" % n) for n in range(100)]
             assert sink.publish(many, WAIT_S) == [None] * 100
-        values: list[bytes | None] = []
-        while len(values) < 100:
-            assert time.monotonic() < deadline + WAIT_S
-            for source in owned:
-                values += [r.value for r in source.poll(0.1).records]
-        assert sorted(int(v or b"") for v in values) == list(range(100))
+
+        wait_until(lambda: sum(len(m.values) for m in both) >= 100, WAIT_S, "all records")
+
+        values = sorted(int(v or b"") for m in both for v in m.values)
+        assert values == list(range(100))
+
+
+class Member:
+    """A source with a thread of its own, as in a process of its own."""
+
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self.owned: set[Partition] = set()
+        self.values: list[bytes | None] = []
+        self._source = KafkaSource(settings, [topic])
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            polled = self._source.poll(0.2)
+            self.owned = (self.owned - {*polled.revoked, *polled.lost}) | {*polled.assigned}
+            for partition in polled.assigned:
+                self._source.start(partition, None)
+            self.values += [record.value for record in polled.records]
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join(WAIT_S)
+        self._source.close()
 
 
 def test_an_offset_that_is_gone_is_a_gap(
