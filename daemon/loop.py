@@ -18,7 +18,7 @@ from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow
-from watchkeeper.daemon.transport.codec import Decoded, decode
+from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
 from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
 from watchkeeper.handlers.types import Action, ActionState, Outcome
@@ -69,7 +69,8 @@ class Loop:
 
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, and at
-    once when an incident or action changed. Without `ticks` only events make time pass.
+    once when an incident or action changed. Events of more than `models_limit` models are refused.
+    Without `ticks` only events make time pass.
     """
 
     source: Source
@@ -82,6 +83,7 @@ class Loop:
     checkpoint_s: float = 1.0
     checkpoint_events: int = 5_000
     ticks: bool = True
+    models_limit: int = 2_000
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
@@ -112,6 +114,7 @@ class Loop:
         now = self.clock()
         with self.reporter.stage("decode"):
             decoded = decode(records, self.kinds, now=now)
+        self._admit(records, decoded)
         commands, answers = self._commands(decoded, now)
         batch = Batch(
             decoded.frames, commands, self.actor.outcomes(), self._tick(now), self._blind(now)
@@ -220,6 +223,21 @@ class Loop:
         elif self._behind_since is None:
             self._behind_since = now
         return self._behind_since
+
+    def _admit(self, records: Sequence[Record], decoded: Decoded) -> None:
+        """Refuses the events of new models once as many are watched as memory is meant for."""
+        known = self.pipeline.state.models.keys()
+        room = self.models_limit - len(known)
+        new = dict.fromkeys(f.model for f in decoded.frames if f.model not in known)
+        refused = set(list(new)[max(room, 0) :])
+        if not refused:
+            return
+        for frame in (f for f in decoded.frames if f.model in refused):
+            why = f"{self.models_limit} models are watched already"
+            for row in frame.seq.tolist():
+                letter = DeadLetter(records[row], "too_many_models", "$.model_name", why)
+                decoded.dead.append(letter)
+        decoded.frames[:] = [f for f in decoded.frames if f.model not in refused]
 
     def _settle_homes(self, records: Sequence[Record], decoded: Decoded) -> None:
         for frame in decoded.frames:

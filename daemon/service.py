@@ -142,6 +142,7 @@ class Daemon:
             self.clock,
             config.checkpoint.seconds,
             config.checkpoint.events,
+            models_limit=config.daemon.max_models,
         )
         self.timers = self._timers()
 

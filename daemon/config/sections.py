@@ -57,6 +57,11 @@ class Daemon(Section, frozen=True, kw_only=True):
             example="/var/lib/watchkeeper",
         ),
     ] = ""
+    max_models: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        doc("Most models that are watched; events of further ones are refused", "models"),
+    ] = 2_000
     stop_timeout: Annotated[
         Duration, span("How long a stop waits for work in hand", "1s", "10m")
     ] = Duration(30)

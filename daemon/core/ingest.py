@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from watchkeeper.detectors.types import (
     Frame,
     JoinedFrame,
     LabelFrame,
+    MetricFrame,
     Partial,
     PredictionFrame,
 )
@@ -27,6 +29,10 @@ from watchkeeper.detectors.windows import arrived, first_open, window_index
 from watchkeeper.handlers.types import VersionRecord
 
 CHANGES_LIMIT = 50
+VERSIONS_LIMIT = 50  # versions whose record is kept
+TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
+METRICS_LIMIT = 300  # different (name, host) of metrics that are told apart
+OTHER = "__other__"
 COUNT = ""  # stands for a signal's name in the partials: how many predictions a window had
 
 
@@ -41,11 +47,15 @@ def ingest(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame], s
         elif isinstance(frame, LabelFrame):
             _labels(state, policy, frame, too_late, step)
         elif isinstance(frame, ChangeFrame):
+            step.changes.extend(frame.events)
             state.changes.extend(frame.events)
             state.changes.sort(key=lambda change: change.time)
             del state.changes[:-CHANGES_LIMIT]
         else:
-            _measure(state, policy, frame.take(~too_late), state.live_version, None)
+            kept = frame.take(~too_late)
+            if isinstance(kept, MetricFrame):
+                kept = _bounded(state, kept)
+            _measure(state, policy, kept, state.live_version, None)
     step.dirty.add(state.model)
 
 
@@ -122,8 +132,37 @@ def _meet(state: ModelState, frame: PredictionFrame) -> None:
     if inherited is not None and version not in state.profiles:
         state.profiles[version] = inherited
     state.versions[version] = VersionRecord(version, first_seen=at, last_seen=at)
+    _forget_old(state)
     if not state.live_version:
         state.live_version = version
+
+
+def _forget_old(state: ModelState) -> None:
+    """Versions come and go for years: only the last ones stay in memory."""
+    newest = sorted(state.versions, key=lambda v: -state.versions[v].last_seen)
+    taught = {state.live_version, *newest[:TAUGHT_LIMIT]}
+    for version in newest[TAUGHT_LIMIT:]:
+        if version not in taught:
+            state.profiles.pop(version, None)
+            state.learning.pop(version, None)
+            for series in [s for s in state.judges if s.version == version]:
+                del state.judges[series]
+    for version in newest[VERSIONS_LIMIT:]:
+        del state.versions[version]
+
+
+def _bounded(state: ModelState, frame: MetricFrame) -> MetricFrame:
+    """The frame with metrics beyond the limit under one name."""
+    pairs = list(zip(frame.name, frame.host, strict=True))
+    for pair in dict.fromkeys(pairs):
+        if pair not in state.metrics and len(state.metrics) < METRICS_LIMIT:
+            state.metrics.add(pair)
+    strange = np.array([pair not in state.metrics for pair in pairs], dtype=np.bool_)
+    if not strange.any():
+        return frame
+    name, host = frame.name.copy(), frame.host.copy()
+    name[strange], host[strange] = OTHER, None
+    return dataclasses.replace(frame, name=name, host=host)
 
 
 def _learned(

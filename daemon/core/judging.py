@@ -35,8 +35,9 @@ def judged(state: ModelState, policy: ModelPolicy, sample: Sample) -> list[tuple
     """Every judge of the sample's series, and whether the sample was enough to judge by."""
     judges = state.judges.get(sample.series)
     if judges is None:
-        judges = _posted(state, policy, sample.series)
-        if len(state.judges) < SERIES_LIMIT:
+        full = len(state.judges) >= SERIES_LIMIT
+        judges = [] if full else _posted(state, policy, sample.series)
+        if not full:
             state.judges[sample.series] = judges
     finite = math.isfinite(sample.value)
     return [(j, finite and sample.n >= getattr(j.detector, "min_n", 0)) for j in judges]

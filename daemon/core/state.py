@@ -78,6 +78,7 @@ class ModelState:
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     live_version: str = ""
     labelled: bool = False
+    metrics: set[tuple[str, str | None]] = field(default_factory=set)
     changes: list[Change] = field(default_factory=list)
     recent: list[Finding] = field(default_factory=list)
     incident: Incident | None = None
@@ -163,6 +164,7 @@ def _dump(state: ModelState) -> dict[str, Any]:
             ]
             for series, judges in state.judges.items()
         ],
+        "metrics": sorted(state.metrics, key=str),
         "live_version": state.live_version,
         "labelled": state.labelled,
         "verify_since": state.verify_since,
@@ -207,6 +209,7 @@ def _load(state: ModelState, plain: dict[str, Any]) -> None:
     for index, version, signal, arrays in plain["partials"]:
         partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
         state.partials.setdefault(index, {})[version, signal] = partial
+    state.metrics = {(name, host) for name, host in plain["metrics"]}
     for series, judges in plain["judges"]:
         state.judges[msgspec.convert(series, Series)] = [_judge(w, s) for w, s in judges]
 

@@ -26,12 +26,23 @@ from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition, Record
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
-from watchkeeper.detectors.types import Command, EventKind, Prediction, PredictionValue, moment
+from watchkeeper.detectors.types import (
+    Change,
+    Command,
+    EventKind,
+    Prediction,
+    PredictionValue,
+    moment,
+)
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Outcome
 
 START = 1_700_000_040.0
-KINDS: dict[str, EventKind] = {"predictions": "prediction", "commands": "command"}
+KINDS: dict[str, EventKind] = {
+    "predictions": "prediction",
+    "changes": "change",
+    "commands": "command",
+}
 
 
 @dataclass
@@ -196,6 +207,24 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_on(world: World) -
     assert sum(len(frame) for frame in world.store.captured("fraud")) == 20
 
 
+def test_models_beyond_the_limit_are_refused_with_the_reason(world: World) -> None:
+    world.publish(0, 5)
+    loop = world.loop()
+    loop.models_limit = 3
+    drain(loop)
+    for i in range(40):
+        value = world.broker.records("predictions")[0].value or b""
+        renamed = value.replace(b'"fraud"', b'"m%d"' % i).replace(b'"r0"', b'"x%d"' % i)
+        world.send("predictions", renamed, START + 10)
+
+    drain(loop)
+    loop.checkpoint()
+
+    assert sorted(loop.pipeline.state.models) == ["fraud", "m0", "m1"]
+    reasons = [each.reason for each in world.store.records.dead_letters()]
+    assert reasons == ["too_many_models"] * 38
+
+
 def test_a_command_of_the_inbox_is_answered_once(world: World) -> None:
     world.publish(0, 10)
     loop = world.loop()
@@ -220,6 +249,26 @@ def test_an_applications_answer_goes_to_who_asked(world: World) -> None:
     drain(world.loop())
 
     assert [each.target for each in world.book.answers] == ["act-1"]
+
+
+def test_what_went_live_is_recorded_with_the_offset_it_came_from(world: World) -> None:
+    world.publish(0, 10)
+    for n, (kind, version) in enumerate([("deployment", "1"), ("rollback", "0")]):
+        said = {"id": f"c{n}", "time": moment(START + n), "model_name": "fraud"}
+        change = msgspec.convert({**said, "kind": kind, "model_version": version}, Change)
+        world.send("changes", msgspec.json.encode(change), START + n)
+    killed, loop = world.loop(), world.loop()
+    drain(killed)
+    drain(loop)
+    before = world.store.registry.deployments("fraud")
+
+    loop.checkpoint()
+
+    assert before == []
+    assert [each.version for each in world.store.registry.deployments("fraud")] == ["1", "0"]
+    assert world.store.registry.live_at("fraud", START + 0.5) == "1"
+    assert world.store.records.offsets()[Partition("changes", 0)] == 2
+    assert world.store.records.models() == ["fraud"]
 
 
 def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:

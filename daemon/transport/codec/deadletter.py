@@ -20,6 +20,7 @@ Reason = Literal[
     "schema",  # a field is missing or of another type
     "bad_name",  # a name breaks the rule for names
     "time",  # no moment that can be right
+    "too_many_models",  # a new model's, beyond the number that is watched
     "unknown_kind",  # nothing says which kind of event it is, or one that is not known
 ]
 

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.playbook import MODEL, START, GoBack, Play, labels
+from tests.playbook import MODEL, START, GoBack, Play, labels, objects
 from watchkeeper.daemon.core.step import Batch
-from watchkeeper.detectors.types import AnyFrame, Severity, Tick
+from watchkeeper.detectors.types import AnyFrame, MetricFrame, Severity, Tick
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Phase
 
 QUIET = 45
@@ -287,6 +287,34 @@ def test_duplicates_and_late_events_are_counted_and_left_out() -> None:
     late = play.step(Batch(play.window(n=50))).counts[MODEL]
 
     assert late.late == 50
+
+
+def test_metrics_beyond_the_limit_share_one_name() -> None:
+    play = Play()
+    play.traffic(1)
+    n = 1_000
+    at = np.full(n, play.at)
+    names = objects([f"metric{i}" for i in range(n)])
+    hosts = objects(["h"] * n)
+
+    play.step(Batch([MetricFrame(MODEL, at, np.arange(n), names, np.ones(n), hosts)]))
+    play.traffic(3)
+
+    targets = {s.series.target for step in play.steps for s in step.samples}
+    assert "__other__" in targets
+    assert len(targets) < 700
+
+
+def test_only_the_last_versions_stay_in_memory() -> None:
+    play = Play()
+
+    for i in range(12):
+        play.traffic(3, version=f"v{i}")
+
+    state = play.pipeline.state.models[MODEL]
+    assert len({series.version for series in state.judges}) <= 7
+    assert len(state.profiles) <= 7
+    assert len(state.versions) == 12
 
 
 def test_ten_thousand_labels_for_one_prediction_join_once() -> None:
