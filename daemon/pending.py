@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, DeadLetter, OutboxRow
+from watchkeeper.daemon.storage.values import (
+    CapturedFrame,
+    Checkpoint,
+    DeadLetter,
+    Deployment,
+    OutboxRow,
+    VersionKey,
+)
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
 from watchkeeper.daemon.transport.ports import Partition, Record
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.types import Finding
-from watchkeeper.handlers.types import Action, Incident
+from watchkeeper.detectors.types import Change, Finding
+from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
+
+GOES_LIVE = ("deployment", "promotion", "rollback")  # the kinds of change that make a version live
 
 
 @dataclass(slots=True)
@@ -31,6 +40,7 @@ class Pending:
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
+    deployments: list[Deployment] = field(default_factory=list)
 
     def add_records(self, records: Sequence[Record]) -> None:
         """Moves the offsets past the records."""
@@ -51,6 +61,7 @@ class Pending:
         self.actions.update(step.actions)
         self.profiles += step.profiles
         self.captured += step.captured
+        self.deployments += [found for c in step.changes if (found := _deployment(c)) is not None]
         self.answers.update(step.answers)
         self.urgent |= bool(step.incident_changes or step.action_changes or step.answers)
 
@@ -80,7 +91,39 @@ class Pending:
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,
+            deployments=self.deployments,
+            faulty=[key for each in self.incidents.values() for key in _healed_of(each, state)],
         )
+
+
+def _deployment(change: Change) -> Deployment | None:
+    """What went live by a change; None for one that is no deployment."""
+    if change.kind not in GOES_LIVE or change.model_version is None:
+        return None
+    return Deployment(
+        model=change.model_name,
+        version=change.model_version,
+        from_at=change.time.timestamp(),
+        to_at=None,
+        by=change.actor,
+        reason=change.description or change.kind,
+        key=f"change:{change.model_name}:{change.id}",
+    )
+
+
+def _healed_of(incident: Incident, state: State) -> list[VersionKey]:
+    """The versions that a resolved incident was healed by leaving.
+
+    Not those that were only blamed: an action that does not help is undone, and for that its
+    version must still be one that may be made live.
+    """
+    known = state.models.get(incident.model)
+    if incident.state is not IncidentState.RESOLVED or known is None:
+        return []
+    done = [known.actions[each] for each in incident.actions if each in known.actions]
+    left = {a.args.get("from_version") for a in done if a.state is ActionState.SUCCESSFUL}
+    blamed = [v.version for v in known.versions.values() if v.faulty and v.version in left]
+    return [(incident.model, version) for version in blamed]
 
 
 def _letter(refused: Refused, at: float) -> DeadLetter:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import (
     AnyFrame,
+    Change,
     Command,
     Finding,
     LabelFrame,
@@ -52,8 +53,9 @@ class Step:
     `incident_changes` every new revision with the one before it, and `action_changes` every new
     state of an action, for those who are told of each. `captured` holds the
     predictions and labels to keep for label joins and retraining; `samples` the newest sample of
-    each series closed in this step; `profiles` newly learned references; `dirty` the models whose
-    state changed; `answers` says what became of each command, by its id.
+    each series closed in this step; `profiles` newly learned references; `changes` those
+    that applications told of; `dirty` the models whose state changed; `answers` says what became
+    of each command, by its id.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -64,6 +66,7 @@ class Step:
     captured: list[PredictionFrame | LabelFrame] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     counts: dict[str, Counts] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection
 
-from watchkeeper.daemon.storage import frames, rows, snapshots, tables
+from watchkeeper.daemon.storage import frames, registry, rows, snapshots, tables
 from watchkeeper.daemon.storage.claims import Claims
 from watchkeeper.daemon.storage.database import Database, Row, insert_new, put
 from watchkeeper.daemon.storage.inbox import Inbox, take
@@ -67,6 +67,8 @@ class Store:
             _write_offsets(connection, checkpoint)
             _write_states(connection, checkpoint)
             _write_record(connection, checkpoint)
+            registry.record(connection, checkpoint.deployments)
+            registry.blame(connection, checkpoint.faulty, checkpoint.at)
             take(connection, checkpoint.answers, checkpoint.at)
 
     def restore(self, partitions: Iterable[Partition], at: float) -> Restored:

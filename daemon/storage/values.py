@@ -18,6 +18,7 @@ CapturedFrame = PredictionFrame | LabelFrame
 Channel = Literal["kafka", "sentry", "webhook"]
 RunStep = Literal["run", "undo"]
 VersionStatus = Literal["candidate", "live", "retired", "faulty", "rejected"]
+VersionKey = tuple[str, str]  # model, version
 JobState = Literal["waiting", "running", "succeeded", "failed", "cancelled", "lost"]
 
 
@@ -132,7 +133,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """A version was live from `from_at` to `to_at` (None: it still is)."""
+    """A version was live from `from_at` to `to_at` (None: it still is).
+
+    `key` names the action or the change it came about by, so that it counts once.
+    """
 
     model: str
     version: str
@@ -140,6 +144,7 @@ class Deployment(msgspec.Struct, frozen=True):
     to_at: float | None
     by: str = ""
     reason: str = ""
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,8 @@ class Checkpoint:
 
     `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
     be among them. `states` holds the changed ones only, as (partition number, state) by model.
-    `answers` marks commands of the inbox as taken. `at` is the wall clock.
+    `answers` marks commands of the inbox as taken. `deployments` are those that changes told of,
+    `faulty` the versions that an incident was healed by leaving. `at` is the wall clock.
     """
 
     at: float
@@ -164,6 +170,8 @@ class Checkpoint:
     outbox: Sequence[OutboxRow] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     audit: Sequence[AuditEntry] = ()
+    deployments: Sequence[Deployment] = ()
+    faulty: Sequence[VersionKey] = ()
 
 
 class SetAside(msgspec.Struct, frozen=True):

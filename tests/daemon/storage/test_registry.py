@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from tests.daemon.storage.examples import T0
 from watchkeeper.daemon.storage.registry import UnknownVersion
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import ModelVersion
+from watchkeeper.daemon.storage.values import Checkpoint, Deployment, ModelVersion
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.targets.registry import Artefact, NewVersion, RegistryPort
 
@@ -93,6 +95,93 @@ def test_an_unknown_version_cannot_be_made_live(filled: Store) -> None:
         filled.registry.set_live("fraud", "9", T0, "ana", "")
     with pytest.raises(UnknownVersion, match="'9'"):
         filled.registry.set_status("fraud", "9", "faulty")
+
+
+def told(store: Store, *deployments: Deployment, faulty: tuple[tuple[str, str], ...] = ()) -> None:
+    """A checkpoint with news of deployments."""
+    store.commit(Checkpoint(at=T0, epochs={}, deployments=deployments, faulty=faulty))
+
+
+def went_live(name: str, after: float, model: str = "fraud") -> Deployment:
+    return Deployment(model, name, T0 + after, None, "pipeline", "deployed", f"{model}-{after}")
+
+
+def test_a_version_first_heard_of_when_it_went_live_is_known_by_its_name(store: Store) -> None:
+    told(store, went_live("1", 10))
+
+    (known,) = store.registry.versions("fraud")
+    assert (known.version, known.status, known.digest, known.uri) == ("1", "live", "", "")
+    assert known.created_at == T0 + 10
+    assert store.registry.live_at("fraud", T0 + 11) == "1"
+
+
+def test_a_version_known_by_name_gets_its_file_when_it_is_registered(store: Store) -> None:
+    told(store, went_live("1", 10))
+
+    assert store.registry.register(version("1", T0 + 50))
+    assert not store.registry.register(version("1", T0 + 60))
+
+    (known,) = store.registry.versions("fraud")
+    assert (known.digest, known.uri, known.status) == ("sha-1", "/models/1.onnx", "live")
+    assert known.metrics == {"accuracy": 0.9}
+
+
+@pytest.mark.parametrize("order", list(permutations((10, 20, 30, 30.5))))
+def test_in_whatever_order_news_comes_history_is_whole(
+    store: Store, order: tuple[float, ...]
+) -> None:
+    names = {10: "1", 20: "2", 30: "1", 30.5: "1"}
+
+    for after in order:
+        told(store, went_live(names[after], after), went_live("9", after, model="other"))
+
+    history = store.registry.deployments("fraud")
+    assert [(d.version, d.from_at - T0) for d in history] == [(v, a) for a, v in names.items()]
+    assert [d.to_at for d in history] == [*(d.from_at for d in history[1:]), None]
+    assert [store.registry.live_at("fraud", T0 + at) for at in (9, 15, 25, 99)] == [
+        *(None, "1", "2", "1")
+    ]
+    statuses = {each.version: each.status for each in store.registry.versions("fraud")}
+    assert statuses == {"1": "live", "2": "retired"}
+
+
+def test_news_that_comes_twice_counts_once(store: Store) -> None:
+    for _ in range(2):
+        told(store, went_live("1", 10), went_live("2", 20), went_live("1", 10))
+
+    assert [each.version for each in store.registry.deployments("fraud")] == ["1", "2"]
+
+
+def test_an_order_ends_what_is_announced_for_a_moment_later(filled: Store) -> None:
+    told(filled, went_live("2", 100))
+
+    assert filled.registry.set_live("fraud", "1", T0 + 50, "wk", "rollback", key="act-1")
+
+    current = filled.registry.live("fraud")
+    assert current is not None
+    assert (current.version, current.from_at) == ("1", T0 + 100)
+    history = filled.registry.deployments("fraud")
+    assert [(d.version, d.to_at) for d in history] == [("2", T0 + 100), ("1", None)]
+
+
+def test_the_application_confirms_what_the_registry_ordered(filled: Store) -> None:
+    told(filled, went_live("2", 10))
+    filled.registry.set_live("fraud", "1", T0 + 50, "wk", "rollback", key="act-1")
+
+    told(filled, went_live("1", 50.5))
+
+    assert filled.registry.live_at("fraud", T0 + 60) == "1"
+    statuses = {each.version: each.status for each in filled.registry.versions("fraud")}
+    assert statuses == {"1": "live", "2": "retired"}
+
+
+def test_a_blamed_version_is_never_offered_again(filled: Store) -> None:
+    told(filled, went_live("2", 10), went_live("1", 20), faulty=(("fraud", "2"), ("fraud", "7")))
+    told(filled, went_live("2", 30), went_live("1", 40))
+
+    statuses = {each.version: each.status for each in filled.registry.versions("fraud")}
+    assert statuses == {"1": "live", "2": "faulty", "7": "faulty"}
+    assert Shelf(filled.registry, lambda: T0).versions("fraud") == ["1"]
 
 
 def test_a_reference_is_replaced_by_a_newer_one(store: Store) -> None:

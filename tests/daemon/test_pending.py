@@ -1,0 +1,76 @@
+"""What turns of the loop leave behind becomes one checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.playbook import MODEL, START, Play
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.storage.values import Checkpoint, Deployment
+from watchkeeper.detectors.types import Change, moment
+
+
+def committed(play: Play) -> Checkpoint:
+    """All of the play in one checkpoint."""
+    pending = Pending()
+    for step in play.steps:
+        pending.add_step(step)
+    return pending.checkpoint(play.pipeline.state, {MODEL: 0}, {}, play.at)
+
+
+def rolled_back() -> Play:
+    """A bad version was deployed, blamed, and left."""
+    play = Play()
+    play.traffic(45)
+    play.change("v2")
+    play.traffic(9, version="v2", wrong=0.5)
+    play.outcome(play.actions[0], what="preflight")
+    play.outcome(play.actions[0])
+    return play
+
+
+def test_a_deployment_is_recorded_with_the_rest() -> None:
+    play = Play()
+    play.traffic(2)
+    at = play.at
+
+    play.change("v2")
+
+    (found,) = committed(play).deployments
+    assert found == Deployment(MODEL, "v2", at, None, "", "deployment", f"change:{MODEL}:deploy-v2")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change("c", moment(START), MODEL, "config", "v2"),
+        Change("c", moment(START), MODEL, "deployment", None),
+    ],
+)
+def test_other_changes_make_nothing_live(change: Change) -> None:
+    pending = Pending()
+
+    pending.add_step(Step(changes=[change]))
+
+    assert pending.deployments == []
+
+
+def test_a_version_is_faulty_once_leaving_it_has_helped() -> None:
+    play = rolled_back()
+    assert committed(play).faulty == []
+
+    play.traffic(16, version="v1")
+
+    assert committed(play).faulty == [(MODEL, "v2")]
+
+
+def test_a_version_that_was_put_back_is_not_faulty() -> None:
+    play = rolled_back()
+    action = play.actions[0]
+    play.traffic(23, version="v1", wrong=0.5)
+    play.outcome(action, what="undo")
+
+    play.command("resolve", play.incident.id)
+
+    assert committed(play).faulty == []
