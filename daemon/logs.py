@@ -63,8 +63,9 @@ def _number(level: str) -> int:
 
 def _quieten(level: str) -> None:
     """Libraries say much at INFO that is of no use to whoever runs the daemon."""
+    least = logging.DEBUG if level == "debug" else max(_number(level), logging.WARNING)
     for name in ("kafka", "alembic", "apscheduler", "urllib3", "sentry_sdk", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+        logging.getLogger(name).setLevel(least)
 
 
 def _renderer(form: str, out: IO[str]) -> Processor:
