@@ -27,7 +27,7 @@ from watchkeeper.daemon.demo.stage import (
     event_topics,
     play,
 )
-from watchkeeper.daemon.demo.watching import CountedSource, DaemonWatch
+from watchkeeper.daemon.demo.watching import CountedSource, DaemonWatch, TooSlow
 from watchkeeper.daemon.demo.wires import BrokerWire, MemoryWire, NotSent
 from watchkeeper.daemon.service import Daemon, topic_names
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
@@ -80,10 +80,11 @@ def run_demo(options: DemoOptions) -> int:
     with tempfile.TemporaryDirectory(prefix="watchkeeper-demo-") as folder:
         try:
             card = _played(options, Path(folder), screen)
-        except (NotSent, Unreachable) as error:
-            screen.close()
-            click.echo(f"watchkeeper demo: {options.kafka}: {error}", err=True)
+        except (NotSent, TooSlow, Unreachable) as error:
+            click.echo(f"watchkeeper demo: {options.kafka or 'in memory'}: {error}", err=True)
             return UNAVAILABLE
+        finally:
+            screen.close()
     screen.card(card)
     if options.json:
         click.echo(msgspec.json.encode(card))

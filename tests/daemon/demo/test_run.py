@@ -57,6 +57,7 @@ def test_the_daemon_finds_locates_and_handles_every_fault_without_a_false_page(
 
 @pytest.mark.slow
 @pytest.mark.service
+@pytest.mark.timeout(900)
 def test_the_demo_over_a_real_broker_ends_the_same_way(
     kafka: Broker, capfd: pytest.CaptureFixture[str]
 ) -> None:
