@@ -20,6 +20,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
+from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
 from watchkeeper.handlers.types import Action, ActionState, Outcome
 
@@ -117,7 +118,12 @@ class Loop:
         self._admit(records, decoded)
         commands, answers = self._commands(decoded, now)
         batch = Batch(
-            decoded.frames, commands, self.actor.outcomes(), self._tick(now), self._blind(now)
+            decoded.frames,
+            commands,
+            self.actor.outcomes(),
+            self._tick(now),
+            self._blind(now),
+            self._references(decoded, commands),
         )
         self._settle_homes(records, decoded)
         with self.reporter.stage("step"):
@@ -205,9 +211,30 @@ class Loop:
         if now - self._looked_at >= INBOX_S:
             self._looked_at = now
             taken = self._pending.answers
-            found += [c for c in self.store.inbox.waiting() if c.id not in taken]
+            found += [c for c in self._left_here() if c.id not in taken]
         answers = {c.id: self.reporter.answered(c) for c in found if c.command == "outcome"}
         return [c for c in found if c.command != "outcome"], answers
+
+    def _left_here(self) -> list[Command]:
+        """Commands in the inbox but for those of models that another instance watches, or that
+        this one is yet to take up."""
+        waiting = self._insist(self.store.inbox.waiting)
+        strange = {_about(each) for each in waiting} - self._homes.keys()
+        if not strange:
+            return waiting
+        watched = self._insist(lambda: self.store.records.watched(strange))
+        return [each for each in waiting if _about(each) not in watched]
+
+    def _references(self, decoded: Decoded, commands: Sequence[Command]) -> list[Profile]:
+        """What was imported for models that are met for the first time, or when a person says."""
+        met = {frame.model for frame in decoded.frames} - self._homes.keys()
+        asked = {c.target for c in commands if c.command == "profile"} & self._homes.keys()
+        if not (met or asked):
+            return []
+        found = self._insist(lambda: self.store.registry.imported(sorted(met | asked)))
+        for each in found:
+            log.info("reference taken up", model=each.model, version=each.version, n=each.n)
+        return found
 
     def _tick(self, now: float) -> Tick | None:
         """Time may only pass while everything known has been read."""
@@ -275,3 +302,8 @@ class Loop:
                 self.stopping.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
         return attempt()
+
+
+def _about(command: Command) -> str:
+    """The model that a command is about."""
+    return command.model_name or command.target

@@ -129,13 +129,14 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """`command.v1`: an order or an answer to Watchkeeper, from a person or an application.
 
+    `profile` says that a reference of the model `target` was imported and shall be taken up.
     `outcome` answers an `actions` message: `target` is the action's id and `args` holds `phase`
     (successful | failed | error | inconclusive) and `reason`.
     """
 
     id: Identifier
     time: Time
-    command: Literal["approve", "reject", "ack", "resolve", "pause", "resume", "outcome"]
+    command: Literal["approve", "reject", "ack", "resolve", "pause", "resume", "profile", "outcome"]
     target: Identifier
     model_name: Name | None = None
     args: dict[str, Scalar] = {}

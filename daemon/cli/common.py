@@ -33,7 +33,7 @@ Two ways on:
   watchkeeper demo                          try it: a simulated fleet, nothing to configure
   watchkeeper config init watchkeeper.toml  write a commented configuration to start from"""
 
-Verb = Literal["approve", "reject", "ack", "resolve"]
+Verb = Literal["approve", "reject", "ack", "resolve", "profile"]
 _LOOK_EVERY_S = 0.1
 
 

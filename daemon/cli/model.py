@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watchkeeper.daemon.cli.common import globals_of, load, opened
+from watchkeeper.daemon.cli.common import globals_of, load, opened, order
 from watchkeeper.daemon.cli.outcome import Refused
 from watchkeeper.daemon.cli.output import (
     Output,
@@ -191,6 +191,13 @@ def _sha256(file: Path) -> str:
     show_default=True,
     help="Most rows that are read.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3_600),
+    default=0.0,
+    show_default=True,
+    help="Seconds to wait until a running daemon has taken it up; 0 does not wait.",
+)
 @click.pass_context
 def profile(
     ctx: click.Context,
@@ -205,10 +212,12 @@ def profile(
     exclude: tuple[str, ...],
     categorical: tuple[str, ...],
     rows: int,
+    wait: float,
 ) -> None:
     """Store a reference made from a file, so that nothing has to be learned first.
 
-    A running daemon takes it up when it starts next.
+    A running daemon takes it up within a second; else it is taken up at the next start. It takes
+    the place of what was learned.
     """
     from watchkeeper.daemon.cli.tables import read_columns
     from watchkeeper.detectors.profiling import ProfileError, profile_from_columns
@@ -237,7 +246,8 @@ def profile(
         raise Refused(f"{file}: {error}") from error
     with opened(config) as store:
         store.registry.put_profile(made, time.time())
-    click.echo(f"{model} {_reference(made)}")
+        click.echo(f"{model} {_reference(made)}")
+        click.echo(order(store, "profile", model, model, f"version {version}", "", wait))
 
 
 def _column(columns: Columns, name: str) -> npt.NDArray[Any]:

@@ -33,6 +33,8 @@ def obey(
         return _incident(state, planner, command, step)
     if command.command in ("pause", "resume"):
         return _pause(state, command, step)
+    if command.command == "profile":
+        return _reference(state, command.target)
     return f"refused: {command.command} is not for the core"
 
 
@@ -94,3 +96,14 @@ def _pause(state: State, command: Command, step: Step) -> str:
     found.paused = command.command == "pause"
     step.dirty.add(found.model)
     return f"done: {command.target} {command.command}d"
+
+
+def _reference(state: State, model: str) -> str:
+    """Says what an imported reference, which came with the command, is used for."""
+    found = state.models.get(model)
+    if found is None:
+        return f"done: kept for the first event of {model}"
+    imported = sorted(v for v, p in found.profiles.items() if p.source == "imported")
+    if not imported:
+        return f"refused: no reference of {model} was imported"
+    return f"done: {model} is compared with the imported reference of {', '.join(imported)}"

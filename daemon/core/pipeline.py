@@ -14,6 +14,7 @@ from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import ModelState, State
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import AnyFrame, Finding, Severity, Tick, Window
 from watchkeeper.detectors.windows import first_open, window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Outcome, Rule
@@ -34,6 +35,8 @@ class Pipeline:
         """Takes one batch through every model it concerns."""
         step = Step()
         planner = Planner(self.handlers, batch.blind_since)
+        for profile in batch.profiles:
+            self._adopt(profile, step)
         for outcome in batch.outcomes:
             self._outcome(planner, step, outcome)
         for command in batch.commands:
@@ -46,6 +49,14 @@ class Pipeline:
         for name in sorted(step.dirty):
             self._close_windows(self.state.model(name), planner, step)
         return step
+
+    def _adopt(self, profile: Profile, step: Step) -> None:
+        """From now on a version is compared with what a person gave, not with what was learned."""
+        state = self.state.model(profile.model)
+        if state.profiles.get(profile.version) != profile:
+            state.profiles[profile.version] = profile
+            state.learning.pop(profile.version, None)
+            step.dirty.add(profile.model)
 
     def _outcome(self, planner: Planner, step: Step, outcome: Outcome) -> None:
         state, policy = self.state.model(outcome.model), self.state.policy(outcome.model)

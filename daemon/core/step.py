@@ -24,6 +24,7 @@ class Batch:
     """One turn's input: frames of a micro-batch, and what came from people and the executor.
 
     `blind_since` is set while the source is known to be behind: nothing is acted on then.
+    `profiles` are references that people gave, to be taken up before anything else.
     """
 
     frames: Sequence[AnyFrame] = ()
@@ -31,6 +32,7 @@ class Batch:
     outcomes: Sequence[Outcome] = ()
     tick: Tick | None = None
     blind_since: float | None = None
+    profiles: Sequence[Profile] = ()
 
 
 @dataclass(slots=True)

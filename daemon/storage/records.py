@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import func, select, update
@@ -114,6 +114,12 @@ class Records:
         seen = select(tables.states.c.model).union(select(tables.models.c.model))
         with self._db.read() as connection:
             return sorted(connection.execute(seen).scalars())
+
+    def watched(self, models: Collection[str]) -> set[str]:
+        """Those of the models that some instance has a state of."""
+        t = tables.states.c
+        with self._db.read() as connection:
+            return set(connection.execute(select(t.model).where(t.model.in_(models))).scalars())
 
     def offsets(self) -> dict[Partition, int | None]:
         """The next offset of every partition that was ever owned."""

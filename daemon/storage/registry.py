@@ -124,6 +124,11 @@ class Registry:
         with self._db.read() as connection:
             return read_profiles(connection, [model])
 
+    def imported(self, models: Sequence[str]) -> list[Profile]:
+        """The references of the models that people gave, oldest first."""
+        with self._db.read() as connection:
+            return [each for each in read_profiles(connection, models) if each.source == "imported"]
+
     def put_profile(self, profile: Profile, at: float) -> None:
         """Stores a reference in place of the version's old one."""
         with self._db.write() as connection:

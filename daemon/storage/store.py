@@ -29,6 +29,7 @@ from watchkeeper.daemon.storage.values import (
     State,
 )
 from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
 _EPOCHS = "owner-epochs"
@@ -167,8 +168,7 @@ def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
     insert_new(connection, tables.findings, [rows.finding(each) for each in checkpoint.findings])
     _write_incidents(connection, checkpoint.incidents)
     _write_actions(connection, checkpoint.actions)
-    profiles = [rows.profile(each, checkpoint.at) for each in checkpoint.profiles]
-    put(connection, tables.profiles, profiles)
+    _write_profiles(connection, checkpoint)
     insert_new(
         connection, tables.captured, [_captured(each) for each in checkpoint.captured if len(each)]
     )
@@ -177,6 +177,20 @@ def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
     insert_new(connection, tables.outbox, [rows.outbox(each) for each in checkpoint.outbox])
     if checkpoint.audit:
         connection.execute(sa.insert(tables.audit), [rows.plain(e) for e in checkpoint.audit])
+
+
+def _write_profiles(connection: Connection, checkpoint: Checkpoint) -> None:
+    """Keeps what was learned, but never in place of what a person gave meanwhile."""
+    if not checkpoint.profiles:
+        return
+    models = sorted({each.model for each in checkpoint.profiles})
+    given = {(p.model, p.version) for p in read_profiles(connection, models) if _given(p)}
+    new = [p for p in checkpoint.profiles if _given(p) or (p.model, p.version) not in given]
+    put(connection, tables.profiles, [rows.profile(each, checkpoint.at) for each in new])
+
+
+def _given(profile: Profile) -> bool:
+    return profile.source == "imported"
 
 
 def _write_incidents(connection: Connection, incidents: Sequence[Incident]) -> None:

@@ -6,12 +6,14 @@ import gzip
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.cli.conftest import Host
+from tests.daemon.cli.conftest import Answer, Host
 from watchkeeper.daemon.storage.store import Store
+from watchkeeper.detectors.types import Command
 
 ROWS = ["amount,country,code,answer,score,truth,id"] + [
     f"{i * 1.5},{'DE' if i % 3 else ''},{i % 4:03d},{'yes' if i % 5 else 'no'},0.{i % 10},no,r{i}"
@@ -45,6 +47,23 @@ def test_a_reference_is_made_from_a_file_and_kept(host: Host, name: str) -> None
     assert profile.classes is not None
     assert set(profile.classes.categories) == {"yes", "no"}
     assert profile.score is not None
+
+
+def test_a_running_daemon_is_told_of_the_reference(
+    host: Host, daemon: Callable[[Answer], list[Command]]
+) -> None:
+    words = ("model", "profile", "--from", str(reference(host)), *ROLES)
+    left = host.run(*words)
+
+    taken = daemon(lambda command: "done: fraud is compared with it")
+    answered = host.run(*words, "--wait", "20")
+
+    assert (left.exit_code, answered.exit_code) == (0, 0), answered.output
+    assert "left for the daemon: profile fraud" in left.stdout
+    assert "done: fraud is compared with it" in answered.stdout
+    assert [(c.command, c.target, c.model_name) for c in taken] == [
+        ("profile", "fraud", "fraud")
+    ] * 2
 
 
 def test_parquet_gives_the_same_reference_as_csv(host: Host) -> None:
