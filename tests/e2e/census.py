@@ -74,11 +74,12 @@ def later_years(data_dir: Path) -> Census:
 
 
 def relabelled(census: Census) -> Truth:
-    """The truth under a new rule: people under 17 count as employed unless they are (MIL 0).
+    """The truth under a new rule: of people under 30 the opposite of what was said before.
 
-    A sixth of all records changes sides; who knows the new rule can tell them as well as before.
+    They are a third of all people. Who learns the new rule can tell it about as well as the old.
     """
-    return np.where(census.columns["MIL"] == "0", 1 - census.employed, census.employed)
+    young = census.columns["AGEP"].astype(np.float64) < 30
+    return np.where(young, 1 - census.employed, census.employed)
 
 
 def versions(data_dir: Path) -> Versions:

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 RELABELLED_FROM = 42 * WINDOW_S
 SETTINGS = {
     "positive": "1",
+    "examples_min": 3_000,
     "mode": "act",
     "actions": {"promote": "ask"},
     "serving": {"target": "mlflow+application"},
