@@ -21,6 +21,8 @@ GROUP = "watchkeeper.detectors"
 _OTHER_FILES = frozenset(
     {
         "checks",
+        "events",
+        "frames",
         "histograms",
         "level_detector",
         "profile",

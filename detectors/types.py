@@ -1,273 +1,111 @@
-"""The nouns of detection: events as they arrive, frames, series, samples, findings, and the two
-protocols everything hangs on (Signal and Detector)."""
+"""The nouns of detection: series, samples, findings, and the two protocols everything hangs on
+(Signal and Detector). Events and frames are described in files of their own and named here too."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import (
-    Annotated,
     Any,
     ClassVar,
     Literal,
     Protocol,
-    Self,
     get_type_hints,
     runtime_checkable,
 )
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from watchkeeper.detectors.events import (
+    EVENT_TYPES,
+    Change,
+    Command,
+    Event,
+    EventKind,
+    Identifier,
+    Label,
+    Log,
+    Metric,
+    Name,
+    Prediction,
+    PredictionValue,
+    Scalar,
+    ShortText,
+    Tick,
+    Time,
+)
+from watchkeeper.detectors.frames import (
+    ERROR,
+    OK,
+    STATUS_CODES,
+    TIMEOUT,
+    AnyFrame,
+    BoolArray,
+    ChangeFrame,
+    FloatArray,
+    Frame,
+    IntArray,
+    JoinedFrame,
+    LabelFrame,
+    LogFrame,
+    MetricFrame,
+    ObjectArray,
+    PredictionFrame,
+)
 from watchkeeper.detectors.profile import Profile
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-ObjectArray = npt.NDArray[np.object_]
-
-# ---------------------------------------------------------------------------------------------
-# Events: what applications publish. One Struct a message type; field names are those of the
-# Open Inference Protocol and OpenTelemetry where these have one. Times are RFC 3339 with offset.
-# ---------------------------------------------------------------------------------------------
-
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._/-]{1,128}$")]
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Time = Annotated[datetime, msgspec.Meta(tz=True)]
-Scalar = float | int | str | bool | None
-ShortText = Annotated[str, msgspec.Meta(max_length=512)]
-
-
-class PredictionValue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a model answered. A classifier gives `label` and `score` (of the positive class) or
-    `probabilities`; a regressor gives `value`."""
-
-    label: str | None = None
-    score: float | None = None
-    value: float | None = None
-    probabilities: dict[str, float] | None = None
-
-
-class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`prediction.v1`: one answer of one model, with its inputs."""
-
-    id: Identifier
-    time: Time
-    model_name: Name
-    model_version: Name
-    request_id: Identifier
-    features: dict[str, Scalar] = {}
-    prediction: PredictionValue = PredictionValue()
-    duration_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    status: Literal["ok", "error", "timeout"] = "ok"
-    error_type: ShortText | None = None
-    entity_id: Identifier | None = None
-    source: Identifier | None = None
-    segment: dict[str, ShortText] = {}
-    sample_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
-    traceparent: ShortText | None = None
-
-
-class Label(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`label.v1`: the truth about one request, known later. `time` is when it became known."""
-
-    id: Identifier
-    time: Time
-    model_name: Name
-    request_id: Identifier
-    label: str | None = None
-    value: float | None = None
-    kind: Literal["final", "provisional", "proxy"] = "final"
-    source: Identifier | None = None
-
-
-class Log(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`log.v1`: one log record, shaped as OpenTelemetry's."""
-
-    id: Identifier
-    time: Time
-    model_name: Name
-    body: Annotated[str, msgspec.Meta(max_length=65_536)]
-    severity_number: Annotated[int, msgspec.Meta(ge=1, le=24)] = 9
-    severity_text: ShortText = "INFO"
-    service_name: Identifier | None = None
-    attributes: dict[str, Scalar] = {}
-    trace_id: ShortText | None = None
-
-
-class Metric(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`metric.v1`: one measurement of the host or the business a model belongs to."""
-
-    id: Identifier
-    time: Time
-    model_name: Name
-    name: Name
-    value: float
-    unit: ShortText = ""
-    kind: Literal["gauge", "counter"] = "gauge"
-    host: Identifier | None = None
-    attributes: dict[str, Scalar] = {}
-
-
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`change.v1`: something was changed on purpose: the cheapest clue to a cause."""
-
-    id: Identifier
-    time: Time
-    model_name: Name
-    kind: Literal["deployment", "rollback", "promotion", "config", "features", "infrastructure"]
-    model_version: Name | None = None
-    previous_version: Name | None = None
-    description: ShortText = ""
-    actor: ShortText = ""
-
-
-class Command(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`command.v1`: an order or an answer to Watchkeeper, from a person or an application.
-
-    `profile` says that a reference of the model `target` was imported and shall be taken up.
-    `outcome` answers an `actions` message: `target` is the action's id and `args` holds `phase`
-    (successful | failed | error | inconclusive) and `reason`.
-    """
-
-    id: Identifier
-    time: Time
-    command: Literal["approve", "reject", "ack", "resolve", "pause", "resume", "profile", "outcome"]
-    target: Identifier
-    model_name: Name | None = None
-    args: dict[str, Scalar] = {}
-    actor: ShortText = ""
-    reason: ShortText = ""
-    expires_at: Time | None = None
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """Time has passed and the source was caught up: the only clock the core knows.
-
-    `at` is in seconds since the epoch.
-    """
-
-    at: float
-
-
-Event = Prediction | Label | Log | Metric | Change | Command
-EventKind = Literal["prediction", "label", "log", "metric", "change", "command"]
-EVENT_TYPES: Mapping[EventKind, type[Event]] = {
-    "prediction": Prediction,
-    "label": Label,
-    "log": Log,
-    "metric": Metric,
-    "change": Change,
-    "command": Command,
-}
-
-# ---------------------------------------------------------------------------------------------
-# Frames: a micro-batch of one event kind of one model, as columns of equal length n.
-# `at` is the event time in seconds since the epoch; `seq` the order of arrival in the batch.
-# ---------------------------------------------------------------------------------------------
-
-OK, ERROR, TIMEOUT = 0, 1, 2
-STATUS_CODES: Mapping[str, int] = {"ok": OK, "error": ERROR, "timeout": TIMEOUT}
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Columns of one event kind of one model; all arrays have the same length."""
-
-    model: str
-    at: FloatArray
-    seq: IntArray
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-    def take(self, rows: IntArray | BoolArray | slice) -> Self:
-        """The chosen rows of every column, as a frame of the same kind."""
-        changed: dict[str, Any] = {}
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, np.ndarray):
-                changed[each.name] = value[rows]
-            elif isinstance(value, dict):
-                changed[each.name] = {name: column[rows] for name, column in value.items()}
-        return replace(self, **changed)
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionFrame(Frame):
-    """Predictions of one version. Missing numbers are NaN, missing strings None.
-
-    `numeric` and `categorical` hold the features by name: float64 and object (str | None) columns.
-    A feature that is absent from an event is missing in its row. Booleans are numeric 0/1.
-    `probabilities` is kept as the largest class probability's departure from a distribution:
-    `output_valid` is False where score or probabilities are no probability (outside 0..1, or a
-    sum away from 1 by more than 0.01) or value is not finite.
-    """
-
-    version: str
-    request_id: ObjectArray
-    entity: ObjectArray
-    duration_s: FloatArray
-    status: IntArray
-    label: ObjectArray
-    score: FloatArray
-    value: FloatArray
-    output_valid: BoolArray
-    numeric: dict[str, FloatArray]
-    categorical: dict[str, ObjectArray]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelFrame(Frame):
-    """Truths: `label` (object, str | None) or `value` (NaN where absent) by `request_id`."""
-
-    request_id: ObjectArray
-    label: ObjectArray
-    value: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class JoinedFrame(Frame):
-    """Predictions with their truth; `at` is the label's time, `predicted_at` the prediction's."""
-
-    version: str
-    predicted_at: FloatArray
-    predicted_label: ObjectArray
-    score: FloatArray
-    predicted_value: FloatArray
-    label: ObjectArray
-    value: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class LogFrame(Frame):
-    """Log records of one model."""
-
-    severity_number: IntArray
-    body: ObjectArray
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFrame(Frame):
-    """Measurements of one model's hosts and business; `name` and `host` are object columns."""
-
-    name: ObjectArray
-    value: FloatArray
-    host: ObjectArray
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeFrame(Frame):
-    """Changes are rare: the events themselves, in order."""
-
-    events: ObjectArray
-
-
-AnyFrame = PredictionFrame | LabelFrame | JoinedFrame | LogFrame | MetricFrame | ChangeFrame
+__all__ = [
+    "ERROR",
+    "EVENT_TYPES",
+    "OK",
+    "STATUS_CODES",
+    "TIMEOUT",
+    "AnyFrame",
+    "BoolArray",
+    "Change",
+    "ChangeFrame",
+    "Command",
+    "Detector",
+    "Direction",
+    "EachSample",
+    "Event",
+    "EventKind",
+    "Finding",
+    "FloatArray",
+    "Frame",
+    "Identifier",
+    "IntArray",
+    "JoinedFrame",
+    "Label",
+    "LabelFrame",
+    "Log",
+    "LogFrame",
+    "Metric",
+    "MetricFrame",
+    "Name",
+    "ObjectArray",
+    "Partial",
+    "Prediction",
+    "PredictionFrame",
+    "PredictionValue",
+    "Sample",
+    "Samples",
+    "Scalar",
+    "Series",
+    "Severity",
+    "ShortText",
+    "Signal",
+    "State",
+    "StateError",
+    "Tick",
+    "Time",
+    "Window",
+    "moment",
+]
 
 # ---------------------------------------------------------------------------------------------
 # Series, windows, samples
