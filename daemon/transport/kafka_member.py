@@ -1,0 +1,232 @@
+"""One member of a consumer group: connecting, joining, waiting out a rebalance, starting anew."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from watchkeeper.daemon.transport.assignment import Assignment, listener
+from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.ports import Partition, SourceError
+from watchkeeper.daemon.transport.settings import KafkaSettings
+
+log = structlog.get_logger()
+
+# So long after the last record of a partition its broker is asked whether it is still there.
+SILENCE_S = 15.0
+_ANSWER_MS = 2_000
+_MOST_BACKOFF_S = 30.0
+# Known broker addresses may all have changed: then only a new consumer finds the cluster again.
+_LOST_AFTER_S = 120.0
+_STABLE = "<stable>"
+_REBALANCE_S = 5.0
+
+
+class KafkaMember:
+    """Keeps one consumer in the group, and makes another whenever that one is lost.
+
+    `consumer` is None while there is none. Owned by the thread that polls.
+    """
+
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
+        self.settings = settings
+        self.consumer: Any = None
+        self.assignment = Assignment()
+        self.closed = threading.Event()
+        self._topics = tuple(topics)
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._try_again = 0.0
+        self._ask_again = 0.0
+        self._unsettled_since: float | None = None
+        self._patience = _sessions(settings, 2)
+        self._trouble: str | None = None
+        self._unanswered: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from reading, or from knowing that there is nothing to read."""
+        return self._trouble or self._unanswered
+
+    def connected(self, timeout: float) -> bool:
+        """Whether there is a consumer; tries for one at most every back-off."""
+        if self.closed.is_set():
+            return False
+        failing = time.monotonic() - (self._failing_since or time.monotonic())
+        if failing > _LOST_AFTER_S and self.consumer is not None:
+            log.warning("connecting anew", reason=self.trouble)
+            self.leave(2.0)
+        self._watch_membership()
+        if self.consumer is not None:
+            return True
+        wait = self._try_again - time.monotonic()
+        if wait > timeout:
+            self.closed.wait(timeout)
+            return False
+        self.closed.wait(max(wait, 0))
+        return self._connect()
+
+    def poll(self, timeout: float) -> dict[Any, Any]:
+        """One poll, or more of them while the group rebalances, for at most `_REBALANCE_S`.
+
+        The library throws away an answer to its joining that comes between two polls, and joins
+        once more, which makes all members rebalance again: so the answer is waited for here.
+        """
+        deadline = time.monotonic() + _REBALANCE_S
+        while True:
+            found: dict[Any, Any] = self.consumer.poll(timeout_ms=int(timeout * 1000))
+            if found or self._settled() or time.monotonic() > deadline or self.closed.is_set():
+                return found
+            timeout = max(timeout, 0.1)
+
+    def ask(self, silent: Sequence[Partition]) -> None:
+        """Asks the brokers of silent partitions for a sign of life, at most every `SILENCE_S`.
+
+        An empty poll is all that the library gives when nothing new was written, and also when
+        no broker is left. A member without partitions asks for the first one of each topic.
+        """
+        from kafka.errors import KafkaError
+
+        if self.assignment.ours and not silent:
+            self._unanswered = None
+            return
+        if self.consumer is None or time.monotonic() < self._ask_again:
+            return
+        asked = silent or [Partition(topic, 0) for topic in self._topics]
+        try:
+            self.consumer.end_offsets([spot(each) for each in asked], timeout_ms=_ANSWER_MS)
+        except KafkaError as error:
+            self.failed(error)
+            self._unanswered = self._trouble
+        else:
+            self.well()
+            self._unanswered = None
+        self._ask_again = time.monotonic() + SILENCE_S
+
+    def default_offset(self, partition: Partition) -> int:
+        """Where the settings say to begin a partition that nobody knows an offset of."""
+        at = spot(partition)
+        if self.settings.offset_reset == "earliest":
+            found = self.consumer.beginning_offsets([at], timeout_ms=5_000)
+        else:
+            found = self.consumer.end_offsets([at], timeout_ms=5_000)
+        return int(found[at])
+
+    def failed(self, error: Exception) -> None:
+        """Notes that the brokers could not do what they were asked for."""
+        self._failures += 1
+        self._failing_since = self._failing_since or time.monotonic()
+        self._trouble = f"{type(error).__name__}: {error}"[:300]
+
+    def well(self) -> None:
+        """Notes that the brokers do what they are asked for."""
+        self._failures, self._failing_since, self._trouble = 0, None, None
+
+    def leave(self, timeout: float) -> None:
+        """Leaves the group; the next `connected` joins it anew unless `closed` is set."""
+        consumer, self.consumer = self.consumer, None
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
+        self._unanswered = None
+        self.assignment.lose_all()
+
+    def _connect(self) -> bool:
+        from kafka.errors import KafkaError, SaslAuthenticationFailedError
+
+        try:
+            self.consumer = _consumer(self.settings)
+        except SaslAuthenticationFailedError as error:
+            raise SourceError(f"the brokers refuse the credentials: {error}") from error
+        except (KafkaError, OSError) as error:
+            self.failed(error)
+            pause = min(0.5 * 2 ** min(self._failures, 10), _MOST_BACKOFF_S)
+            self._try_again = time.monotonic() + pause * random.uniform(0.5, 1.0)
+            return False
+        self.consumer.subscribe(
+            topics=self._topics, listener=listener(self.assignment, self.consumer)
+        )
+        self._ask_again = time.monotonic() + SILENCE_S
+        self.well()
+        return True
+
+    def _watch_membership(self) -> None:
+        """Begins anew when a rebalance does not come to its end.
+
+        A member may wait for ever for an answer to its joining, and the group goes on without it.
+        Since a rebalance may also take long because of others, the patience doubles each time.
+        """
+        if self.consumer is None:
+            self._unsettled_since = None
+            return
+        if self._settled():
+            self._unsettled_since, self._patience = None, _sessions(self.settings, 2)
+            return
+        now = time.monotonic()
+        self._unsettled_since = self._unsettled_since or now
+        if now - self._unsettled_since > self._patience:
+            log.warning("joining the group anew", waited_s=round(self._patience))
+            self._patience = min(2 * self._patience, _sessions(self.settings, 32))
+            self.leave(2.0)
+            self._unsettled_since = None
+
+    def _settled(self) -> bool:
+        return str(self.consumer.group_metadata().state) == _STABLE
+
+
+def spot(partition: Partition) -> Any:
+    """The library's name of a partition."""
+    from kafka import TopicPartition
+
+    return TopicPartition(*partition)
+
+
+def _sessions(settings: KafkaSettings, count: int) -> float:
+    """So many session time-outs, in seconds."""
+    return count * settings.session_timeout_ms / 1000
+
+
+def _consumer(settings: KafkaSettings) -> Any:
+    from kafka import KafkaConsumer
+    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+    from kafka.coordinator.assignors.range import RangePartitionAssignor
+
+    cooperative = settings.assignor == "cooperative-sticky"
+    return connected(
+        KafkaConsumer,
+        settings,
+        group_id=settings.group_id,
+        group_instance_id=settings.group_instance_id,
+        partition_assignment_strategy=(
+            CooperativeStickyAssignor if cooperative else RangePartitionAssignor,
+        ),
+        **_READING,
+        **_limits(settings),
+    )
+
+
+_READING: dict[str, Any] = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",
+    "isolation_level": "read_committed",
+    "allow_auto_create_topics": False,
+    "metadata_max_age_ms": 30_000,
+    "metrics_enabled": False,
+}
+
+
+def _limits(settings: KafkaSettings) -> dict[str, Any]:
+    return {
+        "max_poll_records": settings.max_poll_records,
+        "max_poll_interval_ms": settings.max_poll_interval_ms,
+        "fetch_min_bytes": settings.fetch_min_bytes,
+        "fetch_max_wait_ms": settings.fetch_max_wait_ms,
+        "fetch_max_bytes": 16 * 1024 * 1024,
+        "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
+        "session_timeout_ms": settings.session_timeout_ms,
+        "heartbeat_interval_ms": min(3_000, settings.session_timeout_ms // 3),
+    }

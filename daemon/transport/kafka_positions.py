@@ -1,0 +1,90 @@
+"""Where reading stands in each started partition, and how long that has not moved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+
+from watchkeeper.daemon.transport.kafka_member import KafkaMember, spot
+from watchkeeper.daemon.transport.ports import Partition
+
+# A partition that brings nothing for so long no longer holds back the others.
+PATIENCE_S = 10.0
+_PATIENT_POLLS = 20
+
+
+class KafkaPositions:
+    """The next offset of each started partition, next to what its broker has."""
+
+    def __init__(self, member: KafkaMember) -> None:
+        self._member = member
+        self._next: dict[Partition, int] = {}
+        # When a partition last brought something, and how many polls brought nothing since.
+        self._fruitless: dict[Partition, tuple[float, int]] = {}
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._next)
+
+    def __getitem__(self, partition: Partition) -> int:
+        return self._next[partition]
+
+    def begin(self, partition: Partition, offset: int) -> None:
+        """Moves the consumer to where the partition's reading begins."""
+        self.seek(partition, offset)
+        self._fruitless[partition] = (time.monotonic(), 0)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Moves the consumer, and the position with it."""
+        self._member.consumer.seek(spot(partition), offset)
+        self._next[partition] = offset
+
+    def passed(self, partition: Partition, offset: int) -> None:
+        """Notes that the record at `offset` was read."""
+        self._next[partition] = offset + 1
+
+    def forget(self, partition: Partition) -> None:
+        """Drops a partition that was taken away."""
+        self._next.pop(partition, None)
+        self._fruitless.pop(partition, None)
+
+    def note(self, moved: Collection[Partition]) -> None:
+        """Notes after a poll which partitions brought something, or were not asked to."""
+        now = time.monotonic()
+        for partition, (since, polls) in self._fruitless.items():
+            self._fruitless[partition] = (now, 0) if partition in moved else (since, polls + 1)
+
+    def silent(self, seconds: float) -> list[Partition]:
+        """The partitions that brought nothing for so long."""
+        before = time.monotonic() - seconds
+        return [p for p, (since, _) in self._fruitless.items() if since < before]
+
+    def waiting(self) -> list[Partition]:
+        """The partitions worth waiting for: they have records, and do bring them."""
+        now = time.monotonic()
+        return [p for p in self._next if self.on_broker(p) and not self._given_up(p, now)]
+
+    def on_broker(self, partition: Partition) -> int:
+        """How many records are known to be on the broker still; 1 where nothing is known."""
+        member = self._member
+        if member.consumer is None or partition not in member.assignment.ours:
+            return 1
+        end = member.consumer.highwater(spot(partition))
+        if end is None:
+            return 1
+        if end > self._next[partition] and self._fruitless[partition][1]:
+            self._skip_markers(partition)
+        return max(int(end) - self._next[partition], 0)
+
+    def _given_up(self, partition: Partition, now: float) -> bool:
+        since, polls = self._fruitless[partition]
+        return polls >= _PATIENT_POLLS and now - since > PATIENCE_S
+
+    def _skip_markers(self, partition: Partition) -> None:
+        """Takes over the consumer's position: it moves over markers and aborted records."""
+        from kafka.errors import KafkaError
+
+        try:
+            at = self._member.consumer.position(spot(partition), timeout_ms=100)
+        except KafkaError:
+            return  # the next poll meets it, and deals with it
+        self._next[partition] = max(self._next[partition], at or 0)

@@ -1,0 +1,83 @@
+"""Goes on where the next record is gone or cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from watchkeeper.daemon.transport.kafka_member import KafkaMember
+from watchkeeper.daemon.transport.kafka_positions import KafkaPositions
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.quarantine import Prober, QuarantinedRange
+
+log = structlog.get_logger()
+
+
+class DataGap(msgspec.Struct, frozen=True):
+    """Records from `wanted` on were gone, so reading went on at `resumed`."""
+
+    topic: str
+    partition: int
+    wanted: int
+    resumed: int
+    reason: Literal["out of range", "truncated"]
+
+
+def pass_over(
+    member: KafkaMember, positions: KafkaPositions, error: Exception
+) -> list[QuarantinedRange]:
+    """Goes on behind what cannot be read; begins anew where nothing of the kind is found.
+
+    The seek makes the library drop the batch it would otherwise hang in.
+    """
+    log.warning("cannot read on", reason=f"{type(error).__name__}: {error}"[:300])
+    prober = Prober(member.settings)
+    try:
+        looked = [prober.unreadable(partition, positions[partition]) for partition in positions]
+        found = [bad for bad in looked if bad is not None]
+        for bad in found:
+            positions.seek(Partition(bad.topic, bad.partition), bad.end)
+    except Exception as second:  # noqa: BLE001 - the brokers may have gone meanwhile
+        member.failed(second)
+        member.leave(2.0)
+        return []
+    finally:
+        prober.close()
+    if not found:
+        member.failed(error)
+        member.leave(2.0)
+    return found
+
+
+def resume_behind_gaps(
+    member: KafkaMember, positions: KafkaPositions, wanted: Mapping[Any, Any]
+) -> list[DataGap]:
+    """Goes on where there are records again.
+
+    `wanted` has by partition the offset that is out of range, or where the log was truncated
+    (None: the brokers do not know), as the library's errors give them.
+    """
+    from kafka.errors import KafkaError
+
+    gaps: list[DataGap] = []
+    for place, said in wanted.items():
+        partition = Partition(*place)
+        if partition not in positions:
+            continue  # it was taken away meanwhile
+        reason: Literal["out of range", "truncated"] = (
+            "out of range" if isinstance(said, int) else "truncated"
+        )
+        old = positions[partition]
+        try:
+            known = None if said is None or isinstance(said, int) else int(said.offset)
+            new = member.default_offset(partition) if known is None else known
+            positions.seek(partition, new)
+        except (KafkaError, KeyError) as error:
+            member.failed(error)
+            member.leave(2.0)
+            break
+        gaps.append(DataGap(partition.topic, partition.number, old, new, reason))
+    return gaps
