@@ -156,14 +156,20 @@ class Play:
             numeric={"amount": amount, "age": rng.normal(40, 8, n)},
             categorical={"country": objects(rng.choice(["DE", "FR", "US"], n).tolist())},
         )
-        due, self._labels = self._labels, []
-        self._labels = [
+        due = [each for each in self._labels if each[0] < self.at + 60.0]
+        self._labels = [each for each in self._labels if each[0] >= self.at + 60.0]
+        self._labels += [
             (t + 60.0 * delay, r, "yes" if y else "no")
             for t, r, y in zip(at.tolist(), ids, true.tolist(), strict=True)
         ]
         self.at += 60.0
         frames: list[AnyFrame] = [frame] if n else []
         return [*frames, labels(due, len(frame))] if due else frames
+
+    def beside(self, version: str, failing: float, n: int) -> list[AnyFrame]:
+        """Further frames of the same window as the last one, from another version."""
+        self.at -= 60.0
+        return self.window(version=version, failing=failing, n=n)
 
     def change(self, version: str, previous: str = "v1") -> None:
         """A deployment at the present moment."""

@@ -138,7 +138,7 @@ def _open(state: ModelState, at: float, harm: Sequence[Finding]) -> None:
     state.incident = Incident(
         id=incident_id(state.model, at),
         model=state.model,
-        version=state.live_version or worst.series.version,
+        version=worst.series.version or state.live_version,
         state=IncidentState.OPEN,
         severity=worst.severity,
         title=title(state.model, worst),
@@ -187,7 +187,7 @@ def _join(state: ModelState, at: float, found: Sequence[Finding]) -> None:
     incident = state.incident
     if incident is None or not found:
         return
-    mine = [f for f in found if f.series.version == state.live_version]
+    mine = [f for f in found if f.series.version in (incident.version, state.live_version)]
     harm = [f for f in mine if f.severity is not Severity.INFO]
     severity = max((incident.severity, *(f.severity for f in harm)), key=lambda s: s.rank)
     findings = _gravest((*incident.findings, *mine))

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import ModelState
 from watchkeeper.daemon.core.step import Counts, Step
-from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
 from watchkeeper.detectors.types import (
@@ -25,7 +24,7 @@ from watchkeeper.detectors.types import (
     Partial,
     PredictionFrame,
 )
-from watchkeeper.detectors.windows import arrived, first_open, window_index
+from watchkeeper.detectors.windows import arrived, first_open, window_index, window_of
 from watchkeeper.handlers.types import VersionRecord
 
 CHANGES_LIMIT = 50
@@ -55,7 +54,7 @@ def ingest(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame], s
             kept = frame.take(~too_late)
             if isinstance(kept, MetricFrame):
                 kept = _bounded(state, kept)
-            _measure(state, policy, kept, state.live_version, None)
+            _measure(state, policy, kept, state.live_version)
     step.dirty.add(state.model)
 
 
@@ -97,7 +96,7 @@ def _predictions(
         _accuracy(state, policy, joined)
     for part, rows in _learned(state, policy, frame, step):
         on_time = part.take(~late[rows])
-        _measure(state, policy, on_time, part.version, state.profiles.get(part.version))
+        _measure(state, policy, on_time, part.version)
         _count(state, policy, on_time)
 
 
@@ -120,7 +119,7 @@ def _labels(
 
 
 def _accuracy(state: ModelState, policy: ModelPolicy, joined: JoinedFrame) -> None:
-    _measure(state, policy, joined, joined.version, state.profiles.get(joined.version))
+    _measure(state, policy, joined, joined.version)
 
 
 def _meet(state: ModelState, frame: PredictionFrame) -> None:
@@ -190,10 +189,9 @@ def _learned(
         yield frame.take(slice(missing, None)), slice(missing, len(frame))
 
 
-def _measure(
-    state: ModelState, policy: ModelPolicy, frame: Frame, version: str, profile: Profile | None
-) -> None:
+def _measure(state: ModelState, policy: ModelPolicy, frame: Frame, version: str) -> None:
     for index, rows in _by_window(state, policy, frame):
+        profile = state.reference(version, window_of(index, policy.window_s).start)
         into = state.partials.setdefault(index, {})
         for signal in SIGNALS:
             if signal.watches is type(frame):

@@ -22,7 +22,7 @@ def samples_of(
     """The samples of a closed window, in the fixed order of versions and signals."""
     partials = state.partials.get(index, {})
     for version in versions:
-        profile = state.profiles.get(version)
+        profile = state.reference(version, window.start)
         for signal in SIGNALS:
             partial = partials.get((version, signal.name))
             if partial is None and (signal.name != "volume" or version != state.live_version):

@@ -98,12 +98,13 @@ class Pipeline:
         self, state: ModelState, policy: ModelPolicy, planner: Planner, step: Step, index: int
     ) -> None:
         window = window_of(index, policy.window_s)
-        _elect(state, index)
+        answering = _elect(state, index)
         before = state.incident
         found, verdicts, healthy = self._judge(state, policy, step, index, window)
         step.findings.extend(found)
         incidents.remember(state, policy, window.end, found)
-        incidents.take_findings(state, policy, window.end, found)
+        now_served = [f for f in found if f.series.version in answering]
+        incidents.take_findings(state, policy, window.end, now_served)
         _credit(state, healthy)
         changed: list[Action] = []
         if state.incident is not None and state.incident.open:
@@ -112,19 +113,19 @@ class Pipeline:
             if before is not None and (
                 state.verify_since is None or window.start >= state.verify_since
             ):
-                incidents.follow(state, verdicts)
+                incidents.follow(state, verdicts.get(_suspect(state, answering), {}))
             changed = planner.verify(state, policy, window.end)
             changed += planner.plan(state, policy, context_of(state, policy))
         step.note(state.model, changed, before, state.incident)
 
     def _judge(
         self, state: ModelState, policy: ModelPolicy, step: Step, index: int, window: Window
-    ) -> tuple[list[Finding], dict[incidents.Key, bool], set[str]]:
-        """The window's findings; the verdicts on the live version; the versions that did well."""
+    ) -> tuple[list[Finding], dict[str, dict[incidents.Key, bool]], set[str]]:
+        """The window's findings; the verdicts on each version; the versions that did well."""
         partials = state.partials.get(index, {})
         versions = sorted({state.live_version, *(version for version, _ in partials)} - {""})
         found: list[Finding] = []
-        verdicts: dict[incidents.Key, bool] = {}
+        verdicts: dict[str, dict[incidents.Key, bool]] = {}
         shown: set[str] = set()
         shows = "accuracy" if state.labelled else "volume"
         for sample in samples_of(state, index, window, versions):
@@ -136,10 +137,10 @@ class Pipeline:
             for judge, enough in judged(state, policy, sample):
                 new = findings_of(judge, sample)
                 found.extend(new)
-                harmful = judge.watch.severity is not Severity.INFO
-                if harmful and enough and series.version == state.live_version:
+                if judge.watch.severity is not Severity.INFO and enough:
                     key = (series.signal, series.target, judge.watch.detector)
-                    verdicts[key] = verdicts.get(key, False) or bool(new)
+                    known = verdicts.setdefault(series.version, {})
+                    known[key] = known.get(key, False) or bool(new)
         harmed = {f.series.version for f in found if f.severity is not Severity.INFO}
         return found, verdicts, shown - harmed
 
@@ -170,8 +171,9 @@ def _by_model(frames: Sequence[AnyFrame]) -> dict[str, list[AnyFrame]]:
     return grouped
 
 
-def _elect(state: ModelState, index: int) -> None:
-    """The live version is the one that made most of a window's predictions."""
+def _elect(state: ModelState, index: int) -> set[str]:
+    """The live version is the one that made most of a window's predictions; gives all that made
+    any, and the live one."""
     counts = {
         version: int(partial["n"][0])
         for (version, signal), partial in state.partials.get(index, {}).items()
@@ -179,6 +181,15 @@ def _elect(state: ModelState, index: int) -> None:
     }
     if counts:
         state.live_version = max(counts, key=lambda v: (counts[v], v == state.live_version, v))
+    return {state.live_version, *counts}
+
+
+def _suspect(state: ModelState, answering: set[str]) -> str:
+    """The version whose recovery is watched: the incident's while it answers, else the live one."""
+    incident = state.incident
+    if incident is not None and state.verify_since is None and incident.version in answering:
+        return incident.version
+    return state.live_version
 
 
 def _credit(state: ModelState, healthy: set[str]) -> None:

@@ -90,6 +90,14 @@ class ModelState:
     paused: bool = False
     samples: dict[Series, Sample] = field(default_factory=dict)
 
+    def reference(self, version: str, start: float) -> Profile | None:
+        """The reference for a version's window: a learned one holds only for windows that begin
+        after it was complete, so that no window's measure hangs on how events were batched."""
+        profile = self.profiles.get(version)
+        if profile is None or (profile.source == "learned" and start <= profile.until):
+            return None
+        return profile
+
 
 class State:
     """The core's memory of every model it has met."""

@@ -194,6 +194,33 @@ def test_a_fault_that_returns_after_an_action_is_the_same_incident_and_a_persons
     assert len(play.actions) == 1
 
 
+def test_late_labels_of_a_version_that_is_gone_reopen_nothing() -> None:
+    play = Play(mode=Mode.ACT)
+    play.traffic(QUIET)
+    play.change("v2")
+    play.traffic(14, version="v2", wrong=0.5, delay=4)
+    play.outcome(play.actions[0], what="preflight")
+    play.outcome(play.actions[0])
+
+    play.traffic(25, version="v1", delay=4)
+
+    assert play.state() is IncidentState.RESOLVED
+    assert not any("returned" in line for line in play.story)
+
+
+def test_a_bad_canary_is_its_own_versions_incident() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    play.traffic(QUIET)
+    play.change("v2")
+
+    for _ in range(8):
+        both = [*play.window(version="v1", n=120), *play.beside(version="v2", failing=0.5, n=60)]
+        play.step(Batch(in_order(both)))
+
+    assert play.incident.version == "v2"
+    assert play.state() is not IncidentState.RESOLVED
+
+
 def test_silence_is_found_when_time_passes_without_events() -> None:
     play = Play()
     play.tick()
