@@ -117,7 +117,7 @@ class Play:
         n: int = PER_WINDOW,
         delay: int = 1,
     ) -> None:
-        """Predictions for some windows, each labelled `delay` windows later."""
+        """Predictions for some windows, each labelled one to `delay` windows later."""
         for _ in range(windows):
             self.step(Batch(self.window(version, wrong, missing, failing, slow, n, delay)))
 
@@ -156,11 +156,12 @@ class Play:
             numeric={"amount": amount, "age": rng.normal(40, 8, n)},
             categorical={"country": objects(rng.choice(["DE", "FR", "US"], n).tolist())},
         )
+        waits = (60.0 * (1.0 + (delay - 1) * rng.random(n))).tolist()
         due = [each for each in self._labels if each[0] < self.at + 60.0]
         self._labels = [each for each in self._labels if each[0] >= self.at + 60.0]
         self._labels += [
-            (t + 60.0 * delay, r, "yes" if y else "no")
-            for t, r, y in zip(at.tolist(), ids, true.tolist(), strict=True)
+            (t + wait, r, "yes" if y else "no")
+            for t, wait, r, y in zip(at.tolist(), waits, ids, true.tolist(), strict=True)
         ]
         self.at += 60.0
         frames: list[AnyFrame] = [frame] if n else []

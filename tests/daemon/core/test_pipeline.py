@@ -198,11 +198,11 @@ def test_late_labels_of_a_version_that_is_gone_reopen_nothing() -> None:
     play = Play(mode=Mode.ACT)
     play.traffic(QUIET)
     play.change("v2")
-    play.traffic(14, version="v2", wrong=0.5, delay=4)
+    play.traffic(14, version="v2", wrong=0.5, delay=12, n=600)
     play.outcome(play.actions[0], what="preflight")
     play.outcome(play.actions[0])
 
-    play.traffic(25, version="v1", delay=4)
+    play.traffic(25, version="v1", delay=12, n=600)
 
     assert play.state() is IncidentState.RESOLVED
     assert not any("returned" in line for line in play.story)
