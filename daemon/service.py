@@ -248,7 +248,11 @@ class Daemon:
         settings = [self.config.defaults, *self.config.models.values()]
         newest = 2 * max(s.join_capacity for s in settings)
         horizon = 2 * max(float(s.join_horizon) for s in settings)
-        self.store.prune_captured(newest, self.clock() - horizon)
+        frames = self.store.prune_captured(newest, self.clock() - horizon)
+        old = self.store.forget_old(self.clock())
+        if frames or old:
+            log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
+                     sent=old.sent, taken=old.taken)  # fmt: skip
 
     def _watchdog(self) -> None:
         if self.probe().loop_age_s < STALE_S:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, func, select, update
 
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, insert_new
+from watchkeeper.daemon.storage.retention import drop_sent
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 _o = tables.outbox.c
@@ -112,9 +113,8 @@ class Letters:
 
     def prune(self, before: float) -> int:
         """Forgets messages that were told before that time; returns how many."""
-        old = (_o.state == "sent") & (_o.ended_at < before)
         with self._db.write() as connection:
-            return connection.execute(sa.delete(tables.outbox).where(old)).rowcount
+            return drop_sent(connection, before)
 
     def _end(self, letter_id: str, state: str, at: float, reason: str) -> None:
         here = update(tables.outbox).where(_o.id == letter_id, _o.state == "pending")

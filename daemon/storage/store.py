@@ -19,6 +19,7 @@ from watchkeeper.daemon.storage.leases import Leases, next_token
 from watchkeeper.daemon.storage.letters import Letters
 from watchkeeper.daemon.storage.records import Records, last_actions, open_incidents, read_profiles
 from watchkeeper.daemon.storage.registry import Registry
+from watchkeeper.daemon.storage.retention import Forgotten, forget_old
 from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.daemon.storage.values import (
     CapturedFrame,
@@ -123,6 +124,11 @@ class Store:
         old = select(ranked.c.id).where((ranked.c.newer >= newest_n) | (ranked.c.to_at < before))
         with self._db.write() as connection:
             return connection.execute(sa.delete(tables.captured).where(t.id.in_(old))).rowcount
+
+    def forget_old(self, now: float) -> Forgotten:
+        """Drops old findings, told messages and answered commands; `retention` says how old."""
+        with self._db.write() as connection:
+            return forget_old(connection, now)
 
 
 def _check_owner(connection: Connection, epochs: Mapping[Partition, int]) -> None:
