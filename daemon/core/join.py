@@ -40,6 +40,7 @@ class Join:
         self._predicted: OrderedDict[str, _Predicted | None] = OrderedDict()
         self._labels: OrderedDict[str, _Truth] = OrderedDict()
         self._examples = array("d")
+        self._known = array("d")
         self._labelled = 0
 
     def new(self, frame: PredictionFrame) -> BoolArray:
@@ -95,9 +96,13 @@ class Join:
         self._evict()
         return self._joined(frame.model, pairs)
 
-    def examples_since(self, at: float) -> int:
-        """How many labelled predictions were made at or after `at`."""
-        return int(np.count_nonzero(np.frombuffer(self._examples) >= at)) if self._examples else 0
+    def examples_since(self, at: float, known: float = float("inf")) -> int:
+        """How many predictions made at or after `at` had a label before `known`: what a batch
+        brought of later times must not count yet."""
+        if not self._examples:
+            return 0
+        fresh = np.frombuffer(self._examples) >= at
+        return int(np.count_nonzero(fresh & (np.frombuffer(self._known) < known)))
 
     def coverage(self) -> float:
         """The share of the kept predictions whose label is known; NaN before the first."""
@@ -126,7 +131,8 @@ class Join:
     def _joined(self, model: str, pairs: list[tuple[_Predicted, _Truth]]) -> list[JoinedFrame]:
         self._labelled += len(pairs)
         self._examples.extend(row.at for row, _ in pairs)
-        del self._examples[: -self.capacity]
+        self._known.extend(max(row.at, truth.at) for row, truth in pairs)
+        del self._examples[: -self.capacity], self._known[: -self.capacity]
         versions = sorted({row.version for row, _ in pairs})
         return [_frame(model, v, [p for p in pairs if p[0].version == v]) for v in versions]
 

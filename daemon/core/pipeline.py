@@ -157,7 +157,7 @@ def context_of(state: ModelState, policy: ModelPolicy) -> Context:
         changes=tuple(c for c in state.changes if c.time.timestamp() <= now),
         recent=tuple(state.recent),
         actions=tuple(state.actions.values()),
-        examples=state.join.examples_since(since),
+        examples=state.join.examples_since(since, now),
         label_coverage=state.join.coverage(),
         window_s=policy.window_s,
     )

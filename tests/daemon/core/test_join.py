@@ -67,6 +67,14 @@ def test_examples_are_counted_from_a_moment_on() -> None:
     assert join.examples_since(11.0) == 2
 
 
+def test_an_example_counts_from_the_time_its_label_came() -> None:
+    join = Join(capacity=10, horizon_s=100.0)
+    join.predictions(predictions("a", "b", "c", at=10.0))
+    join.labels(labels([(20.0 + i, r, "yes") for i, r in enumerate("abc")], 0))
+
+    assert join.examples_since(10.0, known=22.0) == 2
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=1, max_size=60))
 def test_every_pair_is_joined_exactly_once_in_any_order(events: list[tuple[bool, int]]) -> None:
     join = Join(capacity=100, horizon_s=1e9)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.playbook import MODEL, START, GoBack, Play, labels, objects
 from watchkeeper.daemon.core.step import Batch
-from watchkeeper.detectors.types import AnyFrame, MetricFrame, Severity, Tick
+from watchkeeper.detectors.types import AnyFrame, LabelFrame, MetricFrame, Severity, Tick
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Phase
 
 QUIET = 45
@@ -393,6 +393,25 @@ def test_several_windows_in_one_batch_are_judged_as_if_they_came_one_by_one() ->
 
     assert findings_of(single) == findings_of(joined)
     assert plain(single.incident) == plain(joined.incident)
+
+
+def test_a_reference_complete_in_the_middle_of_a_window_measures_the_same_in_any_batch() -> None:
+    single, joined = Play(), Play()
+    for play in (single, joined):
+        play.policy = msgspec.structs.replace(play.policy, learn_n=1_050)
+    windows = [single.window() for _ in range(12)]
+
+    for frames in windows:
+        early = [frame.take(frame.at < frames[0].at[len(frames[0]) // 4]) for frame in frames]
+        late = [frame.take(frame.at >= frames[0].at[len(frames[0]) // 4]) for frame in frames]
+        single.step(Batch(in_order(early)))
+        single.step(Batch(in_order(late)))
+    for i in range(0, 12, 6):
+        frames = [frame for each in windows[i : i + 6] for frame in each]
+        by_kind = sorted(in_order(frames), key=lambda frame: isinstance(frame, LabelFrame))
+        joined.step(Batch(by_kind))
+
+    assert plain(single.pipeline.state.dump(MODEL)) == plain(joined.pipeline.state.dump(MODEL))
 
 
 @pytest.mark.parametrize("crash_at", range(2, 58, 5))
