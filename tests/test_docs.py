@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests import reference as from_code
 from tests.daemon.cli.test_root import ALL
 from watchkeeper.daemon.cli import cli, reference
 from watchkeeper.daemon.cli.outcome import INTERNAL, MISCONFIGURED, NO, TEMPORARY, UNAVAILABLE
@@ -20,6 +21,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     "configuration.md": ("# All settings\n", describe.markdown),
     "cli.md": ("# All commands\n", reference.markdown),
+    "metrics.md": ("# All metrics\n", from_code.metrics_page),
+    "detectors.md": ("# All signals, detectors and handlers\n", from_code.detectors_page),
 }
 
 
