@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.messages import READ
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.announce import Audience
 from watchkeeper.daemon.reporting.links import Links
@@ -51,19 +52,11 @@ log = structlog.get_logger()
 
 OK, UNAVAILABLE, INTERNAL, TRY_AGAIN = 0, 69, 70, 75
 RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
-IN: Mapping[str, EventKind] = {
-    "predictions": "prediction",
-    "labels": "label",
-    "logs": "log",
-    "metrics": "metric",
-    "changes": "change",
-    "commands": "command",
-}
 
 
 def kinds_of(config: Config) -> dict[str, EventKind]:
     """The kind of event by topic that is read."""
-    return {config.topics.name(topic): kind for topic, kind in IN.items()}
+    return {config.topics.name(topic): kind for topic, kind in READ.items()}
 
 
 def topic_names(config: Config) -> TopicNames:

@@ -77,7 +77,7 @@ def _row(key: str, value: object, origin: str, with_origin: bool) -> dict[str, o
 @click.option(
     "--messages",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the JSON Schema of every message into this folder instead.",
+    help="Write the JSON Schema of every message and asyncapi.json into this folder instead.",
 )
 @click.option("--markdown", is_flag=True, help="The reference of all settings, as Markdown.")
 def schema(messages: Path | None, markdown: bool) -> None:
@@ -93,10 +93,11 @@ def schema(messages: Path | None, markdown: bool) -> None:
 
 
 def _write_messages(folder: Path) -> None:
-    from watchkeeper.daemon.messages import message_schemas
+    from watchkeeper.daemon.messages import as_text, asyncapi, message_schemas
 
+    documents = {f"{name}.json": schema for name, schema in message_schemas().items()}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in message_schemas().items():
-        path = folder / f"{name}.json"
-        path.write_bytes(schema)
+    for name, document in {**documents, "asyncapi.json": asyncapi()}.items():
+        path = folder / name
+        path.write_text(as_text(document), encoding="utf-8")
         click.echo(path)

@@ -8,7 +8,6 @@ from watchkeeper.daemon.transport.codec.deadletter import (
 )
 from watchkeeper.daemon.transport.codec.encode import encode, event_message
 from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, decode
-from watchkeeper.daemon.transport.codec.schemas import message_schemas
 
 __all__ = [
     "MOST_BYTES",
@@ -19,6 +18,5 @@ __all__ = [
     "decode",
     "encode",
     "event_message",
-    "message_schemas",
     "replayable",
 ]

@@ -15,13 +15,11 @@ from watchkeeper.daemon.transport.codec import (
     decode,
     encode,
     event_message,
-    message_schemas,
     replayable,
 )
 from watchkeeper.daemon.transport.codec.deadletter import LONGEST_VALUE
 from watchkeeper.daemon.transport.ports import Headers, Message, Record
 from watchkeeper.detectors.types import (
-    EVENT_TYPES,
     Change,
     ChangeFrame,
     Command,
@@ -201,14 +199,3 @@ def test_a_long_value_is_cut_and_cannot_be_replayed() -> None:
 def test_what_is_no_dead_letter_cannot_be_replayed() -> None:
     with pytest.raises(ValueError, match="not a dead letter"):
         replayable(Message("t", None, b""))
-
-
-def test_every_message_has_a_schema_whose_references_are_inside() -> None:
-    schemas = message_schemas()
-
-    assert set(schemas) == {f"{kind}.v1" for kind in EVENT_TYPES} | {"incident.v1", "action.v1"}
-    for name, schema in schemas.items():
-        assert schema["properties"]["schema"] == {"const": name}
-        text = msgspec.json.encode(schema).decode()
-        for reference in text.split('"$ref":"#/$defs/')[1:]:
-            assert reference.split('"')[0] in schema["$defs"]
