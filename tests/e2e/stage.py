@@ -6,6 +6,7 @@ import signal
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,10 +86,13 @@ class Stage:
         assert recorder.wait(_RECORD_S) == 0, recorder.tail()
         return file
 
-    def wait_end(self, watch: Watchkeeper, timeout: float) -> Counter[str]:
+    def wait_end(
+        self, watch: Watchkeeper, timeout: float, besides: Mapping[str, int] | None = None
+    ) -> Counter[str]:
         """Waits until the scenario is over and the daemon has made all of it true.
 
-        Returns how many events were published, by topic.
+        `besides` counts, by topic, what others than the application have published. Returns how
+        many events were published, by topic.
         """
         ended = self.folder / ENDED
 
@@ -97,11 +101,12 @@ class Stage:
             assert not dead, f"the application has ended:\n{dead[0]}"
             if not ended.exists():
                 return None
-            sent = msgspec.json.decode(ended.read_bytes(), type=dict[str, int])
+            sent = Counter(msgspec.json.decode(ended.read_bytes(), type=dict[str, int]))
+            sent.update(besides or {})
             read = watch.store.records.offsets()
             if any((read.get(Partition(t, 0)) or 0) < n for t, n in sent.items()):
                 return None
-            return Counter(sent)
+            return sent
 
         return watch.wait(over, timeout, "the end of the scenario")
 
