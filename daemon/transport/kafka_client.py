@@ -7,6 +7,9 @@ from typing import Any
 
 from watchkeeper.daemon.transport.settings import KafkaSettings, connection
 
+# The library's own 30 seconds would outlast most restarts of a broker.
+_MOST_BACKOFF_MS = 2_000
+
 
 def connected(make: Callable[..., Any], settings: KafkaSettings, **config: Any) -> Any:
     """The client that `make` gives; raises what it raises.
@@ -23,7 +26,12 @@ def connected(make: Callable[..., Any], settings: KafkaSettings, **config: Any) 
         return opened[-1]
 
     try:
-        return make(**connection(settings), kafka_client=opening, **config)
+        return make(
+            **connection(settings),
+            reconnect_backoff_max_ms=_MOST_BACKOFF_MS,
+            kafka_client=opening,
+            **config,
+        )
     except BaseException:
         for client in opened:
             client.close()

@@ -23,6 +23,8 @@ _ANSWER_MS = 2_000
 _MOST_BACKOFF_S = 30.0
 # Known broker addresses may all have changed: then only a new consumer finds the cluster again.
 _LOST_AFTER_S = 120.0
+# A topic counts as missing once it was absent from the brokers' answers for so long.
+_ABSENT_S = 3.0
 _STABLE = "<stable>"
 _REBALANCE_S = 5.0
 
@@ -47,11 +49,13 @@ class KafkaMember:
         self._patience = _sessions(settings, 2)
         self._trouble: str | None = None
         self._unanswered: str | None = None
+        self._absent: tuple[str, ...] = ()
+        self._absent_since = 0.0
 
     @property
     def trouble(self) -> str | None:
         """What keeps it from reading, or from knowing that there is nothing to read."""
-        return self._trouble or self._unanswered
+        return self._trouble or self._unanswered or self._missing()
 
     def connected(self, timeout: float) -> bool:
         """Whether there is a consumer; tries for one at most every back-off."""
@@ -62,6 +66,7 @@ class KafkaMember:
             log.warning("connecting anew", reason=self.trouble)
             self.leave(2.0)
         self._watch_membership()
+        self._watch_topics()
         if self.consumer is not None:
             return True
         wait = self._try_again - time.monotonic()
@@ -97,7 +102,9 @@ class KafkaMember:
             return
         if self.consumer is None or time.monotonic() < self._ask_again:
             return
-        asked = silent or [Partition(topic, 0) for topic in self._topics]
+        asked = silent or [Partition(t, 0) for t in self._topics if t not in self._absent]
+        if not asked:
+            return
         try:
             self.consumer.end_offsets([spot(each) for each in asked], timeout_ms=_ANSWER_MS)
         except KafkaError as error:
@@ -121,7 +128,11 @@ class KafkaMember:
         """Notes that the brokers could not do what they were asked for."""
         self._failures += 1
         self._failing_since = self._failing_since or time.monotonic()
-        self._trouble = f"{type(error).__name__}: {error}"[:300]
+        name = type(error).__name__
+        said = str(error).removeprefix(f"{name}: ")
+        self._trouble = f"Kafka at {', '.join(self.settings.bootstrap_servers)}: {name}: {said}"[
+            :300
+        ]
 
     def well(self) -> None:
         """Notes that the brokers do what they are asked for."""
@@ -132,7 +143,7 @@ class KafkaMember:
         consumer, self.consumer = self.consumer, None
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
-        self._unanswered = None
+        self._unanswered, self._absent = None, ()
         self.assignment.lose_all()
 
     def _connect(self) -> bool:
@@ -173,6 +184,23 @@ class KafkaMember:
             self._patience = min(2 * self._patience, _sessions(self.settings, 32))
             self.leave(2.0)
             self._unsettled_since = None
+
+    def _watch_topics(self) -> None:
+        """Notes the topics that the brokers do not know: the library waits for them in silence."""
+        if self.consumer is None or not self._settled():
+            return
+        # The public method would ask the brokers anew, and wait for them without end.
+        known = self.consumer._cluster
+        absent = tuple(t for t in self._topics if not known.partitions_for_topic(t))
+        if absent != self._absent:
+            self._absent, self._absent_since = absent, time.monotonic()
+
+    def _missing(self) -> str | None:
+        if not self._absent or time.monotonic() - self._absent_since < _ABSENT_S:
+            return None
+        one = len(self._absent) == 1
+        subject = f"topic {self._absent[0]} does" if one else f"topics {', '.join(self._absent)} do"
+        return f"{subject} not exist: run `watchkeeper topics create`"
 
     def _settled(self) -> bool:
         return str(self.consumer.group_metadata().state) == _STABLE

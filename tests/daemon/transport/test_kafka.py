@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -18,24 +18,15 @@ from tests.daemon.transport.contract import (
     request_ids,
     until_caught_up,
 )
+from tests.daemon.transport.onkafka import Member, settings_for, source_of, topic_of
 from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
-from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record, Sink, Source
+from watchkeeper.daemon.transport.ports import Message, Partition, Record, Sink, Source
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics, reach
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
-
-
-def settings_for(broker: Broker, **changed: object) -> KafkaSettings:
-    given: dict[str, object] = {
-        "bootstrap_servers": [broker.bootstrap],
-        "group_id": f"g-{uuid.uuid4()}",
-        "session_timeout_ms": 6_000,
-        "fetch_min_bytes": 1,
-    }
-    return KafkaSettings(**(given | changed))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -45,12 +36,7 @@ def settings(kafka: Broker) -> KafkaSettings:
 
 @pytest.fixture
 def new_topic(settings: KafkaSettings) -> Callable[..., str]:
-    def make(partitions: int = 1) -> str:
-        name = f"t-{uuid.uuid4()}"
-        assert create_topics(settings, [TopicSpec(name, partitions)]) == [(name, "created")]
-        return name
-
-    return make
+    return partial(topic_of, settings)
 
 
 class TestKafka(SourceContract):
@@ -64,21 +50,6 @@ class TestKafka(SourceContract):
 
     def make_sink(self) -> Sink:
         return KafkaSink(self.settings)
-
-
-@contextmanager
-def source_of(settings: KafkaSettings, *topics: str) -> Iterator[KafkaSource]:
-    with closing(KafkaSource(settings, topics)) as source:
-        yield source
-
-
-def poll_until(source: KafkaSource, done: Callable[[Polled], bool]) -> Polled:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        polled = source.poll(0.2)
-        if done(polled):
-            return polled
-    raise AssertionError("it did not come about in time")
 
 
 def test_a_group_goes_on_where_it_committed(
@@ -153,47 +124,6 @@ def test_members_share_partitions_and_nothing_is_lost(
 
         values = sorted(int(v or b"") for m in both for v in m.values)
         assert values == list(range(100))
-
-
-class Member:
-    """A source with a thread of its own, as in a process of its own."""
-
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
-        self.owned: set[Partition] = set()
-        self.values: list[bytes | None] = []
-        self._source = KafkaSource(settings, [topic])
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            polled = self._source.poll(0.2)
-            self.owned = (self.owned - {*polled.revoked, *polled.lost}) | {*polled.assigned}
-            for partition in polled.assigned:
-                self._source.start(partition, None)
-            self.values += [record.value for record in polled.records]
-
-    def close(self) -> None:
-        self._ended.set()
-        self._thread.join(WAIT_S)
-        self._source.close()
-
-
-def test_an_offset_that_is_gone_is_a_gap(
-    settings: KafkaSettings, new_topic: Callable[..., str]
-) -> None:
-    topic = new_topic()
-    with closing(KafkaSink(settings)) as sink:
-        sink.publish(messages(topic, 4), WAIT_S)
-
-    with source_of(settings, topic) as source:
-        records = read(source, 4, offset=1_000)
-
-        (gap,) = source.take_gaps()
-        assert (gap.wanted, gap.resumed, gap.reason) == (1_000, 0, "out of range")
-        assert len(records) == 4
-        assert source.take_gaps() == []
 
 
 def test_a_broker_that_is_not_there_is_trouble_and_not_the_end() -> None:

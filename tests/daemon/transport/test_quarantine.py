@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
 from tests.daemon.transport import crafted
-from tests.daemon.transport.contract import WAIT_S, read, until_caught_up
+from tests.daemon.transport.contract import read, until_caught_up
+from tests.daemon.transport.onkafka import publish, settings_for, topic_of
 from tests.daemon.transport.rawproduce import produce
 from tests.services.brokers import Broker
 from tests.services.fallback_broker import FallbackBroker
-from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
-from watchkeeper.daemon.transport.ports import Message, Record
+from watchkeeper.daemon.transport.kafka import KafkaSource
+from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.settings import KafkaSettings
-from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
 
@@ -43,35 +42,14 @@ def bomb() -> tuple[bytes, int]:
     return crafted.good([b"\0" * (100 * 1024 * 1024)], crafted.GZIP), 1
 
 
-def settings_of(broker: Broker) -> KafkaSettings:
-    return KafkaSettings(
-        bootstrap_servers=[broker.bootstrap],
-        group_id=f"g-{uuid.uuid4()}",
-        session_timeout_ms=6_000,
-        fetch_min_bytes=1,
-    )
-
-
 @pytest.fixture
 def settings(kafka: Broker) -> KafkaSettings:
-    return settings_of(kafka)
+    return settings_for(kafka)
 
 
 @pytest.fixture
 def credulous(credulous_broker: FallbackBroker) -> KafkaSettings:
-    return settings_of(credulous_broker)
-
-
-def new_topic(settings: KafkaSettings) -> str:
-    name = f"t-{uuid.uuid4()}"
-    assert create_topics(settings, [TopicSpec(name)]) == [(name, "created")]
-    return name
-
-
-def publish(settings: KafkaSettings, topic: str, *values: bytes) -> None:
-    with closing(KafkaSink(settings)) as sink:
-        messages = [Message(topic, b"k", value) for value in values]
-        assert sink.publish(messages, WAIT_S) == [None] * len(values)
+    return settings_for(credulous_broker)
 
 
 def read_around(
@@ -92,11 +70,11 @@ def stored(settings: KafkaSettings, topic: str, batch: bytes) -> None:
 def test_an_unreadable_batch_is_passed_over_and_reported(
     credulous: KafkaSettings, poison: Poison
 ) -> None:
-    settings, topic = credulous, new_topic(credulous)
+    settings, topic = credulous, topic_of(credulous)
     batch, count = poison()
-    publish(settings, topic, b"before 1", b"before 2")
+    publish(settings, topic, [b"before 1", b"before 2"])
     stored(settings, topic, batch)
-    publish(settings, topic, b"after 1", b"after 2")
+    publish(settings, topic, [b"after 1", b"after 2"])
 
     records, quarantined = read_around(settings, topic, 4)
 
@@ -110,12 +88,12 @@ def test_an_unreadable_batch_is_passed_over_and_reported(
 
 
 def test_two_unreadable_batches_are_two_ranges(credulous: KafkaSettings) -> None:
-    settings, topic = credulous, new_topic(credulous)
+    settings, topic = credulous, topic_of(credulous)
     batch, count = unknown_codec()
     for n in range(2):
-        publish(settings, topic, b"%d" % n)
+        publish(settings, topic, [b"%d" % n])
         stored(settings, topic, batch)
-    publish(settings, topic, b"2")
+    publish(settings, topic, [b"2"])
 
     records, quarantined = read_around(settings, topic, 3)
 
@@ -125,7 +103,7 @@ def test_two_unreadable_batches_are_two_ranges(credulous: KafkaSettings) -> None
 
 
 def test_header_keys_that_are_no_utf8_are_escaped(settings: KafkaSettings) -> None:
-    topic = new_topic(settings)
+    topic = topic_of(settings)
     header = crafted.record(0, b"v", [(b"\xff\xfe", b"1"), (b"ok", None)])
     stored(settings, topic, crafted.batch(header, 1))
 
@@ -136,7 +114,7 @@ def test_header_keys_that_are_no_utf8_are_escaped(settings: KafkaSettings) -> No
 
 
 def test_headers_beyond_the_limit_are_dropped(settings: KafkaSettings) -> None:
-    topic = new_topic(settings)
+    topic = topic_of(settings)
     header = crafted.record(0, b"v", [(b"h", b"x" * 100_000)])
     stored(settings, topic, crafted.batch(header, 1))
 
@@ -151,7 +129,7 @@ def test_headers_beyond_the_limit_are_dropped(settings: KafkaSettings) -> None:
     ids=["gzip", "snappy", "lz4", "zstd"],
 )
 def test_every_codec_is_read(settings: KafkaSettings, codec: int) -> None:
-    topic = new_topic(settings)
+    topic = topic_of(settings)
     stored(settings, topic, crafted.good([b"1", b"2"], codec))
 
     records, quarantined = read_around(settings, topic, 2)
