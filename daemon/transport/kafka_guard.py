@@ -1,12 +1,14 @@
 """What kafka-python needs before it may read what strangers wrote.
 
-Two defences are put into the library in memory, each behind a check of its version: header keys
-that are no UTF-8 are escaped instead of stopping the partition, and a batch is unpacked to at most
-`LARGEST_BATCH` bytes instead of to whatever it claims.
+Three defences are put into the library in memory, behind a check of its version: header keys that
+are no UTF-8 are escaped instead of stopping the partition, a batch is unpacked to at most
+`LARGEST_BATCH` bytes instead of to whatever it claims, and a partition that was paused half-read
+goes on after it is resumed.
 """
 
 from __future__ import annotations
 
+import functools
 import gzip
 import inspect
 import io
@@ -58,6 +60,7 @@ def prepare() -> None:
         )
     _escape_header_keys()
     _bound_codecs()
+    _resume_parked()
 
 
 def _escape_header_keys() -> None:
@@ -83,6 +86,36 @@ def _escape_header_keys() -> None:
     )
     made["_read_msg"].escapes_header_keys = True
     DefaultRecordBatch._read_msg = made["_read_msg"]
+
+
+def _resume_parked() -> None:
+    """Lets the fetcher take back the records of a resumed partition.
+
+    It takes parked records only when it holds none, and takes the exhausted ones it still holds
+    for some: then a partition that was paused half-read never brings its rest.
+    """
+    from kafka.consumer.fetcher import Fetcher
+
+    fetched = Fetcher.fetched_records
+    if getattr(fetched, "resumes_parked", False):
+        return
+    if not hasattr(Fetcher, "_append") or "_paused_partition_records" not in _names(fetched):
+        log.warning("kafka-python is not as expected: parked records stay as they are")
+        return
+
+    @functools.wraps(fetched)
+    def resuming(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self._next_partition_records:
+            self._next_partition_records = None
+        return fetched(self, *args, **kwargs)
+
+    resuming.resumes_parked = True  # type: ignore[attr-defined]
+    Fetcher.fetched_records = resuming
+
+
+def _names(function: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = function.__code__.co_names
+    return names
 
 
 def _bound_codecs() -> None:
