@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._/-]{1,128}$")]
+# Python's `$` also matches before a last newline, and JSON Schema has no `\Z`: this suits both.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._/-]{1,128}$(?!\n)")]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Scalar = float | int | str | bool | None
