@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import fields
+from types import NoneType
 from typing import Any, Literal
 
 import msgspec
@@ -115,14 +116,15 @@ def _pack(column: np.ndarray[Any, Any]) -> _Column:
 
 
 def _pack_text(column: ObjectArray) -> _Column:
-    codes: dict[str | None, int] = {}
-    rows = np.fromiter((codes.setdefault(v, len(codes)) for v in column), np.uint32, len(column))
-    words = list(codes)
-    for word in words:
-        if word is not None and type(word) is not str:
-            raise TypeError(f"a text column holds {type(word).__name__}")
-    if len(words) == len(column):
-        return _Column("text", b"", _deflate(msgspec.msgpack.encode(words)))
+    values = column.tolist()
+    strange = set(map(type, values)) - {str, NoneType}
+    if strange:
+        raise TypeError(f"a text column holds {strange.pop().__name__}")
+    words = list(dict.fromkeys(values))
+    if 2 * len(words) > len(values):
+        return _Column("text", b"", _deflate(msgspec.msgpack.encode(values)))
+    codes = dict(zip(words, range(len(words)), strict=True))
+    rows = np.fromiter(map(codes.__getitem__, values), np.uint32, len(values))
     width: type[np.unsignedinteger[Any]] = (
         np.uint8 if len(words) <= 256 else np.uint16 if len(words) <= 65_536 else np.uint32
     )
