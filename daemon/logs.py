@@ -66,6 +66,10 @@ def _quieten(level: str) -> None:
     least = logging.DEBUG if level == "debug" else max(_number(level), logging.WARNING)
     for name in ("kafka", "alembic", "apscheduler", "urllib3", "sentry_sdk", "uvicorn"):
         logging.getLogger(name).setLevel(least)
+    if level != "debug":
+        # Without a broker or a topic they write several lines a second; the daemon says it itself.
+        for name in ("kafka.net", "kafka.cluster"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _renderer(form: str, out: IO[str]) -> Processor:

@@ -20,6 +20,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
+from watchkeeper.daemon.trouble import Trouble
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
 from watchkeeper.handlers.types import Action, ActionState, Outcome
@@ -94,6 +95,15 @@ class Loop:
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _behind_since: float | None = None
+    _trouble: Trouble = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trouble = Trouble(self.source)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the source from reading; "" when nothing does."""
+        return self._trouble.text
 
     @property
     def owns(self) -> list[Partition]:
@@ -116,6 +126,7 @@ class Loop:
         with self.reporter.stage("decode"):
             decoded = decode(records, self.kinds, now=now)
         self._admit(records, decoded)
+        decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
             decoded.frames,

@@ -90,6 +90,18 @@ def test_json_lines_hold_their_fields(log_to: Callable[[Form], io.StringIO]) -> 
     assert said["timestamp"].endswith("Z")
 
 
+def test_what_the_daemon_says_of_a_broker_is_not_said_by_its_client_too(
+    log_to: Callable[[Form], io.StringIO],
+) -> None:
+    out = log_to("console")
+
+    logging.getLogger("kafka.net.connection").error("Connection failed")
+    logging.getLogger("kafka.cluster").error("Topic t not found in cluster metadata")
+    logging.getLogger("kafka.coordinator").error("Heartbeat failed")
+
+    assert [line for line in out.getvalue().splitlines() if "Heartbeat" not in line] == []
+
+
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(KeyError):
         configure("loud", "json")  # type: ignore[arg-type]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import urllib3
+from urllib3.exceptions import HTTPError
 
 from tests.daemon.storage.examples import T0, finding, letter
+from tests.services.base import free_ports, wait_until
+from tests.services.process import Process
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database
@@ -41,3 +48,34 @@ def test_old_rows_are_dropped_by_its_timer(daemon: Daemon) -> None:
 
     assert [each.at for each in store.records.findings()] == [T0]
     assert store.letters.prune(before=T0) == 0
+
+
+def test_without_a_broker_it_says_so_and_goes_on_trying(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    file = tmp_path / "watchkeeper.toml"
+    file.write_text(
+        f'[daemon]\nstate_dir = "{tmp_path}"\nstop_timeout = "3s"\n'
+        '[kafka]\nbootstrap_servers = ["127.0.0.1:9"]\n'
+        f'[web]\nlisten = "127.0.0.1:{port}"\n'
+    )
+    program = Path(sys.executable).parent / "watchkeeper"
+    process = Process([program, "-c", file, "run"], tmp_path / "log")
+
+    def refusal() -> str:
+        with urllib3.PoolManager(retries=False, timeout=5.0) as pool, suppress(HTTPError):
+            reply = pool.request("GET", f"http://127.0.0.1:{port}/readyz")
+            text = reply.data.decode()
+            return text if reply.status == 503 and "Kafka" in text else ""
+        return ""
+
+    try:
+        said = wait_until(refusal, 60.0, "what keeps it from being ready")
+    finally:
+        process.end(signal.SIGTERM)
+
+    assert said.startswith("Kafka at 127.0.0.1:9: KafkaTimeoutError: ")
+    assert "(since 20" in said
+    assert process.wait(1.0) == 0
+    lines = process.log.read_text().splitlines()
+    assert len([line for line in lines if "cannot read: trying again" in line]) == 1
+    assert len(lines) < 8, lines

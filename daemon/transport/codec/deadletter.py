@@ -22,7 +22,12 @@ Reason = Literal[
     "time",  # no moment that can be right
     "too_many_models",  # a new model's, beyond the number that is watched
     "unknown_kind",  # nothing says which kind of event it is, or one that is not known
+    "quarantined_range",  # these records and some after it: no client can read them
+    "data_gap",  # these records were gone before they were read
 ]
+
+# These stand for records that were passed over unread: there is nothing to send once more.
+UNREAD: tuple[Reason, ...] = ("quarantined_range", "data_gap")
 
 STAGE = "VALUE_CONVERTER"
 # A broker takes messages of up to 1 MB by default; what is longer is cut and marked.

@@ -1,0 +1,89 @@
+"""What a source over a network has to say besides its records, for the log and for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from watchkeeper.daemon.transport.codec import DeadLetter, Reason
+from watchkeeper.daemon.transport.kafka_repair import DataGap
+from watchkeeper.daemon.transport.ports import Record, Source
+from watchkeeper.daemon.transport.quarantine import QuarantinedRange
+from watchkeeper.detectors.types import moment
+
+log = structlog.get_logger()
+
+SAY_AGAIN_S = 60.0
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A source that may be cut off, and whose records may be gone or unreadable. Others read from
+    memory or files and have nothing of the kind to tell."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from reading now."""
+
+    def take_quarantined(self) -> list[QuarantinedRange]:
+        """The ranges passed over since the last call, because they cannot be read."""
+
+    def take_gaps(self) -> list[DataGap]:
+        """The gaps met since the last call: records that were gone before they were read."""
+
+
+@dataclass
+class Trouble:
+    """Watches one source, turn by turn.
+
+    What keeps it from reading is logged at once, while it lasts and when it is over, but at most
+    once in `SAY_AGAIN_S`. `text` says it for those who ask now, "" when all is well.
+    """
+
+    source: Source
+    text: str = ""
+    _since: float | None = None
+    _said: bool = False
+    _said_at: float = field(default=float("-inf"))
+
+    def look(self, at: float) -> list[DeadLetter]:
+        """Logs what is new at the wall clock's `at`; gives a letter for each range of records that
+        was passed over, which stands for all of them and holds none."""
+        source = self.source
+        if not isinstance(source, Networked):
+            return []
+        self._note(source.trouble, at)
+        unread = [_quarantined(each, at) for each in source.take_quarantined()]
+        return unread + [_gap(each, at) for each in source.take_gaps()]
+
+    def _note(self, trouble: str | None, at: float) -> None:
+        if not trouble:
+            if self._said and self._since is not None:
+                log.info("reading again", after_s=round(at - self._since))
+            self.text, self._since, self._said = "", None, False
+            return
+        self._since = at if self._since is None else self._since
+        since = f"{moment(self._since):%Y-%m-%dT%H:%M:%SZ}"
+        self.text = f"{trouble} (since {since}, trying again)"
+        if at - self._said_at >= SAY_AGAIN_S:
+            self._said, self._said_at = True, at
+            log.warning("cannot read: trying again", trouble=trouble, since=since)
+
+
+def _quarantined(each: QuarantinedRange, at: float) -> DeadLetter:
+    why = f"records {each.start} to {each.end - 1} cannot be read: {each.reason}"
+    return _letter(each.topic, each.partition, each.start, at, "quarantined_range", why)
+
+
+def _gap(each: DataGap, at: float) -> DeadLetter:
+    why = f"offset {each.wanted} is {each.reason}, reading went on at {each.resumed}"
+    return _letter(each.topic, each.partition, each.wanted, at, "data_gap", why)
+
+
+def _letter(
+    topic: str, partition: int, offset: int, at: float, reason: Reason, why: str
+) -> DeadLetter:
+    log.error("records passed over", topic=topic, partition=partition, reason=reason, said=why)
+    return DeadLetter(Record(topic, partition, offset, at, None, None), reason, "$", why)

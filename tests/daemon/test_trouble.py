@@ -1,0 +1,100 @@
+"""What keeps a source from reading is said, and not too often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from watchkeeper.daemon.transport.kafka_repair import DataGap
+from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
+from watchkeeper.daemon.transport.quarantine import QuarantinedRange
+from watchkeeper.daemon.trouble import SAY_AGAIN_S, Networked, Trouble
+
+T0 = 1_790_000_000.0
+
+
+class Cable(MemorySource):
+    """A source that can be cut off."""
+
+    def __init__(self, broker: MemoryBroker | None = None, topics: tuple[str, ...] = ()) -> None:
+        super().__init__(broker or MemoryBroker(), topics)
+        self.trouble: str | None = None
+        self.quarantined: list[QuarantinedRange] = []
+        self.gaps: list[DataGap] = []
+
+    def take_quarantined(self) -> list[QuarantinedRange]:
+        taken, self.quarantined = self.quarantined, []
+        return taken
+
+    def take_gaps(self) -> list[DataGap]:
+        taken, self.gaps = self.gaps, []
+        return taken
+
+
+@dataclass
+class Line:
+    """A source over time, with what was logged of it: (seconds since T0, the line)."""
+
+    source: Cable = field(default_factory=Cable)
+    said: list[tuple[float, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.trouble = Trouble(self.source)
+
+    def at(self, second: float, trouble: str | None) -> None:
+        self.source.trouble = trouble
+        with capture_logs() as lines:
+            self.trouble.look(T0 + second)
+        self.said += [(second, line["event"]) for line in lines]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def test_trouble_is_said_at_once_and_then_once_a_minute(line: Line) -> None:
+    for second in range(0, 150):
+        line.at(float(second), f"no broker, try {second}")
+
+    assert [second for second, _ in line.said] == [0.0, SAY_AGAIN_S, 2 * SAY_AGAIN_S]
+    assert line.trouble.text == "no broker, try 149 (since 2026-09-21T14:13:20Z, trying again)"
+
+
+def test_the_end_of_trouble_is_said(line: Line) -> None:
+    line.at(0.0, "no broker")
+    line.at(5.0, None)
+    line.at(6.0, None)
+
+    assert line.said == [(0.0, "cannot read: trying again"), (5.0, "reading again")]
+    assert line.trouble.text == ""
+
+
+def test_trouble_that_comes_and_goes_does_not_fill_the_log(line: Line) -> None:
+    for second in range(59):
+        line.at(float(second), "no broker" if second % 2 else None)
+
+    assert [what for _, what in line.said] == ["cannot read: trying again", "reading again"]
+
+
+def test_a_range_that_was_passed_over_is_one_letter(line: Line) -> None:
+    line.source.quarantined.append(QuarantinedRange("predictions", 1, 5, 9, "CorruptRecord"))
+    line.source.gaps.append(DataGap("labels", 0, 3, 8, "out of range"))
+
+    bad, gap = line.trouble.look(T0)
+
+    assert (bad.record.topic, bad.record.partition, bad.record.offset) == ("predictions", 1, 5)
+    assert (bad.reason, bad.record.value) == ("quarantined_range", None)
+    assert bad.message == "records 5 to 8 cannot be read: CorruptRecord"
+    assert (gap.record.offset, gap.reason) == (3, "data_gap")
+    assert gap.message == "offset 3 is out of range, reading went on at 8"
+    assert line.trouble.look(T0) == []
+
+
+def test_a_source_in_memory_has_nothing_to_say() -> None:
+    source = MemorySource(MemoryBroker(), [])
+
+    assert not isinstance(source, Networked)
+    assert Trouble(source).look(T0) == []
