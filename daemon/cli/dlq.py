@@ -79,13 +79,20 @@ def replay(ctx: click.Context, ids: tuple[int, ...], everything: bool, file: Pat
 
 
 def _wanted(store: Store, ids: tuple[int, ...]) -> list[DeadLetter]:
+    from watchkeeper.daemon.transport.codec.deadletter import UNREAD
+
     if not ids:
-        return store.records.dead_letters(limit=100_000, waiting_only=True)[::-1]
+        waiting = store.records.dead_letters(limit=100_000, waiting_only=True)[::-1]
+        return [each for each in waiting if each.reason not in UNREAD]
     found = []
     for each in ids:
         letter = store.records.dead_letter(each)
         if letter is None:
             raise Refused(f"no refused record {each}: `watchkeeper dlq list`")
+        if letter.reason in UNREAD:
+            raise Refused(
+                f"{each} stands for records that were never read: there is nothing to send"
+            )
         found.append(letter)
     return found
 

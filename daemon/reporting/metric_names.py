@@ -17,7 +17,9 @@ Name = Literal[
     "watchkeeper_stage_duration_seconds",
     # Gauge: the oldest watermark of the models that are owned
     "watchkeeper_watermark_timestamp_seconds",
-    # Counter: records put away, by topic and reason
+    # Counter: places where records were gone before they were read, by topic
+    "watchkeeper_data_gaps_total",
+    # Counter: records put away, by topic and reason; a range nobody can read counts once
     "watchkeeper_dead_letters_total",
     # Counter: events whose window had closed, by model
     "watchkeeper_late_events_total",

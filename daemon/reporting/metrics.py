@@ -67,6 +67,8 @@ class Metrics:
         """Records that became dead letters."""
         self._failures.labels(topic, reason).inc(n)
         self._dead.labels(topic, reason).inc(n)
+        if reason == "data_gap":
+            self._gaps.labels(topic).inc(n)
 
     def spent(self, stage: Stage, seconds: float) -> None:
         """Time that one stage of one turn took."""
@@ -185,6 +187,9 @@ class Metrics:
             "watchkeeper_event_failures_total", "Records refused.", "topic", "reason"
         )
         self._dead = count("watchkeeper_dead_letters_total", "Records put away.", "topic", "reason")
+        self._gaps = count(
+            "watchkeeper_data_gaps_total", "Places where records were gone, unread.", "topic"
+        )
         self._lag_seconds = gauge(
             "watchkeeper_event_lag_seconds", "Age of the newest processed event.", "topic"
         )

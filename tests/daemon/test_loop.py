@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.daemon.test_trouble import Cable
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
@@ -23,8 +24,10 @@ from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
+from watchkeeper.daemon.transport.kafka_repair import DataGap
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition, Record
+from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import profile_from_columns
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
@@ -225,6 +228,24 @@ def test_models_beyond_the_limit_are_refused_with_the_reason(world: World) -> No
     assert sorted(loop.pipeline.state.models) == ["fraud", "m0", "m1"]
     reasons = [each.reason for each in world.store.records.dead_letters()]
     assert reasons == ["too_many_models"] * 38
+
+
+def test_records_that_were_passed_over_are_put_on_record(world: World) -> None:
+    world.publish(0, 10)
+    cable = Cable(world.broker, ("predictions",))
+    cable.quarantined.append(QuarantinedRange("predictions", 0, 10, 15, "CorruptRecord"))
+    cable.gaps.append(DataGap("predictions", 0, 20, 30, "truncated"))
+    loop = replace(world.loop(), source=cable)
+
+    drain(loop)
+    loop.checkpoint()
+
+    letters = {each.reason: each for each in world.store.records.dead_letters()}
+    assert set(letters) == {"quarantined_range", "data_gap"}
+    bad = letters["quarantined_range"]
+    assert (bad.topic, bad.partition, bad.offset, bad.value) == ("predictions", 0, 10, None)
+    assert bad.message == "records 10 to 14 cannot be read: CorruptRecord"
+    assert world.store.records.offsets()[Partition("predictions", 0)] == 10
 
 
 def test_a_command_of_the_inbox_is_answered_once(world: World) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from tests.daemon.cli.conftest import Host, process
 from tests.daemon.storage import examples
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.storage.values import Checkpoint
 
 
 def test_refused_records_are_listed_with_their_reason(host: Host) -> None:
@@ -54,3 +57,18 @@ def test_without_a_broker_nothing_counts_as_replayed(brokerless: Host) -> None:
     assert "1 of 1 were not taken" in ended.stderr
     listed = json.loads(brokerless.run("dlq", "list", "--waiting", "-o", "json").stdout)
     assert len(listed) == 1
+
+
+def test_a_range_that_was_never_read_is_listed_and_cannot_be_sent(host: Host) -> None:
+    store, file = Store(host.url), host.folder / "out.jsonl"
+    unread = replace(examples.dead_letter(20), reason="quarantined_range", value=None)
+    store.commit(Checkpoint(at=examples.T0, epochs={}, dead_letters=[unread]))
+    store.close()
+
+    listed = json.loads(host.run("dlq", "list", "-o", "json").stdout)
+    everything = host.run("dlq", "replay", "--all", "--to", str(file))
+    one = host.run("dlq", "replay", str(listed[0]["id"]), "--to", str(file))
+
+    assert [each["reason"] for each in listed] == ["quarantined_range", "syntax"]
+    assert everything.stdout == "replayed 1\n"
+    assert (one.exit_code, "never read" in one.stderr) == (1, True)

@@ -37,6 +37,7 @@ def metrics() -> Metrics:
     made = Metrics("1.2.3")
     made.polled({"predictions": 10}, {Partition("predictions", 0): 5})
     made.refused("predictions", "syntax")
+    made.refused("labels", "data_gap")
     made.spent("commit", 0.004)
     made.progress(T0, {"predictions": 0.5})
     made.stepped(step())
@@ -51,6 +52,14 @@ def page(metrics: Metrics) -> str:
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_gap_is_counted_beside_the_letters(metrics: Metrics) -> None:
+    dead = "watchkeeper_dead_letters_total"
+
+    assert value(metrics, dead, topic="labels", reason="data_gap") == 1
+    assert value(metrics, "watchkeeper_data_gaps_total", topic="labels") == 1
+    assert value(metrics, "watchkeeper_data_gaps_total", topic="predictions") is None
 
 
 def test_every_name_is_in_use_and_listed(metrics: Metrics) -> None:
