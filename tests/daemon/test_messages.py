@@ -22,7 +22,13 @@ from watchkeeper.detectors.types import EVENT_TYPES, moment
 from watchkeeper.handlers.types import IncidentState
 
 ASYNCAPI = Path(__file__).parents[2] / "docs" / "asyncapi.json"
-TYPES: dict[str, type] = {"null": type(None), "string": str, "boolean": bool, "array": list, "object": dict}
+TYPES: dict[str, type] = {
+    "null": type(None),
+    "string": str,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
 
 
 def published() -> list[tuple[str, Any]]:
