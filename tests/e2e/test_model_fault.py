@@ -69,6 +69,10 @@ def test_bad_version_is_rolled_back_and_the_incident_resolves(
         assert (rollback.kind, rollback.state) == ("rollback", ActionState.SUCCESSFUL)
         assert rollback.args["to_version"] == "1"
         assert registry.aliased() == "1"
+        own = watch.store.registry
+        assert [each.version for each in own.deployments(stage.model)] == ["2", "1"]
+        statuses = {each.version: each.status for each in own.versions(stage.model)}
+        assert statuses == {"1": "live", "2": "faulty"}
         moved = proxy.calls("POST", "/registered-models/alias")
         assert [call.status for call in moved] == [200]
         assert pages_of(bugsink, 2) == ["opened", "resolved"]
