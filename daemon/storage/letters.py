@@ -56,6 +56,13 @@ class Letters:
         with self._db.read() as connection:
             return connection.execute(wanted.limit(1)).first() is not None
 
+    def release(self, now: float) -> None:
+        """Makes everything that waits due at once, as a sender does when it starts: what it had
+        in hand when it crashed need not lie hidden. Ids keep a second telling harmless."""
+        hidden = update(tables.outbox).where(_o.state == "pending", _o.next_try > now)
+        with self._db.write() as connection:
+            connection.execute(hidden.values(next_try=now))
+
     def collapse(self, channel: Channel, now: float) -> dict[str, int]:
         """Ends all but the newest waiting message of each incident, as what they say is outdated.
 

@@ -76,7 +76,8 @@ class Outbox:
         self._lines = {channel: _Line(deliver) for channel, deliver in self.deliver.items()}
 
     def start(self) -> None:
-        """Starts the senders."""
+        """Starts the senders, and at once with what earlier ones left."""
+        self.letters.release(self.clock())
         for channel, line in self._lines.items():
             # Not waited for at exit: what they have not told stays in the database.
             line.thread = threading.Thread(

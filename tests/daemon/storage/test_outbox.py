@@ -205,6 +205,19 @@ def test_what_a_crashed_sender_had_in_hand_is_told_after_its_hold(
     assert receiver.ids == ["m1"]
 
 
+def test_a_sender_that_starts_tells_at_once_what_a_crashed_one_had_in_hand(
+    store: Store, receiver: Receiver, clock: Clock
+) -> None:
+    store.letters.add([letter("a")])
+    store.letters.take("sentry", T0, hold=120.0, limit=10)  # and then it crashed
+
+    outbox = Outbox(store.letters, {"sentry": receiver}, clock=clock)
+    outbox.start()
+
+    wait_until(lambda: receiver.ids == ["a"], 10, "the message")
+    assert outbox.stop(10)
+
+
 def test_two_senders_do_not_take_the_same_message(store: Store, clock: Clock) -> None:
     store.letters.add([letter(f"m{i}", incident=None) for i in range(40)])
     taken: list[str] = []
