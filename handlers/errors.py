@@ -21,3 +21,7 @@ class Refused(HandlerError):
 
 class Interrupted(HandlerError):
     """The daemon is stopping: the action stays started and is taken up again at the next start."""
+
+
+class Withdrawn(HandlerError):
+    """An action is not wanted any more: what permitted it was taken back before it began."""
