@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -163,6 +164,8 @@ def test_bad_input_gets_its_answer_and_the_daemon_goes_on(
     reasons = [each.reason for each in bad if each.topic == "predictions"]
     assert Counter(_letters(stage, "predictions", len(reasons))) == Counter(reasons)
     assert watch.ready()
-    assert promtool_check_metrics(watch.metrics()) == []
+    metrics = watch.metrics()
+    assert promtool_check_metrics(metrics) == []
+    assert len(set(re.findall(r'[{,]model="([^"]+)"', metrics))) < _NAMES / 2
     assert [i for i in watch.incidents() if i.model == stage.model] == []
     assert {"other", "fraud", stage.model} <= set(watch.store.records.models())

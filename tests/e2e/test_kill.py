@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
+from functools import partial
 
 import pytest
 
 from tests.e2e.census import Versions
+from tests.e2e.daemon import Watchkeeper
 from tests.e2e.pages import pages_of
 from tests.e2e.proxy import recording
 from tests.e2e.registry import ModelRegistry
@@ -21,9 +23,13 @@ from watchkeeper.handlers.types import IncidentState, Kind
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 KILLS = 10
-LONGEST_LIFE_S = 2.5
-# Just before the bad version's first prediction: from here on everything happens.
-KILLED_FROM = 41 * 240
+# Predictions read: from just before the deployment to some time after the recovery.
+FIRST, LAST = 41 * 240, 62 * 240
+LATEST_S = 0.5  # how long after its moment a kill may come
+
+
+def _has_read(watch: Watchkeeper, partition: Partition, count: int) -> bool:
+    return (watch.store.records.offsets().get(partition) or 0) >= count
 
 
 @pytest.mark.timeout(420)
@@ -32,7 +38,8 @@ def test_killed_daemon_loses_nothing_and_acts_once(
 ) -> None:
     registry = ModelRegistry(mlflow.url, stage.model)
     registry.create([trained.healthy, trained.mistaken], live="1")
-    lives = random.Random(20)
+    chance = random.Random(11)
+    moments = sorted(chance.randint(FIRST, LAST) for _ in range(KILLS))
     pause = threading.Event()
     with recording(mlflow.url) as proxy:
         watch = stage.install(
@@ -43,14 +50,10 @@ def test_killed_daemon_loses_nothing_and_acts_once(
         watch.start()
         stage.play(scenario(stage.model, trained), watch, mlflow.url)
         predictions = Partition(f"{stage.prefix}predictions", 0)
-        watch.wait(
-            lambda: (watch.store.records.offsets().get(predictions) or 0) > KILLED_FROM,
-            120,
-            "the time just before the deployment",
-        )
 
-        for _ in range(KILLS):
-            pause.wait(lives.uniform(0.0, LONGEST_LIFE_S))
+        for moment in moments:
+            watch.wait(partial(_has_read, watch, predictions, moment), 60, "the next moment")
+            pause.wait(chance.uniform(0.0, LATEST_S))
             watch.kill()
             watch.start()
         stage.wait_end(watch, 180)
