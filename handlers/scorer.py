@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from watchkeeper.handlers.comparing import Comparison
+from watchkeeper.handlers.errors import Unreachable
 from watchkeeper.handlers.switching import Deployer, obstacle
 from watchkeeper.handlers.types import Action, Outcome, Phase
 
@@ -31,15 +32,24 @@ def preflight(
 ) -> Outcome:
     """Whether a switch from the action's `from_version` to its `to_version` is safe now.
 
-    It must be possible, and only a version that is not worse on today's data may go live.
+    It must be possible, and only a version that is not worse on today's data may go live. A target
+    that does not answer has said neither yes nor no: ERROR, so that a person decides.
     """
+    try:
+        phase, reason = _checked(deployer, scorer, action, since)
+    except Unreachable as error:
+        phase, reason = Phase.ERROR, str(error)
+    return Outcome(action.id, action.model, phase, reason, at, "preflight")
+
+
+def _checked(
+    deployer: Deployer, scorer: Scorer | None, action: Action, since: float | None
+) -> tuple[Phase, str]:
     current, target = str(action.args["from_version"]), str(action.args["to_version"])
     why_not = obstacle(deployer, action.model, current, target)
     if why_not:
-        phase, reason = Phase.FAILED, why_not
-    else:
-        phase, reason = _compared(scorer, action.model, current, target, since)
-    return Outcome(action.id, action.model, phase, reason, at, "preflight")
+        return Phase.FAILED, why_not
+    return _compared(scorer, action.model, current, target, since)
 
 
 def _compared(

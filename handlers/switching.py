@@ -49,10 +49,13 @@ def move(
 
 
 def obstacle(deployer: Deployer, model: str, source: str, target: str) -> str:
-    """Why the model cannot be taken from `source` to `target` now; empty when it can."""
+    """Why the model cannot be taken from `source` to `target` now; empty when it can.
+
+    Raises `Unreachable` when nobody can tell.
+    """
     try:
         live, versions = deployer.current(model), deployer.available(model)
-    except (Refused, Unreachable) as error:
+    except Refused as error:
         return str(error)
     if live != source:
         return f"{live} is live instead of {source}"

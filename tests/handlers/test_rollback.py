@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from tests.fakes import Crash, FakeDeployer, FakeScorer
 from tests.handlers import cases
 from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.comparing import Comparison, Verdict
-from watchkeeper.handlers.errors import Unreachable
+from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Phase
 
@@ -153,13 +155,39 @@ def test_without_a_comparison_a_person_decides(scorer: FakeScorer | None) -> Non
     [
         (FakeDeployer(versions=["v2"]), "v1 is not available"),
         (FakeDeployer(live="v1"), "v1 is live instead of v2"),
-        (FakeDeployer(fail=Unreachable("no route")), "no route"),
+        (FakeDeployer(fail=Refused("no right")), "no right"),
     ],
 )
 def test_the_preflight_refuses_what_cannot_be_done(target: FakeDeployer, reason: str) -> None:
     outcome = Rollback(target, FakeScorer(_comparison("better"))).preflight(cases.action())
 
     assert (outcome.phase, outcome.reason) == (Phase.FAILED, reason)
+
+
+@dataclass
+class _Away(FakeScorer):
+    """Cannot reach the files it would compare."""
+
+    def compare(
+        self, model: str, current: str, target: str, since: float | None = None
+    ) -> Comparison:
+        raise Unreachable("no route")
+
+
+@pytest.mark.parametrize(
+    ("target", "scorer"),
+    [
+        (FakeDeployer(fail=Unreachable("no route")), FakeScorer(_comparison("better"))),
+        (FakeDeployer(), _Away()),
+    ],
+)
+def test_an_outage_refuses_nothing_for_good_but_asks_a_person(
+    target: FakeDeployer, scorer: FakeScorer
+) -> None:
+    outcome = Rollback(target, scorer).preflight(cases.action())
+
+    assert (outcome.phase, outcome.reason) == (Phase.ERROR, "no route")
+    assert target.switches == []
 
 
 def test_a_crash_after_the_switch_is_found_done() -> None:
