@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import structlog
 
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.handlers.errors import Interrupted
 from watchkeeper.handlers.types import Action, ActionState, Handler, Outcome, Phase
 
@@ -36,7 +37,7 @@ class Claims(Protocol):
         """Takes the lease and commits that the step is started; the lease's rising token.
 
         None while another instance holds the lease, and for an action whose state (by now) asks
-        for no such step. Again by the same instance: the same token.
+        for no such step. Again by the same instance: the same token. Raises `DatabaseDown`.
         """
 
     def renew(self, lease: str, token: int) -> bool:
@@ -240,12 +241,21 @@ class Executor:
         return handler.run(work.action) if work.step == "run" else handler.undo(work.action)
 
     def _claim(self, work: _Work) -> int | None:
-        """Waits for the lease a while: a crashed instance's lease has to expire first."""
+        """Waits for the lease a while: a crashed instance's lease has to expire first, and a
+        database may come back."""
         until = self.monotonic() + self.claim_wait_s
         while True:
-            token = self.claims.claim(work.action.id, work.step, work.lease)
-            if token is not None or self.inline or self.monotonic() >= until:
-                return token
+            last = self.inline or self.monotonic() >= until
+            try:
+                token = self.claims.claim(work.action.id, work.step, work.lease)
+                if token is not None or last:
+                    return token
+            except DatabaseDown as error:
+                if last:
+                    raise
+                log.warning(
+                    "database away; claiming again", action=work.action.id, reason=str(error)
+                )
             if self._closing.wait(self.claim_retry_s):
                 raise Interrupted("stopped while waiting for the lease")
 

@@ -13,6 +13,7 @@ import pytest
 from tests.fakes import FakeDeployer
 from tests.handlers import cases
 from watchkeeper.daemon.actions.executor import Executor, Submitted
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.handlers.errors import Interrupted
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.types import (
@@ -339,3 +340,37 @@ def test_a_failing_claim_is_an_outcome_and_runs_nothing(gate: Gate) -> None:
 
     (outcome,) = _wait(executor)
     assert (outcome.phase, gate.seen) == (Phase.ERROR, [])
+
+
+@dataclass
+class _Flaky(FakeClaims):
+    """Storage that is away for the first `outage` claims."""
+
+    outage: int = 0
+
+    def claim(self, action_id: str, step: str, lease: str) -> int | None:
+        self.outage -= 1
+        if self.outage >= 0:
+            raise DatabaseDown("the server closed the connection")
+        return super().claim(action_id, step, lease)
+
+
+def test_an_outage_of_the_database_is_waited_out_before_acting(gate: Gate) -> None:
+    gate.open.set()
+    executor = _executor(gate, claims=_Flaky(outage=3), claim_retry_s=0.01)
+
+    executor.submit(_action(1))
+
+    (outcome,) = _wait(executor)
+    assert (outcome.phase, gate.seen) == (Phase.SUCCESSFUL, [("act-1", "run")])
+
+
+def test_an_outage_beyond_the_wait_is_an_error_and_runs_nothing(gate: Gate) -> None:
+    settings = {"claim_wait_s": 0.05, "claim_retry_s": 0.01}
+    executor = _executor(gate, claims=_Flaky(outage=1_000), **settings)
+
+    executor.submit(_action(1))
+
+    (outcome,) = _wait(executor)
+    assert (outcome.phase, gate.seen) == (Phase.ERROR, [])
+    assert outcome.reason == "DatabaseDown: the server closed the connection"
