@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
@@ -20,7 +20,6 @@ Step = Literal["preflight", "run", "undo"]
 
 _STEPS: Mapping[ActionState, Step] = {
     ActionState.PLANNED: "preflight",
-    ActionState.HELD: "preflight",
     ActionState.PERMITTED: "run",
     ActionState.STARTED: "run",
     ActionState.UNDOING: "undo",
@@ -78,7 +77,7 @@ class Executor:
     one lease; a model has one lease for what changes serving and one for each background kind.
     An action that takes longer than its limit is given up with an INCONCLUSIVE outcome; its
     thread cannot be ended, so its model stays closed until it returns, and what waits behind it is
-    INCONCLUSIVE too. With `inline` everything happens in `submit`, for a replay. Times in seconds.
+    INCONCLUSIVE too. Times in seconds.
     """
 
     handlers: Mapping[str, Handler]
@@ -90,7 +89,6 @@ class Executor:
     claim_wait_s: float = 60.0
     claim_retry_s: float = 1.0
     capacity: int = 200
-    inline: bool = False
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,16 +113,7 @@ class Executor:
         lease = f"{action.model}:{action.kind}" if background else action.model
         work = _Work(action, step, lease, background)
         with self._lock:
-            answer = self._admit(work)
-        if answer is Submitted.ACCEPTED and self.inline:
-            self._perform(work)
-        return answer
-
-    def resume(self, actions: Iterable[Action]) -> int:
-        """Takes up, after a start, what had been started and not ended; how many that were."""
-        under_way = (ActionState.STARTED, ActionState.UNDOING)
-        taken = [a for a in actions if a.state in under_way]
-        return sum(self.submit(action) is Submitted.ACCEPTED for action in taken)
+            return self._admit(work)
 
     def outcomes(self) -> list[Outcome]:
         """The outcomes since the last call, oldest first. Never blocks."""
@@ -134,11 +123,6 @@ class Executor:
             self._done.clear()
             self._start_waiting()
         return found
-
-    def busy(self) -> int:
-        """How many steps wait or run."""
-        with self._lock:
-            return len(self._waiting) + len(self._running)
 
     def renew(self) -> None:
         """Prolongs the leases of what runs; to be called well within a lease's life."""
@@ -163,11 +147,8 @@ class Executor:
             return Submitted.KNOWN
         if len(known) + len(self._done) >= self.capacity:
             return Submitted.FULL
-        if self.inline:
-            self._begin(work)
-        else:
-            self._waiting.append(work)
-            self._start_waiting()
+        self._waiting.append(work)
+        self._start_waiting()
         return Submitted.ACCEPTED
 
     def _start_waiting(self) -> None:
@@ -245,7 +226,7 @@ class Executor:
         database may come back."""
         until = self.monotonic() + self.claim_wait_s
         while True:
-            last = self.inline or self.monotonic() >= until
+            last = self.monotonic() >= until
             try:
                 token = self.claims.claim(work.action.id, work.step, work.lease)
                 if token is not None or last:
@@ -269,7 +250,7 @@ class Executor:
         """Answers for what takes too long, and for what waits behind it. Needs the lock."""
         now = self.monotonic()
         for work in self._running:
-            if not work.given_up and not self.inline and now >= work.until:
+            if not work.given_up and now >= work.until:
                 work.given_up = True
                 self._answer(work, "not done within its time limit; it may still happen")
         stuck = {work.lease for work in self._running if work.given_up}
