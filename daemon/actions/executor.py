@@ -58,13 +58,14 @@ class Submitted(StrEnum):
 
 @dataclass
 class _Work:
-    """One step of one action on its way; `until` is on the monotonic clock, once it has begun."""
+    """One step of one action on its way; `until`, on the monotonic clock, it must have begun, and
+    once it has begun, have ended."""
 
     action: Action
     step: Step
     lease: str
     background: bool
-    until: float = 0.0
+    until: float
     token: int | None = None
     given_up: bool = False
 
@@ -75,9 +76,10 @@ class Executor:
 
     At most `threads` short actions and one of the `background` kinds run at once, never two under
     one lease; a model has one lease for what changes serving and one for each background kind.
-    An action that takes longer than its limit is given up with an INCONCLUSIVE outcome; its
-    thread cannot be ended, so its model stays closed until it returns, and what waits behind it is
-    INCONCLUSIVE too. Times in seconds.
+    A step that takes longer than its limit is given up with an INCONCLUSIVE outcome. Its thread
+    cannot be ended, so its lease stays closed until it returns, and what waits behind it is
+    INCONCLUSIVE too; other models' actions go on. So is a step that could not begin in `patience`
+    times its limit. `limits_s` are those of the runs and undos of a kind. Times in seconds.
     """
 
     handlers: Mapping[str, Handler]
@@ -86,6 +88,7 @@ class Executor:
     background: frozenset[str] = frozenset({"retrain"})
     limit_s: float = 180.0
     limits_s: Mapping[str, float] = field(default_factory=dict)
+    patience: float = 4.0
     claim_wait_s: float = 60.0
     claim_retry_s: float = 1.0
     capacity: int = 200
@@ -111,7 +114,8 @@ class Executor:
             return Submitted.IDLE
         background = action.kind in self.background and step != "preflight"
         lease = f"{action.model}:{action.kind}" if background else action.model
-        work = _Work(action, step, lease, background)
+        until = self.monotonic() + self.patience * self._limit(action, step)
+        work = _Work(action, step, lease, background, until)
         with self._lock:
             return self._admit(work)
 
@@ -166,13 +170,16 @@ class Executor:
     def _free(self, work: _Work) -> bool:
         if any(w.lease == work.lease for w in self._running):
             return False
-        lane = sum(w.background == work.background for w in self._running)
+        lane = sum(w.background == work.background and not w.given_up for w in self._running)
         return lane < (1 if work.background else self.threads)
 
     def _begin(self, work: _Work) -> None:
-        limit = self.limits_s.get(work.action.kind, self.limit_s)
-        work.until = self.monotonic() + limit
+        work.until = self.monotonic() + self._limit(work.action, work.step)
         self._running.append(work)
+
+    def _limit(self, action: Action, step: Step) -> float:
+        usual = self.limit_s
+        return usual if step == "preflight" else self.limits_s.get(action.kind, usual)
 
     def _perform(self, work: _Work) -> None:
         outcome = self._outcome(work)
@@ -254,9 +261,15 @@ class Executor:
                 work.given_up = True
                 self._answer(work, "not done within its time limit; it may still happen")
         stuck = {work.lease for work in self._running if work.given_up}
-        for work in [w for w in self._waiting if w.lease in stuck]:
+        for work in list(self._waiting):
+            if work.lease in stuck:
+                why = "an earlier action on this model has not ended"
+            elif now >= work.until:
+                why = "too many other actions were under way for too long"
+            else:
+                continue
             self._waiting.remove(work)
-            self._answer(work, "not begun: an earlier action on this model has not ended")
+            self._answer(work, f"not begun: {why}")
 
     def _answer(self, work: _Work, reason: str) -> None:
         self._done.append(self._ended(work, Phase.INCONCLUSIVE, reason))

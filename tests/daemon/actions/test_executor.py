@@ -87,6 +87,14 @@ class Gate:
         return Outcome(action.id, action.model, Phase.SUCCESSFUL, "undone", 0.0, "undo")
 
 
+class _SlowCheck(Gate):
+    """Waits at the gate inside its preflight check already."""
+
+    def preflight(self, action: Action) -> Outcome:
+        self.run(action)
+        return super().preflight(action)
+
+
 def _action(number: int, model: str = "churn", kind: str = "gate", **changed: object) -> Action:
     usual = msgspec.structs.replace(cases.action(kind), id=f"act-{number}", model=model)
     return msgspec.structs.replace(usual, **changed)
@@ -276,6 +284,71 @@ def test_an_overdue_action_is_given_up_once_with_what_waits_behind_it(gate: Gate
     gate.open.set()
     assert executor.drain(_WAIT)
     assert executor.outcomes() == []
+
+
+def test_hung_handlers_stop_no_action_of_another_model(gate: Gate) -> None:
+    now, target = [0.0], FakeDeployer()
+    handlers: dict[str, Handler] = {"gate": gate, "rollback": Rollback(target)}
+    executor = Executor(handlers, FakeClaims(), threads=2, monotonic=lambda: now[0])
+    for number in range(2):
+        executor.submit(_action(number, model=f"m{number}"))
+    assert all(gate.inside.acquire(timeout=_WAIT) for _ in range(2))
+    executor.submit(cases.action())
+
+    now[0] = executor.limit_s + 1.0
+    first, second, third = _wait(executor, 3)
+
+    assert (first.phase, second.phase) == (Phase.INCONCLUSIVE, Phase.INCONCLUSIVE)
+    assert (third.action_id, third.phase) == ("act-rollback", Phase.SUCCESSFUL)
+    assert target.switches == ["v1"]
+
+
+def test_the_lease_of_a_hung_handler_stays_closed(gate: Gate) -> None:
+    now = [0.0]
+    executor = _executor(gate, monotonic=lambda: now[0])
+    executor.submit(_action(1))
+    assert gate.inside.acquire(timeout=_WAIT)
+    now[0] = executor.limit_s + 1.0
+    executor.outcomes()
+
+    executor.submit(_action(2))
+
+    (outcome,) = executor.outcomes()
+    assert outcome.reason == "not begun: an earlier action on this model has not ended"
+    assert gate.seen == [("act-1", "run")]
+
+
+def test_a_step_that_cannot_begin_in_time_ends_with_the_reason(gate: Gate) -> None:
+    now = [0.0]
+    limits = {"gate": 1_000.0, "slow": 30.0}
+    executor = _executor(gate, threads=1, limits_s=limits, monotonic=lambda: now[0])
+    executor.submit(_action(1))
+    assert gate.inside.acquire(timeout=_WAIT)
+    executor.submit(_action(2, model="fraud", kind="slow"))
+
+    now[0] = executor.patience * 30.0 - 1.0
+    early = executor.outcomes()
+    now[0] += 2.0
+    (late,) = executor.outcomes()
+
+    assert early == []
+    assert (late.action_id, late.phase) == ("act-2", Phase.INCONCLUSIVE)
+    assert late.reason == "not begun: too many other actions were under way for too long"
+
+
+def test_a_preflight_check_has_no_more_time_for_its_action_taking_long(gate: Gate) -> None:
+    now = [0.0]
+    slow = _SlowCheck(open=gate.open)
+    executor = Executor(
+        {"gate": slow}, FakeClaims(), limits_s={"gate": 4_000.0}, monotonic=lambda: now[0]
+    )
+    executor.submit(_action(1, state=ActionState.PLANNED))
+    assert slow.inside.acquire(timeout=_WAIT)
+
+    now[0] = executor.limit_s + 1.0
+
+    (outcome,) = executor.outcomes()
+    assert (outcome.step, outcome.phase) == ("preflight", Phase.INCONCLUSIVE)
 
 
 def test_leases_of_what_runs_are_renewed(gate: Gate) -> None:
