@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,7 @@ from watchkeeper.daemon.reporting.sentry import SentryReporter
 from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
 from watchkeeper.daemon.reporting.webhook import WebhookChannel
 from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.outbox import Deliver, Outbox
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
@@ -155,22 +156,25 @@ class Daemon:
         return self.loop.turn(timeout)
 
     def close(self) -> None:
-        """Commits, waits for actions in hand, tells what is due, and frees everything."""
+        """Waits for actions in hand, tells what is due, and frees everything.
+
+        Commits nothing: only a loop that came to its end in order may. So a database that is down
+        is no obstacle, and what cannot be closed keeps nothing else open.
+        """
         limit = float(self.config.daemon.stop_timeout)
-        with suppress(SourceError):
-            self.loop.checkpoint()
-        self.jobs.stop()
-        self.executor.drain(limit / 3)
-        self.timers.stop(limit / 6)
-        self.outbox.stop(limit / 3)
-        self.source.close(limit / 6)
-        self.sink.close(limit / 6)
-        for channel in self._channels.values():
-            close = getattr(channel, "close", None)
-            if close is not None:
-                close()
-        self.store.close()
-        self._home.close()
+        with ExitStack() as last:
+            last.callback(self._home.close)  # from here up: what comes last stands first
+            last.callback(self.store.close)
+            for channel in self._channels.values():
+                close = getattr(channel, "close", None)
+                if close is not None:
+                    last.callback(close)
+            last.callback(self.sink.close, limit / 6)
+            last.callback(self.source.close, limit / 6)
+            last.callback(self.outbox.stop, limit / 3)
+            last.callback(self.timers.stop, limit / 6)
+            last.callback(self.executor.drain, limit / 3)
+            last.callback(self.jobs.stop)
 
     def probe(self) -> Probe:
         """How the loop is, for the web server."""
@@ -185,7 +189,10 @@ class Daemon:
 
     def _told(self) -> dict[Channel, Deliver]:
         config = self.config
-        channels: dict[Channel, Deliver] = {"kafka": KafkaChannel(self.sink)}
+        channels: dict[Channel, Deliver] = {
+            "kafka": KafkaChannel(self.sink),
+            "dlq": KafkaChannel(self.sink, timeout=10.0),
+        }
         dsn = config.sentry.dsn.reveal()
         if dsn:
             release = f"watchkeeper@{watchkeeper.__version__}"
@@ -282,15 +289,18 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
-    code = _turning(daemon, web.url)
+    code = turning(daemon, web.url)
     sdnotify.notify("STOPPING=1")
-    daemon.close()
-    web.stop(5.0)
+    try:
+        daemon.close()
+    finally:
+        web.stop(5.0)
     log.info("stopped", code=code)
     return code
 
 
-def _turning(daemon: Daemon, url: str) -> int:
+def turning(daemon: Daemon, url: str) -> int:
+    """Starts the daemon and turns its loop to the end; the exit code says how it ended."""
     daemon.start()
     brokers = ", ".join(daemon.config.kafka.bootstrap_servers)
     log.info("watching", kafka=brokers, web=url, database=daemon.config.database.url,
@@ -300,6 +310,9 @@ def _turning(daemon: Daemon, url: str) -> int:
         daemon.loop.run()
     except SourceError as error:
         log.error("the source cannot go on", reason=str(error))
+        return TRY_AGAIN
+    except DatabaseDown as error:
+        log.error("the database stayed away", reason=str(error))
         return TRY_AGAIN
     except Exception:
         # Unknown failure: stop cleanly, the supervisor starts us again from the last checkpoint.

@@ -64,7 +64,7 @@ def dead_letter_row(letter: DeadLetter, names: TopicNames, at: float) -> OutboxR
     record = letter.record
     message = dead_letter_message(letter, names.dlq_prefix)
     name = f"dlq:{record.topic}:{record.partition}:{record.offset}"
-    return _row(name, message, None, at)
+    return msgspec.structs.replace(_row(name, message, None, at), channel="dlq")
 
 
 def _incident_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping, func, select, update
@@ -13,7 +13,6 @@ from watchkeeper.daemon.storage.retention import drop_sent
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 _o = tables.outbox.c
-_older = tables.outbox.alias("older").c
 
 _FIELDS = (
     *(_o.id, _o.channel, _o.payload, _o.created_at, _o.topic, _o.key, _o.headers),
@@ -32,13 +31,21 @@ class Letters:
         with self._db.write() as connection:
             insert_new(connection, tables.outbox, [rows.outbox(each) for each in letters])
 
-    def take(self, channel: Channel, now: float, hold: float, limit: int) -> list[OutboxRow]:
-        """The next messages that are due, hidden from other takers for `hold` seconds.
+    def take(
+        self,
+        channel: Channel,
+        now: float,
+        hold: float,
+        limit: int,
+        without: Collection[str] = (),
+    ) -> list[OutboxRow]:
+        """The next messages that are due, hidden from other takers for `hold` seconds, none of
+        the topics `without`.
 
-        At most one of each incident and topic: the next one waits until this one has ended.
+        At most one of each lane: the next one waits until this one has ended.
         """
         due = (_o.channel == channel) & (_o.state == "pending") & (_o.next_try <= now)
-        first = select(_o.seq).where(due, ~_blocking()).order_by(_o.seq).limit(limit)
+        first = _first(channel, now, without).limit(limit)
         # Looking first, in a transaction that only reads, keeps an idle sender from writing.
         with self._db.read() as connection:
             found = list(connection.execute(first).scalars())
@@ -86,20 +93,43 @@ class Letters:
                 kept[connection.execute(stays).scalar_one()] = older
         return kept
 
-    def sent(self, letter_id: str, at: float) -> None:
-        """It was told."""
-        self._end(letter_id, "sent", at, "")
+    def sent(self, letter_ids: Sequence[str], at: float) -> None:
+        """They were told."""
+        if not letter_ids:
+            return
+        told = update(tables.outbox).where(_o.id.in_(letter_ids), _o.state == "pending")
+        with self._db.write() as connection:
+            connection.execute(told.values(state="sent", ended_at=at, last_reason=""))
+
+    def skip(self, channel: Channel, newest: int, at: float, reason: str) -> int:
+        """Ends, untold, all waiting messages but the `newest` ones; returns how many."""
+        waiting = (_o.channel == channel) & (_o.state == "pending")
+        last = select(_o.seq).where(waiting).order_by(_o.seq.desc()).offset(newest).limit(1)
+        # Looking first, in a transaction that only reads, keeps an idle sender from writing.
+        with self._db.read() as connection:
+            seq = connection.execute(last).scalar()
+        if seq is None:
+            return 0
+        outdated = update(tables.outbox).where(waiting, _o.seq <= seq)
+        values = {"state": "sent", "ended_at": at, "last_reason": reason}
+        with self._db.write() as connection:
+            return connection.execute(outdated.values(**values)).rowcount
 
     def blocked(self, letter_id: str, at: float, reason: str) -> None:
         """It was refused for good; kept for a person to look at."""
         self._end(letter_id, "blocked", at, reason)
 
-    def retry(self, letter_id: str, next_try: float, reason: str) -> None:
-        """It could not be told now."""
-        here = update(tables.outbox).where(_o.id == letter_id, _o.state == "pending")
-        values = {"attempts": _o.attempts + 1, "next_try": next_try, "last_reason": reason}
+    def retry(self, failed: Sequence[tuple[str, float, str]]) -> None:
+        """They could not be told now: of each the id, when it is tried again, and the reason."""
+        here = update(tables.outbox).where(_o.id == sa.bindparam("letter"), _o.state == "pending")
+        values = {
+            "attempts": _o.attempts + 1,
+            "next_try": sa.bindparam("again"),
+            "last_reason": sa.bindparam("reason"),
+        }
+        each = [{"letter": name, "again": at, "reason": why} for name, at, why in failed]
         with self._db.write() as connection:
-            connection.execute(here.values(**values))
+            connection.execute(here.values(**values), each)
 
     def oldest(self, channel: Channel) -> float | None:
         """When the oldest waiting message was made; None when none waits."""
@@ -134,11 +164,22 @@ class Letters:
             return connection.execute(wanted).scalar_one()
 
 
-def _blocking() -> sa.Exists:
-    """An older message of the same incident, channel and topic that still waits."""
-    same = (_older.incident_id == _o.incident_id) & (_older.channel == _o.channel)
-    earlier = (_older.topic == _o.topic) & (_older.state == "pending") & (_older.seq < _o.seq)
-    return select(_older.seq).where(same, earlier).exists()
+def _first(channel: Channel, now: float, without: Collection[str]) -> sa.Select[int]:
+    """The oldest waiting message of each lane, where it is due and of another topic.
+
+    A lane is a key's messages on a topic, or an incident's where they have no key. Dead letters
+    have no lanes: each stands for itself.
+    """
+    waiting = (_o.channel == channel) & (_o.state == "pending")
+    if channel == "dlq":
+        due = waiting & (_o.next_try <= now) & _o.topic.not_in(without)
+        return select(_o.seq).where(due).order_by(_o.seq)
+    alone = sa.case((_o.key.is_(None) & _o.incident_id.is_(None), _o.seq))
+    lane = (_o.topic, _o.key, sa.case((_o.key.is_(None), _o.incident_id)), alone)
+    place = func.row_number().over(partition_by=lane, order_by=_o.seq).label("place")
+    each = select(_o.seq, _o.topic, _o.next_try, place).where(waiting).subquery().c
+    ready = (each.place == 1) & (each.next_try <= now) & each.topic.not_in(without)
+    return select(each.seq).where(ready).order_by(each.seq)
 
 
 def _letter(row: RowMapping) -> OutboxRow:

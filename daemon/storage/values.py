@@ -15,7 +15,7 @@ from watchkeeper.handlers.types import Action, Incident
 
 State = dict[str, Any]
 CapturedFrame = PredictionFrame | LabelFrame
-Channel = Literal["kafka", "sentry", "webhook"]
+Channel = Literal["kafka", "dlq", "sentry", "webhook"]
 RunStep = Literal["run", "undo"]
 VersionStatus = Literal["candidate", "live", "retired", "faulty", "rejected"]
 VersionKey = tuple[str, str]  # model, version
@@ -62,7 +62,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 class OutboxRow(msgspec.Struct, frozen=True):
     """One message that somebody must be told, kept until it is told.
 
-    `id` is the idempotency key. Rows of one incident on one channel and topic keep their order.
+    `id` is the idempotency key. On one channel and topic, rows of one key keep their order, and
+    so do those of one incident that have no key; dead letters (channel `dlq`) need none.
     `attempts` and `collapsed` are filled by the outbox: how often it was tried before, and how
     many older messages of the incident it stands for.
     """

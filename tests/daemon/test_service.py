@@ -13,36 +13,154 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from tests.daemon.storage.examples import T0, finding, letter
+from tests.daemon.test_loop import prediction
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
+from watchkeeper.daemon import patience
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database
 from watchkeeper.daemon.config.units import Duration
-from watchkeeper.daemon.service import Daemon, kinds_of
+from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.service import INTERNAL, OK, TRY_AGAIN, Daemon, kinds_of, turning
+from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
+from watchkeeper.daemon.transport.ports import Message, Partition
 
 YEAR_S = 365 * 86_400.0
 
 
+def made_in(folder: Path, broker: MemoryBroker) -> Daemon:
+    """A daemon that was built and not started."""
+    here = Here(state_dir=str(folder), stop_timeout=Duration(3))
+    config = Config(daemon=here, database=Database(url=f"sqlite:///{folder}/w.db"))
+    source = MemorySource(broker, list(kinds_of(config)))
+    return Daemon(config, source, MemorySink(broker), clock=lambda: T0)
+
+
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon that was built and not started."""
-    here = Here(state_dir=str(tmp_path), stop_timeout=Duration(3))
-    config = Config(daemon=here, database=Database(url=f"sqlite:///{tmp_path}/w.db"))
-    broker = MemoryBroker()
-    source = MemorySource(broker, list(kinds_of(config)))
-    made = Daemon(config, source, MemorySink(broker), clock=lambda: T0)
+    """A daemon whose topics hold nothing."""
+    made = made_in(tmp_path, MemoryBroker())
     yield made
     made.close()
+
+
+def stored(folder: Path) -> tuple[object, ...]:
+    """What a closed daemon has left behind of what it read."""
+    store = Store(f"sqlite:///{folder}/w.db")
+    kept = store.records.offsets(), store.records.models(), store.captured("fraud")
+    store.close()
+    return kept
+
+
+def test_a_loop_that_failed_commits_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = MemoryBroker({"watchkeeper.predictions": 1})
+    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
+    daemon = made_in(tmp_path, broker)
+    step = daemon.loop.pipeline.step
+
+    def broken(batch: Batch) -> Step:
+        done = step(batch)
+        if done.captured:
+            raise ValueError("a fault of ours, with half of the batch in the state")
+        return done
+
+    monkeypatch.setattr(daemon.loop.pipeline, "step", broken)
+
+    code = turning(daemon, "http://here")
+    daemon.close()
+
+    assert code == INTERNAL
+    assert "fraud" in daemon.loop.pipeline.state.models
+    offsets, models, captured = stored(tmp_path)
+    assert offsets == {Partition("watchkeeper.predictions", 0): None}
+    assert (models, captured) == ([], [])
+
+
+def test_it_ends_and_is_tried_again_later_when_the_database_stays_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = MemoryBroker({"watchkeeper.predictions": 1})
+    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
+    daemon, tries = made_in(tmp_path, broker), []
+
+    def away(checkpoint: Checkpoint) -> None:
+        tries.append(checkpoint)
+        raise DatabaseDown("connection refused")
+
+    monkeypatch.setattr(daemon.store, "commit", away)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(patience, "SHORTEST_PAUSE_S", 0.001)
+
+    code = turning(daemon, "http://here")
+    daemon.close()
+
+    assert code == TRY_AGAIN
+    assert len(tries) == patience.TRIES
+    assert daemon.source.poll(0.0).assigned == ()
+    made_in(tmp_path, broker).close()
+
+
+def test_a_stop_does_not_wait_long_for_the_database(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def away() -> None:
+        tries.append(1)
+        raise DatabaseDown("connection refused")
+
+    daemon.loop.stopping.set()
+
+    with pytest.raises(DatabaseDown):
+        patience.Patience(daemon.loop.stopping).insist(away)
+
+    assert len(tries) == patience.LAST_TRIES
+
+
+def test_a_stop_in_order_commits_the_last_turn(tmp_path: Path) -> None:
+    broker = MemoryBroker({"watchkeeper.predictions": 1})
+    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
+    daemon = made_in(tmp_path, broker)
+    daemon.loop.turn(0.0)
+    daemon.loop.turn(0.0)
+    daemon.loop.stopping.set()
+
+    code = turning(daemon, "http://here")
+    daemon.close()
+
+    assert code == OK
+    assert stored(tmp_path)[:2] == ({Partition("watchkeeper.predictions", 0): 1}, ["fraud"])
+
+
+def test_what_cannot_be_closed_keeps_nothing_else_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, closed = made_in(tmp_path, MemoryBroker()), []
+
+    def broken(timeout: float) -> None:
+        raise OSError("the broker's socket is gone")
+
+    monkeypatch.setattr(daemon.source, "close", broken)
+    for part in (daemon.sink, daemon.store):
+        monkeypatch.setattr(part, "close", lambda *_: closed.append(1))
+
+    with pytest.raises(OSError, match="socket is gone"):
+        daemon.close()
+
+    assert len(closed) == 2
 
 
 def test_old_rows_are_dropped_by_its_timer(daemon: Daemon) -> None:
     store = daemon.store
     found = [finding(T0 - YEAR_S), finding(T0)]
     store.commit(Checkpoint(at=T0, epochs={}, findings=found, outbox=[letter("old")]))
-    store.letters.sent("old", T0 - YEAR_S)
+    store.letters.sent(["old"], T0 - YEAR_S)
 
     daemon._retain()
 

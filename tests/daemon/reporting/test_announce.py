@@ -145,6 +145,7 @@ def test_a_refused_record_goes_to_its_dead_letter_topic() -> None:
 
     (row,) = announce(Step(), Audience(), T0, dead=dead)
 
+    assert row.channel == "dlq"
     assert row.topic == "watchkeeper.dlq.predictions"
     assert row.id == "dlq:predictions:3:7"
     assert row.payload == b"{"

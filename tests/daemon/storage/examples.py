@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchkeeper.daemon.storage.values import Checkpoint, DeadLetter, OutboxRow
+from watchkeeper.daemon.storage.values import Channel, Checkpoint, DeadLetter, OutboxRow
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Series, Severity
 from watchkeeper.handlers.types import (
@@ -148,10 +148,12 @@ def dead_letter(offset: int = 7) -> DeadLetter:
     )
 
 
-def letter(name: str = "m1", incident: str | None = "inc-1", channel: str = "sentry") -> OutboxRow:
+def letter(
+    name: str = "m1", incident: str | None = "inc-1", channel: Channel = "sentry"
+) -> OutboxRow:
     return OutboxRow(
         id=name,
-        channel="kafka" if channel == "kafka" else "sentry",
+        channel=channel,
         payload=b'{"a": 1}',
         created_at=T0,
         incident_id=incident,

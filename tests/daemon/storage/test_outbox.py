@@ -13,7 +13,7 @@ from tests.daemon.storage.examples import T0, letter
 from tests.services.base import wait_until
 from watchkeeper.daemon.storage.outbox import OK, Delivery, Outbox
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import OutboxRow
+from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 RETRY = Delivery("retry", "503")
 
@@ -316,3 +316,92 @@ def test_a_dead_channel_does_not_delay_another(store: Store) -> None:
     finally:
         held.set()
         assert outbox.stop(10.0)
+
+
+def on(topic: str, name: str, key: bytes | None = None, channel: Channel = "kafka") -> OutboxRow:
+    row = letter(name, incident=None, channel=channel)
+    return msgspec.structs.replace(row, topic=topic, key=key)
+
+
+@dataclass
+class Topics:
+    """Takes messages of all topics but those that are `denied`."""
+
+    denied: set[str]
+    got: list[str] = field(default_factory=list)
+
+    def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
+        self.got += [row.id for row in rows if row.topic not in self.denied]
+        return [RETRY if row.topic in self.denied else OK for row in rows]
+
+
+def test_a_topic_that_takes_nothing_does_not_silence_another(store: Store, clock: Clock) -> None:
+    broker = Topics({"denied"})
+    outbox = Outbox(store.letters, {"kafka": broker}, clock=clock, chance=lambda: 1.0)
+    store.letters.add([on("denied", f"d{i}") for i in range(200)])
+    for _ in range(600):
+        clock.now += 1.0
+        outbox.deliver_due("kafka")
+
+    store.letters.add([on("actions", "order")])
+    clock.now += 1.0
+    outbox.deliver_due("kafka")
+
+    assert broker.got == ["order"]
+
+
+def test_dead_letters_that_cannot_be_delivered_delay_no_order(store: Store, clock: Clock) -> None:
+    broker = Topics({"dlq.predictions"})
+    outbox = Outbox(store.letters, {"kafka": broker, "dlq": broker}, clock=clock)
+    flood = [on("dlq.predictions", f"d{i}", b"fraud", channel="dlq") for i in range(300)]
+    store.letters.add([*flood, on("actions", "order", b"fraud")])
+
+    outbox.deliver_due("dlq")
+    outbox.deliver_due("kafka")
+
+    assert broker.got == ["order"]
+    assert store.letters.pending("dlq") == 300
+
+
+def test_dead_letters_of_one_key_go_in_one_batch(store: Store, clock: Clock) -> None:
+    broker = Topics(set())
+    outbox = Outbox(store.letters, {"dlq": broker}, clock=clock)
+    store.letters.add([on("dlq.labels", f"d{i}", b"fraud", channel="dlq") for i in range(400)])
+
+    assert outbox.deliver_due("dlq") == 400
+
+    assert store.letters.pending("dlq") == 0
+
+
+def test_the_oldest_of_too_many_dead_letters_are_skipped(store: Store, clock: Clock) -> None:
+    broker = Topics(set())
+    outbox = Outbox(store.letters, {"dlq": broker}, most={"dlq": 30}, clock=clock)
+    store.letters.add([on("dlq.labels", f"d{i}", channel="dlq") for i in range(40)])
+
+    outbox.deliver_due("dlq")
+
+    assert broker.got == [f"d{i}" for i in range(10, 40)]
+    assert outbox.counts()["dlq", "skipped"] == 10
+
+
+def test_the_newest_state_of_a_key_is_delivered_last(store: Store, clock: Clock) -> None:
+    """A compacted topic keeps what came last: that must not be an older incident's word."""
+    told: list[str] = []
+    answers = [RETRY]
+
+    def flaky(rows: Sequence[OutboxRow]) -> list[Delivery]:
+        said = [answers.pop() if answers else OK for _ in rows]
+        told.extend(r.id for r, a in zip(rows, said, strict=True) if a is OK)
+        return said
+
+    outbox = Outbox(store.letters, {"kafka": flaky}, clock=clock, chance=lambda: 1.0)
+    states = [on("models.state", name, b"fraud") for name in ("inc-1 healthy", "inc-2 faulty")]
+    other = on("models.state", "another model", b"churn")
+    of = zip([*states, other], ("inc-1", "inc-2", "inc-3"), strict=True)
+    store.letters.add([msgspec.structs.replace(row, incident_id=each) for row, each in of])
+
+    for _ in range(5):
+        outbox.deliver_due("kafka")
+        clock.now += 2.0
+
+    assert told == ["another model", "inc-1 healthy", "inc-2 faulty"]

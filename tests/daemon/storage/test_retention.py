@@ -35,8 +35,8 @@ def test_a_past_that_is_read_today_is_kept_as_long(store: Store) -> None:
 def test_told_messages_go_and_all_others_stay(store: Store) -> None:
     names = ("told", "told lately", "refused", "waiting")
     store.letters.add([letter(name, incident=None) for name in names])
-    store.letters.sent("told", T0 - SENT_S - 1)
-    store.letters.sent("told lately", T0 - SENT_S + 1)
+    store.letters.sent(["told"], T0 - SENT_S - 1)
+    store.letters.sent(["told lately"], T0 - SENT_S + 1)
     store.letters.blocked("refused", T0 - SENT_S - 1, "no such project")
 
     assert store.forget_old(T0 + 1) == Forgotten(findings=0, sent=1, taken=0)
