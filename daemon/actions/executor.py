@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import structlog
 
 from watchkeeper.daemon.storage.database import DatabaseDown
-from watchkeeper.handlers.errors import Interrupted
+from watchkeeper.handlers.errors import Interrupted, Withdrawn
 from watchkeeper.handlers.types import Action, ActionState, Handler, Outcome, Phase
 
 Step = Literal["preflight", "run", "undo"]
@@ -35,8 +35,9 @@ class Claims(Protocol):
     def claim(self, action_id: str, step: str, lease: str) -> int | None:
         """Takes the lease and commits that the step is started; the lease's rising token.
 
-        None while another instance holds the lease, and for an action whose state (by now) asks
-        for no such step. Again by the same instance: the same token. Raises `DatabaseDown`.
+        None while another instance holds the lease. Again by the same instance: the same token.
+        Raises `Withdrawn` for an action whose state by now asks for no such step, and
+        `DatabaseDown`.
         """
 
     def renew(self, lease: str, token: int) -> bool:
@@ -204,13 +205,19 @@ class Executor:
             )
 
     def _outcome(self, work: _Work) -> Outcome | None:
-        """The step's outcome; None when the daemon stops and the step is left for the next start.
+        """The step's outcome; None when there is nothing to tell: the daemon stops and leaves the
+        step for its next start, or the core itself has taken the action back.
 
         Whatever a handler raises must reach a person as an outcome and not end the thread.
         """
         try:
             return self._call(work)
         except Interrupted:
+            return None
+        except Withdrawn as withdrawn:
+            log.info(
+                "action withdrawn", action=work.action.id, step=work.step, reason=str(withdrawn)
+            )
             return None
         except Exception as error:
             log.exception("handler failed", action=work.action.id, step=work.step)
@@ -224,8 +231,7 @@ class Executor:
             return handler.preflight(work.action)
         work.token = self._claim(work)
         if work.token is None:
-            reason = "another instance holds this model, or the action has ended by now"
-            return self._ended(work, Phase.INCONCLUSIVE, reason)
+            return self._ended(work, Phase.INCONCLUSIVE, "another instance holds this model")
         return handler.run(work.action) if work.step == "run" else handler.undo(work.action)
 
     def _claim(self, work: _Work) -> int | None:

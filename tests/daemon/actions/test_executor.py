@@ -14,7 +14,7 @@ from tests.fakes import FakeDeployer
 from tests.handlers import cases
 from watchkeeper.daemon.actions.executor import Executor, Submitted
 from watchkeeper.daemon.storage.database import DatabaseDown
-from watchkeeper.handlers.errors import Interrupted
+from watchkeeper.handlers.errors import Interrupted, Withdrawn
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.types import (
     Action,
@@ -450,3 +450,16 @@ def test_an_outage_beyond_the_wait_is_an_error_and_runs_nothing(gate: Gate) -> N
     (outcome,) = _wait(executor)
     assert (outcome.phase, gate.seen) == (Phase.ERROR, [])
     assert outcome.reason == "DatabaseDown: the server closed the connection"
+
+
+def test_an_action_that_was_taken_back_meanwhile_is_dropped_without_an_outcome(gate: Gate) -> None:
+    class TakenBack(FakeClaims):
+        def claim(self, action_id: str, step: str, lease: str) -> int | None:
+            raise Withdrawn(f"{action_id} is refused by now")
+
+    executor = _executor(gate, claims=TakenBack())
+
+    executor.submit(_action(1))
+
+    assert executor.drain(_WAIT)
+    assert (executor.outcomes(), gate.seen) == ([], [])
