@@ -30,6 +30,8 @@ from watchkeeper.handlers.types import (
     action_id,
 )
 
+# How the reason of an action begins that was refused for no other cause than the mode.
+OBSERVED = "mode is observe"
 BUILT_IN = (sys.executable, "-P", "-m", "watchkeeper.handlers.retrain.trainer")
 
 
@@ -133,12 +135,17 @@ class Retrain:
         return self._outcome(action, Phase.INCONCLUSIVE, reason, "undo")
 
     def _can_go_back(self, incident: Incident, context: Context) -> bool:
-        """Whether a rollback is the remedy: possible, and not refused in this incident."""
+        """Whether a rollback is the remedy: possible, and nothing spoke against it so far.
+
+        One that was only observed would have been done, so that nothing else would.
+        """
         if self.rollback.target(incident, context) is None:
             return False
-        tried = [a for a in context.actions if a.incident_id == incident.id]
-        states = {a.state for a in tried if a.kind == self.rollback.name}
-        return states != {ActionState.REFUSED}
+        ours = [a for a in context.actions if a.incident_id == incident.id]
+        tried = [a for a in ours if a.kind == self.rollback.name]
+        return not tried or any(
+            a.state is not ActionState.REFUSED or a.reason.startswith(OBSERVED) for a in tried
+        )
 
     def _prepare(self, folder: Path, action: Action) -> None:
         parent = str(action.args["from_version"])

@@ -15,6 +15,8 @@ import pytest
 from tests.fakes import FakeDeployer, FakeRegistry
 from tests.handlers import cases, worlds
 from watchkeeper.daemon.actions.jobs import JobRunner
+from watchkeeper.daemon.core.guards import Answer, Case, decide
+from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.handlers.checks import HandlerTrial, check_handler
@@ -27,7 +29,7 @@ from watchkeeper.handlers.retrain.retrain import JobFailed, JobOrder, Retrain
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.scorer import Unscorable
 from watchkeeper.handlers.targets.registry import Registry
-from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Phase
+from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Mode, Phase
 
 _MODEL = b"a model"
 _BETTER = Result(
@@ -109,6 +111,20 @@ def test_it_plans_when_the_rollback_was_refused(tmp_path: Path) -> None:
     refused = cases.context(actions=(cases.action(state=ActionState.REFUSED),))
 
     assert _handler(FakeJobs(tmp_path)).plan(cases.incident(), refused) is not None
+
+
+def test_it_plans_nothing_beside_a_rollback_that_was_only_observed(tmp_path: Path) -> None:
+    rollback = cases.action(state=ActionState.PLANNED)
+    policy = ModelPolicy(mode=Mode.OBSERVE)
+    verdict = decide(Case(rollback, cases.incident(), cases.context(), policy))
+    observed = msgspec.structs.replace(rollback, state=ActionState.REFUSED, reason=verdict.reason)
+
+    planned = _handler(FakeJobs(tmp_path)).plan(
+        cases.incident(), cases.context(actions=(observed,))
+    )
+
+    assert verdict.answer is Answer.REFUSE
+    assert planned is None
 
 
 def test_examples_that_are_not_fit_stop_it_before_it_runs(tmp_path: Path) -> None:
