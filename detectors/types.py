@@ -241,7 +241,8 @@ class Finding(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """The same for the same judgement, however often it is made."""
-        key = (*msgspec.structs.astuple(self.series), self.detector, repr(self.at))
+        which = (self.detector, self.severity.value, self.direction)
+        key = (*msgspec.structs.astuple(self.series), *which, repr(self.at))
         return hashlib.blake2b("\x1f".join(key).encode(), digest_size=12).hexdigest()
 
 

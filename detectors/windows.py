@@ -9,16 +9,34 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, Window
 
+CONFIRMED = 5  # events in a row that are far ahead before they are believed
+
 
 class Arrived(NamedTuple):
-    """Which of the events came too late, and the newest event time after them."""
+    """Which of the events came too late, the newest event time before each of them, and the
+    watermark after them."""
 
     late: BoolArray
-    newest: float
+    before: FloatArray
+    mark: Watermark
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far event time has come. `newest` is -inf before the first event.
+
+    An event that is further ahead than it may leap does not move it: its clock may be wrong. When
+    `CONFIRMED` events in a row are ahead, a gap in the stream is over, and it moves to the least
+    of them. `ahead` counts them, `least` is their least time.
+    """
+
+    newest: float = float("-inf")
+    ahead: int = 0
+    least: float = float("inf")
 
 
 def window_index(at: FloatArray, width: float) -> IntArray:
@@ -38,15 +56,38 @@ def window_of(index: int, width: float) -> Window:
     return Window(index * width, (index + 1) * width)
 
 
-def arrived(at: FloatArray, newest: float, lateness: float, width: float) -> Arrived:
+def arrived(
+    at: FloatArray, mark: Watermark, lateness: float, width: float, leap: float = float("inf")
+) -> Arrived:
     """Marks the events whose window had closed when they came.
 
-    `at` is in order of arrival over all kinds of events of one model; `newest` is the newest time
-    before them, -inf at the very beginning.
+    `at` is in order of arrival over all kinds of events of one model; `leap` is the furthest ahead
+    that a single event may move the watermark, in seconds.
     """
-    reached = np.maximum.accumulate(np.concatenate(([newest], at)))
+    reached = np.maximum.accumulate(np.concatenate(([mark.newest], at)))
+    before = reached[:-1]
+    known = np.isfinite(before)
+    if len(at) and bool((at[known] <= before[known] + leap).all()):
+        mark = Watermark(float(reached[-1]))
+    else:
+        before, mark = _one_by_one(at, mark, leap)
     end = (window_index(at, width) + 1.0) * width
-    return Arrived(late=reached[:-1] >= end + lateness, newest=float(reached[-1]))
+    return Arrived(before >= end + lateness, before, mark)
+
+
+def _one_by_one(at: FloatArray, mark: Watermark, leap: float) -> tuple[FloatArray, Watermark]:
+    """The same where some event is far ahead; such batches are rare."""
+    newest, ahead, least = mark.newest, mark.ahead, mark.least
+    before = np.empty(len(at), dtype=np.float64)
+    for i, time in enumerate(at.tolist()):
+        before[i] = newest
+        if time <= newest + leap or newest == float("-inf"):
+            newest, ahead, least = max(newest, time), 0, float("inf")
+            continue
+        ahead, least = ahead + 1, min(least, time)
+        if ahead >= CONFIRMED:
+            newest, ahead, least = least, 0, float("inf")
+    return before, Watermark(newest, ahead, least)
 
 
 def first_open(newest: float, lateness: float, width: float) -> int:

@@ -9,7 +9,7 @@ from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import ModelState, State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.detectors.types import Command, Tick
+from watchkeeper.detectors.types import Command
 from watchkeeper.handlers.types import Action, ActionState, Context, IncidentState
 
 Contexts = Callable[[ModelState, ModelPolicy], Context]
@@ -20,19 +20,19 @@ def obey(
     planner: Planner,
     command: Command,
     step: Step,
-    tick: Tick | None,
+    now: float | None,
     context_of: Contexts,
 ) -> str:
     """Carries out one command; gives "done: ..." or "refused: ..." with the reason."""
     expiry = command.expires_at
-    if expiry is not None and tick is not None and expiry.timestamp() < tick.at:
+    if expiry is not None and now is not None and expiry.timestamp() < now:
         return "refused: the command has expired"
     if command.command in ("approve", "reject"):
         return _decide(state, planner, command, step, context_of)
     if command.command in ("ack", "resolve"):
         return _incident(state, planner, command, step)
     if command.command in ("pause", "resume"):
-        return _pause(state, command, step)
+        return _pause(state, planner, command, step)
     if command.command == "profile":
         return _reference(state, command.target)
     return f"refused: {command.command} is not for the core"
@@ -89,12 +89,14 @@ def _concerns(state: ModelState, incident: str) -> bool:
     return state.incident is not None and state.incident.open and state.incident.id == incident
 
 
-def _pause(state: State, command: Command, step: Step) -> str:
+def _pause(state: State, planner: Planner, command: Command, step: Step) -> str:
     found = state.models.get(command.target)
     if found is None:
         return f"refused: no model {command.target}"
     found.paused = command.command == "pause"
-    step.dirty.add(found.model)
+    before = found.incident
+    changed = planner.withdraw(found, command.time.timestamp()) if found.paused else []
+    step.note(found.model, changed, before, found.incident)
     return f"done: {command.target} {command.command}d"
 
 

@@ -24,7 +24,15 @@ SURE = 0.7  # posterior below which a person decides
 SWITCHES = ("rollback", "promote")  # what makes another version live
 CHANGES_MODEL = (*SWITCHES, "retrain")
 PENDING = "preflight has not answered yet"
-DONE = (ActionState.SUCCESSFUL, ActionState.FAILED, ActionState.UNDONE, ActionState.INCONCLUSIVE)
+# States that only an action which was begun can be in.
+DONE = (
+    ActionState.SUCCESSFUL,
+    ActionState.FAILED,
+    ActionState.ERROR,
+    ActionState.INCONCLUSIVE,
+    ActionState.UNDOING,
+    ActionState.UNDONE,
+)
 
 
 class Answer(StrEnum):

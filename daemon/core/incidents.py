@@ -11,6 +11,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import RECENT_LIMIT, Health, ModelState
 from watchkeeper.detectors.types import Finding, Severity
 from watchkeeper.handlers.types import (
+    ActionState,
     Context,
     Fault,
     Incident,
@@ -23,11 +24,13 @@ from watchkeeper.handlers.types import (
 
 FINDINGS_LIMIT = 100
 NOTES_LIMIT = 100
+UNJUDGED_FACTOR = 3  # times verify_windows that a harm may go unjudged
 RECENT_WINDOWS = 60  # how long an INFO finding may wait for an incident to explain
 REGRESS_WINDOWS = 30  # a fault that returns so soon re-opens its incident
 
 Key = tuple[str, str, str]  # signal, target, detector
 LOCATABLE = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.REGRESSED)
+ACTED = (ActionState.SUCCESSFUL, ActionState.UNDONE)
 NOT_LOCATED = Fault(Kind.UNKNOWN, "", 0.0, {})
 
 
@@ -87,12 +90,28 @@ def follow(state: ModelState, verdicts: Mapping[Key, bool]) -> None:
     for health in state.health:
         found = verdicts.get((health.signal, health.target, health.detector))
         if found is None:
+            health.unjudged += 1
             continue
+        health.unjudged = 0
         if found:
             health.bad += 1
             health.quiet = 0
         else:
             health.quiet += 1
+
+
+def retire(state: ModelState, policy: ModelPolicy, at: float) -> None:
+    """Lets go of harms that nothing shows any more, such as those of a host that was replaced."""
+    limit = UNJUDGED_FACTOR * policy.verify_windows
+    gone = [h for h in state.health if h.unjudged >= limit]
+    if not gone or state.incident is None:
+        return
+    state.health = [h for h in state.health if h.unjudged < limit]
+    names = ", ".join(f"{h.signal} {h.target}".strip() for h in gone)
+    text = f"not shown any more, no longer waited for: {names}"
+    if not state.health:
+        text += "; a person has to resolve this"
+    state.incident = revised(state.incident, at, text)
 
 
 def recovered(state: ModelState, policy: ModelPolicy) -> bool:
@@ -152,6 +171,7 @@ def _open(state: ModelState, at: float, harm: Sequence[Finding]) -> None:
     state.health = []
     state.planned_for = ""
     state.verify_since = None
+    state.absent = 0
     _watch_health(state, harm)
 
 
@@ -166,7 +186,8 @@ def _returned(current: Incident, policy: ModelPolicy, at: float, harm: Sequence[
 
 def _reopen(state: ModelState, current: Incident, at: float, harm: Sequence[Finding]) -> None:
     worst = max((*harm, *current.findings), key=lambda f: f.severity.rank)
-    severity = Severity.CRITICAL if current.actions else worst.severity
+    acted = any(state.actions[i].state in ACTED for i in current.actions if i in state.actions)
+    severity = Severity.CRITICAL if acted else worst.severity
     state.incident = revised(
         current,
         at,
@@ -178,7 +199,7 @@ def _reopen(state: ModelState, current: Incident, at: float, harm: Sequence[Find
         findings=_gravest((*current.findings, *harm)),
     )
     state.health = []
-    if current.actions:
+    if acted:
         state.planned_for = "person"  # what was done did not last: no second try by machine
     _watch_health(state, harm)
 
@@ -192,8 +213,14 @@ def _join(state: ModelState, at: float, found: Sequence[Finding]) -> None:
     severity = max((incident.severity, *(f.severity for f in harm)), key=lambda s: s.rank)
     findings = _gravest((*incident.findings, *mine))
     _watch_health(state, harm)
-    if severity is incident.severity:
+    known = {f.series.signal for f in incident.findings if f.severity is not Severity.INFO}
+    new = [f for f in harm if f.series.signal not in known]
+    if severity is incident.severity and not new:
         state.incident = replace(incident, findings=findings)
+        return
+    if severity is incident.severity:
+        text = f"joined by: {title(state.model, new[0])}"
+        state.incident = revised(incident, at, text, findings=findings)
         return
     worst = max(harm, key=lambda f: f.severity.rank)
     state.incident = revised(

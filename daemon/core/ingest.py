@@ -17,6 +17,7 @@ from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,
     ChangeFrame,
+    FloatArray,
     Frame,
     JoinedFrame,
     LabelFrame,
@@ -29,20 +30,22 @@ from watchkeeper.handlers.types import VersionRecord
 
 CHANGES_LIMIT = 50
 VERSIONS_LIMIT = 50  # versions whose record is kept
+OPEN_LIMIT = 20  # versions that are told apart in the open windows
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
 METRICS_LIMIT = 300  # different (name, host) of metrics that are told apart
 OTHER = "__other__"
 COUNT = ""  # stands for a signal's name in the partials: how many predictions a window had
+LIVE = ""  # stands for the version that is live once the window is closed
 
 
 def ingest(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame], step: Step) -> None:
     """Brings all frames of one batch and model into the open windows."""
     counts = step.counts.setdefault(state.model, Counts())
-    late = _arrive(state, policy, frames)
-    for frame, too_late in zip(frames, late, strict=True):
+    arrivals = _arrive(state, policy, frames)
+    for frame, (too_late, before) in zip(frames, arrivals, strict=True):
         counts.late += int(too_late.sum())
         if isinstance(frame, PredictionFrame):
-            _predictions(state, policy, frame, too_late, step)
+            _predictions(state, policy, _told_apart(state, frame), too_late, before, step)
         elif isinstance(frame, LabelFrame):
             _labels(state, policy, frame, too_late, step)
         elif isinstance(frame, ChangeFrame):
@@ -54,23 +57,36 @@ def ingest(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame], s
             kept = frame.take(~too_late)
             if isinstance(kept, MetricFrame):
                 kept = _bounded(state, kept)
-            _measure(state, policy, kept, state.live_version)
+            _measure(state, policy, kept, LIVE)
     step.dirty.add(state.model)
 
 
-def _arrive(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame]) -> list[BoolArray]:
-    """Moves the model's newest time on; gives each frame's mask of late rows."""
+def _arrive(
+    state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame]
+) -> list[tuple[BoolArray, FloatArray]]:
+    """Moves the model's newest time on; gives for each frame the mask of late rows, and the newest
+    time before each row."""
     at = np.concatenate([frame.at for frame in frames])
     order = np.argsort(np.concatenate([frame.seq for frame in frames]), kind="stable")
     if state.next_window is None:
         state.next_window = first_open(float(at[order[0]]), policy.lateness_s, policy.window_s)
     state.live_stream = abs(float(at.max()) - state.last_tick) <= _live_skew(policy)
-    result = arrived(at[order], state.newest, policy.lateness_s, policy.window_s)
-    state.newest = result.newest
-    late = np.empty(len(at), dtype=np.bool_)
-    late[order] = result.late
+    leap = max(policy.window_s, 60.0) + policy.lateness_s
+    result = arrived(at[order], state.mark, policy.lateness_s, policy.window_s, leap)
+    state.mark = result.mark
+    state.behind_s = max(state.last_tick - result.mark.newest, 0.99 * state.behind_s, 0.0)
+    late, before = np.empty(len(at), dtype=np.bool_), np.empty(len(at), dtype=np.float64)
+    late[order], before[order] = result.late, result.before
     cuts = np.cumsum([len(frame) for frame in frames])[:-1]
-    return list(np.split(late, cuts))
+    return list(zip(np.split(late, cuts), np.split(before, cuts), strict=True))
+
+
+def _told_apart(state: ModelState, frame: PredictionFrame) -> PredictionFrame:
+    """The frame under its version, or under one name for all versions beyond the limit."""
+    known = {version for by_key in state.partials.values() for version, _ in by_key}
+    if frame.version in known | {state.live_version} or len(known) < OPEN_LIMIT:
+        return frame
+    return dataclasses.replace(frame, version=OTHER)
 
 
 def _live_skew(policy: ModelPolicy) -> float:
@@ -79,19 +95,25 @@ def _live_skew(policy: ModelPolicy) -> float:
 
 
 def _predictions(
-    state: ModelState, policy: ModelPolicy, frame: PredictionFrame, late: BoolArray, step: Step
+    state: ModelState,
+    policy: ModelPolicy,
+    frame: PredictionFrame,
+    late: BoolArray,
+    before: FloatArray,
+    step: Step,
 ) -> None:
     counts = step.counts[state.model]
     fresh = state.join.new(frame)
     if not fresh.all():
         counts.conflicts += int((~fresh).sum())
-        frame, late = frame.take(fresh), late[fresh]
+        frame, late, before = frame.take(fresh), late[fresh], before[fresh]
     if not len(frame):
         return
     counts.predictions += len(frame)
     step.captured.append(frame)
     _meet(state, frame)
-    for joined in state.join.predictions(frame):
+    closed = np.floor((before - policy.lateness_s) / policy.window_s) * policy.window_s
+    for joined in state.join.predictions(frame, closed):
         counts.joined += len(joined)
         _accuracy(state, policy, joined)
     for part, rows in _learned(state, policy, frame, step):
@@ -131,22 +153,21 @@ def _meet(state: ModelState, frame: PredictionFrame) -> None:
     if inherited is not None and version not in state.profiles:
         state.profiles[version] = inherited
     state.versions[version] = VersionRecord(version, first_seen=at, last_seen=at)
-    _forget_old(state)
     if not state.live_version:
         state.live_version = version
+    _forget_old(state, version)
 
 
-def _forget_old(state: ModelState) -> None:
-    """Versions come and go for years: only the last ones stay in memory."""
+def _forget_old(state: ModelState, met: str) -> None:
+    """Versions come and go for years: only the last ones stay in memory, and the one just met."""
     newest = sorted(state.versions, key=lambda v: -state.versions[v].last_seen)
-    taught = {state.live_version, *newest[:TAUGHT_LIMIT]}
-    for version in newest[TAUGHT_LIMIT:]:
-        if version not in taught:
-            state.profiles.pop(version, None)
-            state.learning.pop(version, None)
-            for series in [s for s in state.judges if s.version == version]:
-                del state.judges[series]
-    for version in newest[VERSIONS_LIMIT:]:
+    kept = {state.live_version, met}
+    for version in set(newest[TAUGHT_LIMIT:]) - kept:
+        state.profiles.pop(version, None)
+        state.learning.pop(version, None)
+        for series in [s for s in state.judges if s.version == version]:
+            del state.judges[series]
+    for version in set(newest[VERSIONS_LIMIT:]) - kept:
         del state.versions[version]
 
 

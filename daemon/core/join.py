@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from watchkeeper.detectors.types import BoolArray, JoinedFrame, LabelFrame, PredictionFrame
+from watchkeeper.detectors.types import (
+    BoolArray,
+    FloatArray,
+    JoinedFrame,
+    LabelFrame,
+    PredictionFrame,
+)
 
 
 class _Predicted(NamedTuple):
@@ -54,8 +60,14 @@ class Join:
             seen.add(request)
         return fresh
 
-    def predictions(self, frame: PredictionFrame) -> list[JoinedFrame]:
-        """Takes in predictions; gives those whose label was already waiting."""
+    def predictions(
+        self, frame: PredictionFrame, closed: FloatArray | None = None
+    ) -> list[JoinedFrame]:
+        """Takes in predictions; gives those whose label was already waiting.
+
+        A label from before `closed`, the end of the closed windows as each row came, is joined
+        but not given: its window was judged without it.
+        """
         pairs: list[tuple[_Predicted, _Truth]] = []
         columns = zip(
             frame.request_id,
@@ -63,18 +75,19 @@ class Join:
             frame.label,
             frame.score.tolist(),
             frame.value.tolist(),
+            [float("-inf")] * len(frame) if closed is None else closed.tolist(),
             strict=True,
         )
-        for request, at, label, score, value in columns:
+        for request, at, label, score, value, end in columns:
             row = _Predicted(at, frame.version, label, score, value)
             truth = self._labels.pop(request, None)
-            if truth is None:
-                self._predicted[request] = row
-            else:
-                self._predicted[request] = None
-                pairs.append((row, truth))
+            self._predicted[request] = row if truth is None else None
+            if truth is not None:
+                self._keep(row, truth)
+                if truth.at >= end:
+                    pairs.append((row, truth))
         self._evict()
-        return self._joined(frame.model, pairs)
+        return _by_version(frame.model, pairs)
 
     def labels(self, frame: LabelFrame) -> list[JoinedFrame]:
         """Takes in labels; gives the predictions they belong to."""
@@ -92,9 +105,10 @@ class Join:
                 self.conflicts += 1
                 continue
             self._predicted[request] = None
+            self._keep(row, truth)
             pairs.append((row, truth))
         self._evict()
-        return self._joined(frame.model, pairs)
+        return _by_version(frame.model, pairs)
 
     def examples_since(self, at: float, known: float = float("inf")) -> int:
         """How many predictions made at or after `at` had a label before `known`: what a batch
@@ -116,6 +130,7 @@ class Join:
         self._labels[request] = truth
 
     def _evict(self) -> None:
+        del self._examples[: -self.capacity], self._known[: -self.capacity]
         while len(self._predicted) > self.capacity:
             _, row = self._predicted.popitem(last=False)
             self._labelled -= row is None
@@ -128,13 +143,15 @@ class Join:
                 self._labels.popitem(last=False)
                 self.orphans += 1
 
-    def _joined(self, model: str, pairs: list[tuple[_Predicted, _Truth]]) -> list[JoinedFrame]:
-        self._labelled += len(pairs)
-        self._examples.extend(row.at for row, _ in pairs)
-        self._known.extend(max(row.at, truth.at) for row, truth in pairs)
-        del self._examples[: -self.capacity], self._known[: -self.capacity]
-        versions = sorted({row.version for row, _ in pairs})
-        return [_frame(model, v, [p for p in pairs if p[0].version == v]) for v in versions]
+    def _keep(self, row: _Predicted, truth: _Truth) -> None:
+        self._labelled += 1
+        self._examples.append(row.at)
+        self._known.append(max(row.at, truth.at))
+
+
+def _by_version(model: str, pairs: list[tuple[_Predicted, _Truth]]) -> list[JoinedFrame]:
+    versions = sorted({row.version for row, _ in pairs})
+    return [_frame(model, v, [p for p in pairs if p[0].version == v]) for v in versions]
 
 
 def _frame(model: str, version: str, pairs: list[tuple[_Predicted, _Truth]]) -> JoinedFrame:

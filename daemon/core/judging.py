@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
+from watchkeeper.daemon.core.ingest import LIVE
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import Judge, ModelState
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS
-from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Finding, Partial, Sample, Samples, Series, Window
 
 SERIES_LIMIT = 5_000  # series a model may have; further ones are not judged
@@ -25,6 +24,8 @@ def samples_of(
         profile = state.reference(version, window.start)
         for signal in SIGNALS:
             partial = partials.get((version, signal.name))
+            if partial is None and version == state.live_version:
+                partial = partials.get((LIVE, signal.name))
             if partial is None and (signal.name != "volume" or version != state.live_version):
                 continue
             found = Partial() if partial is None else partial
@@ -43,15 +44,23 @@ def judged(state: ModelState, policy: ModelPolicy, sample: Sample) -> list[tuple
     return [(j, finite and sample.n >= getattr(j.detector, "min_n", 0)) for j in judges]
 
 
-def findings_of(judge: Judge, sample: Sample) -> list[Finding]:
-    """What one judge finds in one sample."""
-    return judge.detector.update(Samples.of([sample]))
+def findings_of(
+    state: ModelState, judge: Judge, sample: Sample, failures: list[str]
+) -> list[Finding]:
+    """What one judge finds in one sample. A detector that raises is dismissed and reported: a
+    plugin's bug must not stop the watch over everything else."""
+    try:
+        return judge.detector.update(Samples.of([sample]))
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+        state.judges[sample.series] = [j for j in state.judges[sample.series] if j is not judge]
+        failures.append(f"{sample.series}: detector {judge.watch.detector} dismissed: {error!r}")
+        return []
 
 
 def _posted(state: ModelState, policy: ModelPolicy, series: Series) -> list[Judge]:
     """New judges for a new series. Those of a new version take up what the version it replaces
     had taught them, so that a bad version is not its own idea of normal."""
-    watches = [w for w in policy.watches if _stands(w, series, policy.without)]
+    watches = policy.watches_of(series)
     before = _predecessor(state, series)
     judges = []
     for watch in watches:
@@ -61,13 +70,6 @@ def _posted(state: ModelState, policy: ModelPolicy, series: Series) -> list[Judg
                 detector.restore(old.detector.state())
         judges.append(Judge(watch, detector))
     return judges
-
-
-def _stands(watch: Watch, series: Series, without: tuple[str, ...]) -> bool:
-    if watch.signal != series.signal or not fnmatchcase(series.target, watch.target):
-        return False
-    name = f"{series.signal}/{series.target}:{watch.detector}"
-    return not any(fnmatchcase(name, pattern) for pattern in without)
 
 
 def _predecessor(state: ModelState, series: Series) -> list[Judge]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core import incidents
 from watchkeeper.daemon.core.commands import obey
-from watchkeeper.daemon.core.ingest import COUNT, ingest
+from watchkeeper.daemon.core.ingest import COUNT, LIVE, ingest
 from watchkeeper.daemon.core.judging import findings_of, judged, samples_of
 from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -16,7 +16,7 @@ from watchkeeper.daemon.core.state import ModelState, State
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import AnyFrame, Finding, Severity, Tick, Window
-from watchkeeper.detectors.windows import first_open, window_of
+from watchkeeper.detectors.windows import Watermark, first_open, window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Outcome, Rule
 
 EMPTY_LIMIT = 60  # windows of a gap that are judged; a longer silence says nothing new
@@ -41,7 +41,7 @@ class Pipeline:
             self._outcome(planner, step, outcome)
         for command in batch.commands:
             step.answers[command.id] = obey(
-                self.state, planner, command, step, batch.tick, context_of
+                self.state, planner, command, step, batch.now, context_of
             )
         for name, frames in _by_model(batch.frames).items():
             ingest(self.state.model(name), self.state.policy(name), frames, step)
@@ -59,7 +59,9 @@ class Pipeline:
             step.dirty.add(profile.model)
 
     def _outcome(self, planner: Planner, step: Step, outcome: Outcome) -> None:
-        state, policy = self.state.model(outcome.model), self.state.policy(outcome.model)
+        state, policy = self.state.models.get(outcome.model), self.state.policy(outcome.model)
+        if state is None:
+            return  # another instance owns the model by now
         before = state.incident
         changed = planner.outcome(state, policy, context_of(state, policy), outcome)
         changed += planner.plan(state, policy, context_of(state, policy))
@@ -71,16 +73,17 @@ class Pipeline:
             return
         for name, state in self.state.models.items():
             state.last_tick = tick.at
-            reached = tick.at - self.state.policy(name).lateness_s
-            if state.live_stream and reached > state.newest:
-                state.newest = reached
+            # A stream that runs behind the clock keeps its distance, and may double it.
+            reached = tick.at - self.state.policy(name).lateness_s - 2.0 * state.behind_s
+            if state.live_stream and reached > state.mark.newest:
+                state.mark = Watermark(reached)
                 step.dirty.add(name)
 
     def _close_windows(self, state: ModelState, planner: Planner, step: Step) -> None:
         policy = self.state.policy(state.model)
-        if state.next_window is None or state.newest == float("-inf"):
+        if state.next_window is None or state.mark.newest == float("-inf"):
             return
-        stop = first_open(state.newest, policy.lateness_s, policy.window_s)
+        stop = first_open(state.mark.newest, policy.lateness_s, policy.window_s)
         while state.next_window < stop:
             index = state.next_window
             state.next_window += 1
@@ -113,7 +116,10 @@ class Pipeline:
             if before is not None and (
                 state.verify_since is None or window.start >= state.verify_since
             ):
-                incidents.follow(state, verdicts.get(_suspect(state, answering), {}))
+                incidents.follow(
+                    state, verdicts.get(_suspect(state, policy, answering) or LIVE, {})
+                )
+            incidents.retire(state, policy, window.end)
             changed = planner.verify(state, policy, window.end)
             changed += planner.plan(state, policy, context_of(state, policy))
         step.note(state.model, changed, before, state.incident)
@@ -123,7 +129,7 @@ class Pipeline:
     ) -> tuple[list[Finding], dict[str, dict[incidents.Key, bool]], set[str]]:
         """The window's findings; the verdicts on each version; the versions that did well."""
         partials = state.partials.get(index, {})
-        versions = sorted({state.live_version, *(version for version, _ in partials)} - {""})
+        versions = sorted({state.live_version, *(v for v, _ in partials if v != LIVE)})
         found: list[Finding] = []
         verdicts: dict[str, dict[incidents.Key, bool]] = {}
         shown: set[str] = set()
@@ -135,7 +141,7 @@ class Pipeline:
             if series.signal == shows and sample.n >= LABELLED_MIN:
                 shown.add(series.version)
             for judge, enough in judged(state, policy, sample):
-                new = findings_of(judge, sample)
+                new = findings_of(state, judge, sample, step.failures)
                 found.extend(new)
                 if judge.watch.severity is not Severity.INFO and enough:
                     key = (series.signal, series.target, judge.watch.detector)
@@ -184,12 +190,17 @@ def _elect(state: ModelState, index: int) -> set[str]:
     return {state.live_version, *counts}
 
 
-def _suspect(state: ModelState, answering: set[str]) -> str:
-    """The version whose recovery is watched: the incident's while it answers, else the live one."""
+def _suspect(state: ModelState, policy: ModelPolicy, answering: set[str]) -> str | None:
+    """The version whose recovery is watched: the incident's own until it has not answered for a
+    while, then the live one. None: this window shows nothing of it."""
     incident = state.incident
-    if incident is not None and state.verify_since is None and incident.version in answering:
+    if incident is None or state.verify_since is not None:
+        return state.live_version
+    if incident.version in answering:
+        state.absent = 0
         return incident.version
-    return state.live_version
+    state.absent += 1
+    return state.live_version if state.absent > policy.verify_windows else None
 
 
 def _credit(state: ModelState, healthy: set[str]) -> None:

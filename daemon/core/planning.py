@@ -20,12 +20,12 @@ from watchkeeper.handlers.types import (
     Kind,
     Outcome,
     Phase,
-    VersionRecord,
 )
 
 SETTLE_WINDOWS = 2  # evidence may still come in: nothing is planned before
 ACTIONS_LIMIT = 100
-NOT_VERIFIED = ("retrain", "notify")  # they change nothing that the stream could show
+TELLS = "notify"
+NOT_VERIFIED = ("retrain", TELLS)  # they change nothing that the stream could show
 ACTIVE = (
     ActionState.PLANNED,
     ActionState.HELD,
@@ -35,6 +35,14 @@ ACTIVE = (
 )
 UNREACHED_FACTOR = 6  # verify windows without a verdict after which a person is called
 HANDED_OVER = "person"
+ENDED = (
+    ActionState.SUCCESSFUL,
+    ActionState.FAILED,
+    ActionState.ERROR,
+    ActionState.INCONCLUSIVE,
+    ActionState.UNDOING,
+    ActionState.UNDONE,
+)
 END_OF: dict[Phase, ActionState] = {
     Phase.SUCCESSFUL: ActionState.SUCCESSFUL,
     Phase.FAILED: ActionState.FAILED,
@@ -53,16 +61,20 @@ class Planner:
     def plan(self, state: ModelState, policy: ModelPolicy, context: Context) -> list[Action]:
         """New actions about the open incident, and waiting ones that may go now."""
         incident = state.incident
-        if incident is None or not incident.open or state.planned_for:
+        if incident is None or not incident.open:
             return []
         if context.now < incident.opened_at + SETTLE_WINDOWS * policy.window_s:
             return []
         changed = self._waiting(state, context)
         if any(a.state in ACTIVE for a in of_incident(state)):
             return changed
-        if incident.fault.kind is Kind.UNKNOWN or incident.state is IncidentState.VERIFYING:
+        if incident.state is IncidentState.VERIFYING:
             return changed
+        # Where nothing can or may be done by machine, people can still be told.
+        only_tell = incident.fault.kind is Kind.UNKNOWN or bool(state.planned_for)
         for handler in self.handlers:
+            if only_tell and handler.name != TELLS:
+                continue
             planned = handler.plan(incident, context)
             if planned is not None and planned.id not in state.actions:
                 return [*changed, self._planned(state, policy, context, planned)]
@@ -78,7 +90,7 @@ class Planner:
         if outcome.step == "preflight":
             return [self._judge(state, policy, context, action, outcome)]
         if outcome.step == "undo":
-            return [self._undone(state, action, outcome)]
+            return [self._undone(state, context, action, outcome)]
         return [self._ended(state, context, action, outcome)]
 
     def approved(
@@ -167,24 +179,27 @@ class Planner:
     def _ended(
         self, state: ModelState, context: Context, action: Action, outcome: Outcome
     ) -> Action:
-        if action.state not in (ActionState.PERMITTED, ActionState.STARTED):
+        if action.state in ENDED:
             return action
         ended = replace(action, args={**action.args, **outcome.result})
-        ended = self._move(state, ended, END_OF[outcome.phase], outcome.at, outcome.reason)
+        ended = self._move(state, ended, END_OF[outcome.phase], context.now, outcome.reason)
         if outcome.phase is not Phase.SUCCESSFUL:
-            if action.kind != "notify":
+            if action.kind != TELLS:
                 hand_over(state, context.now, f"{action.kind} {outcome.phase}: {outcome.reason}")
         elif action.kind not in NOT_VERIFIED:
-            self._verifying(state, context, ended)
+            self._verifying(state, context, ended, outcome.at)
         return ended
 
-    def _verifying(self, state: ModelState, context: Context, action: Action) -> None:
+    def _verifying(
+        self, state: ModelState, context: Context, action: Action, done_at: float
+    ) -> None:
         if state.incident is None or not state.incident.open:
             return
         version = action.args.get("from_version")
         if isinstance(version, str):
-            _blame(state, version)
-        state.verify_since = context.now
+            _blame(state, version, faulty=True)
+        # What a live stream still brings from before the action says nothing of it.
+        state.verify_since = max(context.now, done_at) if state.live_stream else context.now
         state.verified_windows = 0
         incidents.start_over(state)
         state.incident = incidents.revised(
@@ -203,20 +218,34 @@ class Planner:
         hand_over(state, now, "the action did not help and cannot be undone")
         return []
 
-    def _undone(self, state: ModelState, action: Action, outcome: Outcome) -> Action:
+    def _undone(
+        self, state: ModelState, context: Context, action: Action, outcome: Outcome
+    ) -> Action:
         ok = outcome.phase is Phase.SUCCESSFUL
         to = ActionState.UNDONE if ok else ActionState.ERROR
-        moved = self._move(state, action, to, outcome.at, outcome.reason)
+        moved = self._move(state, action, to, context.now, outcome.reason)
+        version = action.args.get("from_version")
+        if ok and isinstance(version, str):
+            _blame(state, version, faulty=False)  # leaving it did not help: it was not to blame
         word = "undone" if ok else "could not be undone"
-        hand_over(state, outcome.at, f"{action.kind} did not help and was {word}")
+        hand_over(state, context.now, f"{action.kind} did not help and was {word}")
         return moved
+
+    def withdraw(self, state: ModelState, at: float) -> list[Action]:
+        """Takes back what may not begin any more while the model is paused; it may be permitted
+        again afterwards. What has begun already ends, and its outcome counts."""
+        return [
+            self._move(state, a, ActionState.PLANNED, at, "the model is paused")
+            for a in of_incident(state)
+            if a.state is ActionState.PERMITTED
+        ]
 
     def close(self, state: ModelState, at: float, text: str) -> list[Action]:
         """Resolves the incident and drops what it still had planned."""
         dropped = [
             self._move(state, a, ActionState.REFUSED, at, "the incident is resolved")
             for a in of_incident(state)
-            if a.state in (ActionState.PLANNED, ActionState.HELD)
+            if a.state in (ActionState.PLANNED, ActionState.HELD, ActionState.PERMITTED)
         ]
         incidents.resolve(state, at, text)
         return dropped
@@ -239,7 +268,11 @@ class Planner:
         if action.id not in state.incident.actions:
             return moved
         changes = {}
-        if to in (ActionState.PERMITTED, ActionState.UNDOING) and state.incident.open:
+        if (
+            action.kind != TELLS
+            and to in (ActionState.PERMITTED, ActionState.UNDOING)
+            and state.incident.open
+        ):
             changes = {"state": IncidentState.MITIGATING}
         text = f"{action.kind} {to}: {reason}"
         state.incident = incidents.revised(state.incident, at, text, **changes)
@@ -269,7 +302,7 @@ def hand_over(state: ModelState, at: float, why: str) -> None:
     )
 
 
-def _blame(state: ModelState, version: str) -> None:
+def _blame(state: ModelState, version: str, *, faulty: bool) -> None:
     record = state.versions.get(version)
-    if isinstance(record, VersionRecord):
-        state.versions[version] = replace(record, faulty=True)
+    if record is not None:
+        state.versions[version] = replace(record, faulty=faulty)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import msgspec
 
 from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.types import Series
 from watchkeeper.handlers.types import Mode
 
 
@@ -33,6 +36,16 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     examples_min: int = 1_000
     deployment_window_s: float = 72 * 3600.0
     healthy_windows_min: int = 10
+
+    def watches_of(self, series: Series) -> list[Watch]:
+        """The watches that stand over a series."""
+        return [w for w in self.watches if self._stands(w, series)]
+
+    def _stands(self, watch: Watch, series: Series) -> bool:
+        if watch.signal != series.signal or not fnmatchcase(series.target, watch.target):
+            return False
+        name = f"{series.signal}/{series.target}:{watch.detector}"
+        return not any(fnmatchcase(name, pattern) for pattern in self.without)
 
     def mode_of(self, action: str) -> Mode:
         """The mode that holds for one kind of action."""

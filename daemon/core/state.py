@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,9 +25,10 @@ from watchkeeper.detectors.types import (
     Series,
     StateError,
 )
+from watchkeeper.detectors.windows import Watermark, first_open
 from watchkeeper.handlers.types import Action, Incident, VersionRecord
 
-LAYOUT = 1
+LAYOUT = 2
 RECENT_LIMIT = 200
 
 PartialKey = tuple[str, str]  # version, signal
@@ -37,7 +38,7 @@ class Health(msgspec.Struct):
     """How one harmful (signal, target, detector) of an open incident has fared lately.
 
     `quiet` counts judged windows in a row without its finding, `bad` those with one, both since
-    the incident opened or its last action ended.
+    the incident opened or its last action ended; `unjudged` windows in a row without a verdict.
     """
 
     signal: str
@@ -45,6 +46,7 @@ class Health(msgspec.Struct):
     detector: str
     quiet: int = 0
     bad: int = 0
+    unjudged: int = 0
 
 
 @dataclass(slots=True)
@@ -59,14 +61,16 @@ class Judge:
 class ModelState:
     """Everything remembered of one model.
 
-    `newest` is the largest event time seen; windows before index `next_window` are closed.
+    `mark` is how far event time has come; windows before index `next_window` are closed.
+    `behind_s` is how far a live stream lags behind the ticks.
     `learning` gathers the rows a version's reference is learned from; it is rebuilt from the
     captured frames, so it is not part of the stored state, and neither is `join`.
     """
 
     model: str
     join: Join
-    newest: float = float("-inf")
+    mark: Watermark = field(default_factory=Watermark)
+    behind_s: float = 0.0
     last_tick: float = float("-inf")
     live_stream: bool = False
     next_window: int | None = None
@@ -85,6 +89,7 @@ class ModelState:
     health: list[Health] = field(default_factory=list)
     verify_since: float | None = None
     verified_windows: int = 0
+    absent: int = 0
     planned_for: str = ""
     actions: dict[str, Action] = field(default_factory=dict)
     paused: bool = False
@@ -124,13 +129,13 @@ class State:
 
     def dump(self, name: str) -> dict[str, Any]:
         """One model's state as plain data (`load` takes it back)."""
-        return _dump(self.models[name])
+        return _dump(self.models[name], self.policy(name).window_s)
 
     def load(self, name: str, plain: dict[str, Any]) -> None:
         """Takes up a dumped state. Raises `StateError` where it has another layout."""
         state = self.model(name)
         try:
-            _load(state, plain)
+            _load(state, plain, self.policy(name))
         except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             del self.models[name]
             raise StateError(f"stored state of model {name}: {error}") from error
@@ -152,14 +157,10 @@ class State:
             self.models.pop(name, None)
 
 
-def _dump(state: ModelState) -> dict[str, Any]:
+def _dump(state: ModelState, window_s: float) -> dict[str, Any]:
     return {
         "layout": LAYOUT,
-        "newest": state.newest,
-        "last_tick": state.last_tick,
-        "live_stream": state.live_stream,
-        "next_window": state.next_window,
-        "empty_run": state.empty_run,
+        "window_s": window_s,
         "partials": [
             [index, version, signal, {name: _packed(a) for name, a in partial.items()}]
             for index, by_key in state.partials.items()
@@ -173,17 +174,13 @@ def _dump(state: ModelState) -> dict[str, Any]:
             for series, judges in state.judges.items()
         ],
         "metrics": sorted(state.metrics, key=str),
-        "live_version": state.live_version,
-        "labelled": state.labelled,
-        "verify_since": state.verify_since,
-        "verified_windows": state.verified_windows,
-        "planned_for": state.planned_for,
-        "paused": state.paused,
+        **{name: getattr(state, name) for name in _PLAIN},
         **{name: msgspec.to_builtins(getattr(state, name)) for name in _STRUCTS},
     }
 
 
 _STRUCTS: dict[str, Any] = {
+    "mark": Watermark,
     "profiles": dict[str, Profile],
     "versions": dict[str, VersionRecord],
     "changes": list[Change],
@@ -193,7 +190,8 @@ _STRUCTS: dict[str, Any] = {
     "actions": dict[str, Action],
 }
 _PLAIN = (
-    "newest",
+    "behind_s",
+    "absent",
     "last_tick",
     "live_stream",
     "next_window",
@@ -207,30 +205,45 @@ _PLAIN = (
 )
 
 
-def _load(state: ModelState, plain: dict[str, Any]) -> None:
+def _load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
     if plain.get("layout") != LAYOUT:
         raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
     for name in _PLAIN:
         setattr(state, name, plain[name])
     for name, kind in _STRUCTS.items():
         setattr(state, name, msgspec.convert(plain[name], kind))
+    state.metrics = {(name, host) for name, host in plain["metrics"]}
+    if plain["window_s"] != policy.window_s:
+        # What windows of another width held and taught is no measure for these: learn anew.
+        newest = state.mark.newest
+        known = newest > float("-inf")
+        state.next_window = (
+            first_open(newest, policy.lateness_s, policy.window_s) if known else None
+        )
+        return
     for index, version, signal, arrays in plain["partials"]:
         partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
         state.partials.setdefault(index, {})[version, signal] = partial
-    state.metrics = {(name, host) for name, host in plain["metrics"]}
-    for series, judges in plain["judges"]:
-        state.judges[msgspec.convert(series, Series)] = [_judge(w, s) for w, s in judges]
+    for stored, judges in plain["judges"]:
+        series = msgspec.convert(stored, Series)
+        state.judges[series] = _judges(policy.watches_of(series), judges)
 
 
-def _judge(watch: dict[str, Any], stored: dict[str, Any]) -> Judge:
-    """A detector as it was stored; one whose state is not understood starts anew."""
-    post = msgspec.convert(watch, Watch)
-    detector = make(post.detector, post.settings, post.severity)
-    try:
-        detector.restore(stored)
-    except StateError:
-        detector = make(post.detector, post.settings, post.severity)
-    return Judge(post, detector)
+def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:
+    """The detectors that the policy wants by now, with what those of the same watch had learned;
+    one whose state is not understood starts anew."""
+    known = [(msgspec.convert(watch, Watch), plain) for watch, plain in stored]
+    judges = []
+    for watch in watches:
+        detector = make(watch.detector, watch.settings, watch.severity)
+        for old, plain in known:
+            if old == watch:
+                try:
+                    detector.restore(plain)
+                except StateError:
+                    detector = make(watch.detector, watch.settings, watch.severity)
+        judges.append(Judge(watch, detector))
+    return judges
 
 
 def _packed(array: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:

@@ -23,6 +23,7 @@ from watchkeeper.handlers.types import Action, Incident, Outcome
 class Batch:
     """One turn's input: frames of a micro-batch, and what came from people and the executor.
 
+    `now` is the wall clock, by which commands expire; None where there is none.
     `blind_since` is set while the source is known to be behind: nothing is acted on then.
     `profiles` are references that people gave, to be taken up before anything else.
     """
@@ -32,6 +33,7 @@ class Batch:
     outcomes: Sequence[Outcome] = ()
     tick: Tick | None = None
     blind_since: float | None = None
+    now: float | None = None
     profiles: Sequence[Profile] = ()
 
 
@@ -71,6 +73,7 @@ class Step:
     changes: list[Change] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     counts: dict[str, Counts] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
 
     def note(

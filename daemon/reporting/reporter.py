@@ -54,6 +54,8 @@ class StepReporter:
             self.metrics.refused(topic, reason, n)
             log.warning("records refused", topic=topic, reason=reason, n=n)
         self.metrics.stepped(step)
+        for failure in step.failures:
+            log.error("detector failed", said=failure)
         for model in step.dirty & self.state.models.keys():
             known = self.state.models[model]
             self.metrics.live(model, known.live_version)
@@ -74,7 +76,8 @@ class StepReporter:
 
     def _progress(self, records: Sequence[Record]) -> None:
         newest = {record.topic: record.at for record in records if record.at > 0}
-        known = [m.newest for m in self.state.models.values() if m.newest > float("-inf")]
+        marks = [m.mark.newest for m in self.state.models.values()]
+        known = [newest for newest in marks if newest > float("-inf")]
         if newest and known:
             now = self.clock()
             self.metrics.progress(min(known), {topic: now - at for topic, at in newest.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from tests.playbook import MODEL, START, GoBack, Play, labels, objects
 from watchkeeper.daemon.core.step import Batch
-from watchkeeper.detectors.types import AnyFrame, LabelFrame, MetricFrame, Severity, Tick
-from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Phase
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.detectors.types import AnyFrame, Command, LabelFrame, MetricFrame, Severity, Tick
+from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Outcome, Phase
 
 QUIET = 45
 
@@ -342,6 +344,241 @@ def test_only_the_last_versions_stay_in_memory() -> None:
     assert len({series.version for series in state.judges}) <= 7
     assert len(state.profiles) <= 7
     assert len(state.versions) == 12
+
+
+def test_any_number_of_versions_at_once_is_borne() -> None:
+    play = Play()
+    play.traffic(3)
+    at = play.at
+    for i in range(60):
+        play.at = at
+        play.step(Batch(play.window(version=f"w{i}", n=40)))
+
+    play.traffic(3)
+
+    state = play.pipeline.state.models[MODEL]
+    assert len(state.versions) <= 52
+    assert state.live_version in state.versions
+
+
+def test_one_event_of_a_wrong_clock_blinds_nobody() -> None:
+    play = Play()
+    play.traffic(40)
+    wrong = play.window(n=1)[0]
+    play.at -= 60.0
+    wrong = replace(wrong, at=wrong.at + 20 * 3600.0)
+
+    play.step(Batch([wrong]))
+    play.traffic(6)
+
+    late = sum(step.counts[MODEL].late for step in play.steps if MODEL in step.counts)
+    assert late == 0
+    assert play.incidents == []
+
+
+@pytest.mark.parametrize("behind", [20.0, 120.0, 280.0])
+def test_a_stream_behind_the_clock_is_live_and_not_late(behind: float) -> None:
+    play = Play()
+
+    for _ in range(50):
+        play.traffic(1)
+        play.step(Batch(tick=Tick(play.at + behind)))
+
+    late = sum(step.counts[MODEL].late for step in play.steps if MODEL in step.counts)
+    assert late == 0
+    assert play.incidents == []
+
+
+def test_an_expired_command_is_refused_in_every_turn() -> None:
+    play = Play(mode=Mode.ASK)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+    when = datetime.fromtimestamp(play.at, UTC)
+    order = Command(
+        id="late",
+        time=when,
+        command="approve",
+        target=play.actions[0].id,
+        expires_at=when,
+    )
+
+    answers = play.step(Batch(commands=[order], now=play.at + 1.0)).answers
+
+    assert answers["late"] == "refused: the command has expired"
+    assert play.action_state() is ActionState.HELD
+
+
+def test_an_outcome_for_a_model_that_is_gone_makes_no_ghost() -> None:
+    play = Play()
+    play.traffic(3)
+
+    stray = Outcome("act-x", "elsewhere", Phase.SUCCESSFUL, "done", play.at)
+    play.step(Batch(outcomes=[stray]))
+
+    assert list(play.pipeline.state.models) == [MODEL]
+
+
+def test_switched_off_and_new_detectors_hold_after_a_restart() -> None:
+    play = Play()
+    play.traffic(50)
+    play.policy = msgspec.structs.replace(
+        play.policy, watches=DEFAULT_WATCHES, without=("accuracy/*:*", "errors/*:*")
+    )
+    play.restarted()
+
+    play.traffic(12, wrong=0.5, failing=0.4)
+
+    found = {f.series.signal for step in play.steps[50:] for f in step.findings}
+    assert not found & {"accuracy", "errors"}
+
+
+def test_another_width_of_windows_starts_anew_and_sees() -> None:
+    play = Play()
+    play.traffic(50)
+    play.policy = msgspec.structs.replace(play.policy, window_s=120.0)
+    play.restarted()
+    play.traffic(80)
+    assert play.incidents == []
+
+    play.traffic(12, failing=0.5)
+
+    assert play.incident.fault.kind is Kind.SERVING
+
+
+def test_pausing_takes_back_what_has_not_begun() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+    assert play.action_state() is ActionState.PERMITTED
+
+    play.command("pause", MODEL)
+
+    assert play.action_state() is ActionState.PLANNED
+    play.command("resume", MODEL)
+    play.traffic(1, version="v2", wrong=0.5)
+    play.outcome(play.actions[0], what="preflight")
+    assert play.action_state() is ActionState.PERMITTED
+
+
+def test_resolving_takes_back_what_was_permitted() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+
+    play.command("resolve", play.incident.id)
+
+    assert play.action_state() is ActionState.REFUSED
+
+
+def test_what_had_begun_before_it_was_withdrawn_counts_all_the_same() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    play.outcome(play.actions[0], what="preflight")
+    play.command("resolve", play.incident.id)
+
+    play.outcome(play.actions[0])
+
+    assert play.action_state() is ActionState.SUCCESSFUL
+
+
+def test_a_version_whose_leaving_did_not_help_is_not_branded() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    action = play.actions[0]
+    play.outcome(action, what="preflight")
+    play.outcome(action)
+    assert play.pipeline.state.models[MODEL].versions["v2"].faulty
+    play.traffic(23, version="v1", wrong=0.5)
+
+    play.outcome(action, what="undo")
+
+    assert not play.pipeline.state.models[MODEL].versions["v2"].faulty
+
+
+def test_a_new_kind_of_harm_in_an_open_incident_is_told() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    bad_version(play)
+    before = play.incident.revision
+
+    play.traffic(6, version="v2", wrong=0.5, failing=0.5)
+
+    assert play.incident.revision > before
+    assert any(line.startswith("joined by") and "errors" in line for line in play.story)
+
+
+def test_a_harm_that_nothing_shows_any_more_does_not_hold_an_incident_open() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    for _ in range(60):
+        play.step(Batch([*play.window(), play.memory(0.4)]))
+    for _ in range(12):
+        play.step(Batch([*play.window(), play.memory(0.95)]))
+    assert play.incident.fault.kind is Kind.HOST
+
+    play.traffic(70)
+
+    assert any("not shown any more" in line for line in play.story)
+
+
+def test_a_canary_that_pauses_is_no_evidence_of_recovery() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    play.traffic(QUIET)
+    play.change("v2")
+
+    for i in range(16):
+        frames = play.window(version="v1", n=120)
+        if i % 2 == 0:
+            frames += play.beside(version="v2", failing=0.9, n=60)
+        play.step(Batch(in_order(frames)))
+
+    assert play.incident.version == "v2"
+    assert play.state() is not IncidentState.RESOLVED
+
+
+def test_a_regression_of_what_was_only_observed_pages_nobody_anew() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    play.traffic(QUIET)
+    play.traffic(5, missing=0.2)
+    assert play.incident.severity is Severity.WARNING
+    play.traffic(8)
+    assert play.state() is IncidentState.RESOLVED
+
+    play.traffic(5, missing=0.2)
+
+    assert play.state() is IncidentState.REGRESSED
+    assert play.incident.severity is Severity.WARNING
+
+
+def test_a_detector_that_raises_is_dismissed_and_the_watch_goes_on() -> None:
+    play = Play()
+    play.traffic(40)
+    judges = play.pipeline.state.models[MODEL].judges
+    series = next(s for s in judges if s.signal == "volume")
+    judges[series][0].detector.update = None  # type: ignore[method-assign,assignment]
+
+    play.traffic(3)
+
+    failures = [said for step in play.steps for said in step.failures]
+    assert len(failures) == 1
+    assert "volume" in failures[0]
+
+
+def test_host_metrics_belong_to_the_version_that_is_live_however_batches_are_cut() -> None:
+    whole, parts = Play(), Play()
+    for play, together in ((whole, True), (parts, False)):
+        play.traffic(5)
+        for i in range(6):
+            version = "v1" if i < 3 else "v2"
+            metric, frames = play.memory(0.5), play.window(version=version)
+            batches: list[list[AnyFrame]] = [[metric, *frames]] if together else [[metric], frames]
+            for batch in batches:
+                play.step(Batch(in_order(batch)))
+
+    def seen(play: Play) -> list[tuple[str, float]]:
+        samples = [s for step in play.steps for s in step.samples if s.series.signal == "metrics"]
+        return [(s.series.version, s.window.start) for s in samples]
+
+    assert seen(whole) == seen(parts)
+    assert {version for version, _ in seen(whole)} == {"v1", "v2"}
 
 
 def test_ten_thousand_labels_for_one_prediction_join_once() -> None:
