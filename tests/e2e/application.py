@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,11 @@ class Order(msgspec.Struct, frozen=True):
     model_name: str
     verb: str = ""
     args: dict[str, Scalar] = {}
+    expires_at: datetime | None = None
+
+    def expired(self, now: float) -> bool:
+        """Whether it must not be obeyed any more."""
+        return self.expires_at is not None and now >= self.expires_at.timestamp()
 
 
 @dataclass
@@ -81,7 +87,10 @@ class Hosted:
         known = self.answered.get(order.action_id)
         if known is not None:
             return [Said(at, "command", known)]
-        phase, reason, said = self._switched(order)
+        if order.expired(time.time()):
+            phase, reason, said = "failed", "the order came too late", []
+        else:
+            phase, reason, said = self._switched(order)
         answer = Command(
             id=f"answer-{order.action_id}",
             time=moment(at),

