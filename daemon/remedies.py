@@ -133,7 +133,9 @@ class Remedies:
         return ExampleScorer(self.examples, self.shelf, known)
 
 
-def _no_order(key: str, model: str, verb: str, args: Mapping[str, Scalar]) -> Message:
+def _no_order(
+    key: str, model: str, verb: str, args: Mapping[str, Scalar], expires_at: float
+) -> Message:
     raise RuntimeError(f"a replay orders nothing, yet {verb} was asked for")
 
 

@@ -213,8 +213,8 @@ class Daemon:
     def _commander(self) -> OutboxCommander:
         names = topic_names(self.config)
         return OutboxCommander(
-            lambda key, model, verb, args: order(
-                key, model, verb, args, names, moment(self.clock())
+            lambda key, model, verb, args, expires_at: order(
+                key, model, verb, args, names, moment(self.clock()), moment(expires_at)
             ),
             self._put,
             self.clock,

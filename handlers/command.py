@@ -31,8 +31,11 @@ _WORD = re.compile(r"[A-Za-z0-9._/][A-Za-z0-9._/-]{0,127}")
 class Commander(Protocol):
     """Carries orders to applications and their answers back."""
 
-    def request(self, key: str, model: str, verb: str, args: Mapping[str, Scalar]) -> None:
-        """Publishes an order. It may be published again: applications obey a `key` once."""
+    def request(
+        self, key: str, model: str, verb: str, args: Mapping[str, Scalar], timeout: float
+    ) -> None:
+        """Publishes an order that expires soon after `timeout` seconds, for which its answer is
+        awaited. It may be published again: applications obey a `key` once."""
 
     def answer(self, key: str, timeout: float) -> Outcome | None:
         """The application's answer to the order `key`; None when none came in `timeout` seconds."""
@@ -110,7 +113,7 @@ class Command:
 
     def _asked(self, action: Action, key: str, verb: str, step: Literal["run", "undo"]) -> Outcome:
         args = {k: v for k, v in action.args.items() if k not in ("verb", "undo_verb")}
-        self.commander.request(key, action.model, verb, args)
+        self.commander.request(key, action.model, verb, args, self.timeout)
         answer = self.commander.answer(key, self.timeout)
         if answer is None:
             reason = f"no answer to {verb} in {self.timeout:g} s"

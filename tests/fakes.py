@@ -134,7 +134,9 @@ class FakeApplication:
     switches: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
 
-    def request(self, key: str, model: str, verb: str, args: Mapping[str, Scalar]) -> None:
+    def request(
+        self, key: str, model: str, verb: str, args: Mapping[str, Scalar], timeout: float
+    ) -> None:
         if key in self.orders:
             return
         self.orders[key] = (verb, dict(args))

@@ -14,32 +14,39 @@ from watchkeeper.detectors.types import Command, Scalar
 from watchkeeper.handlers.types import Outcome, Phase
 
 ANSWERS_LIMIT = 1_000
+MARGIN_S = 5.0  # what the clocks of the daemon and of an application may differ
 
 
 @dataclass
 class OutboxCommander:
-    """A Commander. `order` makes the message, `put` keeps it until it is told.
+    """A Commander. `order` makes the message, the last argument being when it expires; `put` keeps
+    it until it is told.
 
     An order is published again each time it is asked for: an application obeys a key once but
     answers each time, so that an answer lost in a crash comes once more.
     """
 
-    order: Callable[[str, str, str, Mapping[str, Scalar]], Message]
+    order: Callable[[str, str, str, Mapping[str, Scalar], float], Message]
     put: Callable[[Sequence[OutboxRow]], None]
     clock: Callable[[], float]
     _answers: OrderedDict[str, Outcome] = field(default_factory=OrderedDict)
     _came: threading.Condition = field(default_factory=threading.Condition)
 
-    def request(self, key: str, model: str, verb: str, args: Mapping[str, Scalar]) -> None:
-        message = self.order(key, model, verb, args)
+    def request(
+        self, key: str, model: str, verb: str, args: Mapping[str, Scalar], timeout: float
+    ) -> None:
+        now = self.clock()
+        expires_at = now + timeout + MARGIN_S
+        message = self.order(key, model, verb, args, expires_at)
         row = OutboxRow(
             id=f"{key}:{uuid.uuid4().hex}",
             channel="kafka",
             payload=message.value,
-            created_at=self.clock(),
+            created_at=now,
             topic=message.topic,
             key=message.key,
             headers=message.headers,
+            expires_at=expires_at,
         )
         with self._came:
             self._answers.pop(key, None)

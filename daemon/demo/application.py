@@ -18,12 +18,14 @@ Said = tuple[EventKind, Event]
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What an `actions` message asks of the application; `key` is obeyed only once."""
+    """What an `actions` message asks of the application; `key` is obeyed only once, and never
+    from `expires_at` on."""
 
     key: str
     model: str
     verb: str
     args: dict[str, Scalar] = {}
+    expires_at: float = math.inf
 
 
 @dataclass
@@ -73,6 +75,8 @@ class Application:
         said: list[Said] = []
         if order.model not in self.models:
             answer = _answer(order, at, Phase.FAILED, f"no model {order.model} is hosted here")
+        elif at >= order.expires_at:
+            answer = _answer(order, at, Phase.FAILED, "the order came too late")
         elif order.verb == "switch":
             answer = self._switch(order, at, said)
         else:

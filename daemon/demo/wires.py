@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -63,11 +64,15 @@ class BrokerWire:
         return orders_of(polled.records)
 
 
+def _expiry(told: ActionMessage) -> float:
+    return math.inf if told.expires_at is None else told.expires_at.timestamp()
+
+
 def orders_of(records: Iterable[Record]) -> list[Order]:
     """The orders among the messages of the topic of actions; the others only tell of actions."""
     told = [msgspec.json.decode(record.value or b"", type=ActionMessage) for record in records]
     return [
-        Order(each.action_id, each.model_name, each.verb, each.args)
+        Order(each.action_id, each.model_name, each.verb, each.args, _expiry(each))
         for each in told
         if each.change == "requested"
     ]

@@ -97,6 +97,7 @@ class ActionMessage(msgspec.Struct, frozen=True):
 
     An application obeys messages whose `change` is "requested", once for an `action_id`: it does
     what `verb` and `args` say and answers with a `command.v1` "outcome" whose target is that id.
+    It refuses a message that it reads at `expires_at` or later: nobody waits for it any more.
     """
 
     change: str
@@ -111,6 +112,7 @@ class ActionMessage(msgspec.Struct, frozen=True):
     reason: str = ""
     attempt: int = 1
     approved_by: str = ""
+    expires_at: datetime | None = None
 
 
 class ModelMessage(msgspec.Struct, frozen=True):

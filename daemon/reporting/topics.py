@@ -45,10 +45,18 @@ def rows_of(step: Step, names: TopicNames, links: Links, at: float) -> list[Outb
 
 
 def order(
-    key: str, model: str, verb: str, args: Mapping[str, Scalar], names: TopicNames, time: datetime
+    key: str,
+    model: str,
+    verb: str,
+    args: Mapping[str, Scalar],
+    names: TopicNames,
+    time: datetime,
+    expires_at: datetime,
 ) -> Message:
-    """An order to the application that hosts the model; it obeys a `key` once."""
-    payload = ActionMessage("requested", key, model, time, verb=verb, args=dict(args))
+    """An order to the application that hosts the model; it obeys a `key` once, and not late."""
+    payload = ActionMessage(
+        "requested", key, model, time, verb=verb, args=dict(args), expires_at=expires_at
+    )
     return encode(
         payload,
         topic=names.actions,

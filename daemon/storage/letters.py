@@ -16,7 +16,7 @@ _o = tables.outbox.c
 
 _FIELDS = (
     *(_o.id, _o.channel, _o.payload, _o.created_at, _o.topic, _o.key, _o.headers),
-    *(_o.incident_id, _o.seq, _o.attempts),
+    *(_o.incident_id, _o.expires_at, _o.seq, _o.attempts),
 )
 
 
@@ -119,6 +119,18 @@ class Letters:
         """It was refused for good; kept for a person to look at."""
         self._end(letter_id, "blocked", at, reason)
 
+    def expire(self, channel: Channel, now: float) -> list[str]:
+        """Ends, untold, what must not be told any more; returns its ids."""
+        late = (_o.channel == channel) & (_o.state == "pending") & (_o.expires_at <= now)
+        # Looking first, in a transaction that only reads, keeps an idle sender from writing.
+        with self._db.read() as connection:
+            if connection.execute(select(_o.seq).where(late).limit(1)).first() is None:
+                return []
+        values = {"state": "sent", "ended_at": now, "last_reason": "expired: not told in time"}
+        with self._db.write() as connection:
+            ended = update(tables.outbox).where(late).values(**values).returning(_o.id)
+            return list(connection.execute(ended).scalars())
+
     def retry(self, failed: Sequence[tuple[str, float, str]]) -> None:
         """They could not be told now: of each the id, when it is tried again, and the reason."""
         here = update(tables.outbox).where(_o.id == sa.bindparam("letter"), _o.state == "pending")
@@ -167,15 +179,16 @@ class Letters:
 def _first(channel: Channel, now: float, without: Collection[str]) -> sa.Select[int]:
     """The oldest waiting message of each lane, where it is due and of another topic.
 
-    A lane is a key's messages on a topic, or an incident's where they have no key. Dead letters
-    have no lanes: each stands for itself.
+    A lane is a key's messages on a topic, or an incident's where they have no key; those that
+    expire have lanes of their own. Dead letters have none: each stands for itself.
     """
     waiting = (_o.channel == channel) & (_o.state == "pending")
     if channel == "dlq":
         due = waiting & (_o.next_try <= now) & _o.topic.not_in(without)
         return select(_o.seq).where(due).order_by(_o.seq)
     alone = sa.case((_o.key.is_(None) & _o.incident_id.is_(None), _o.seq))
-    lane = (_o.topic, _o.key, sa.case((_o.key.is_(None), _o.incident_id)), alone)
+    incident = sa.case((_o.key.is_(None), _o.incident_id))
+    lane = (_o.topic, _o.key, incident, alone, _o.expires_at.is_(None))
     place = func.row_number().over(partition_by=lane, order_by=_o.seq).label("place")
     each = select(_o.seq, _o.topic, _o.next_try, place).where(waiting).subquery().c
     ready = (each.place == 1) & (each.next_try <= now) & each.topic.not_in(without)

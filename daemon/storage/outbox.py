@@ -114,7 +114,8 @@ class Outbox:
         return not any(thread.is_alive() for thread in threads)
 
     def counts(self) -> Mapping[tuple[Channel, str], int]:
-        """Messages so far by channel and outcome: ok, retry, blocked, collapsed, skipped."""
+        """Messages so far by channel and outcome: ok, retry, blocked, collapsed, skipped,
+        expired."""
         return dict(self._counts)
 
     def deliver_due(self, channel: Channel) -> int:
@@ -124,6 +125,7 @@ class Outbox:
             return 0
         older = self._collapse(channel, now)
         self._skip(channel, now)
+        self._expire(channel, now)
         quiet = [topic for topic, pace in line.topics.items() if now < pace.quiet_until]
         limit = self.bulk if channel == "dlq" else self.batch
         taken = self.letters.take(channel, now, self.hold_s, limit, quiet)
@@ -152,6 +154,11 @@ class Outbox:
         if n:
             self._counts[channel, "skipped"] += n
             log.warning("messages skipped: too many wait", channel=channel, n=n)
+
+    def _expire(self, channel: Channel, now: float) -> None:
+        for each in self.letters.expire(channel, now):
+            self._counts[channel, "expired"] += 1
+            log.error("message expired before it could be told", channel=channel, id=each)
 
     def _end(self, channel: Channel, told: Sequence[tuple[OutboxRow, Delivery]]) -> None:
         now = self.clock()

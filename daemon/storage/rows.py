@@ -150,6 +150,7 @@ def outbox(each: OutboxRow) -> Row:
         "attempts": 0,
         "next_try": each.created_at,
         "last_reason": "",
+        "expires_at": each.expires_at,
     }
 
 

@@ -181,6 +181,7 @@ outbox = Table(
     Column("next_try", Double, nullable=False),
     Column("ended_at", Double),
     Column("last_reason", Words, nullable=False),
+    Column("expires_at", Double),  # null: may be told at any time
     Index(None, "state", "channel", "seq"),
     Index(None, "incident_id", "channel", "state"),
 )

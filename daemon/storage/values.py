@@ -63,7 +63,8 @@ class OutboxRow(msgspec.Struct, frozen=True):
     """One message that somebody must be told, kept until it is told.
 
     `id` is the idempotency key. On one channel and topic, rows of one key keep their order, and
-    so do those of one incident that have no key; dead letters (channel `dlq`) need none.
+    so do those of one incident that have no key; dead letters (channel `dlq`) need none. A row
+    is never told from `expires_at` on, and waits for no other that may be told at any time.
     `attempts` and `collapsed` are filled by the outbox: how often it was tried before, and how
     many older messages of the incident it stands for.
     """
@@ -76,6 +77,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     key: bytes | None = None
     headers: Headers = ()
     incident_id: str | None = None
+    expires_at: float | None = None
     seq: int = 0
     attempts: int = 0
     collapsed: int = 0

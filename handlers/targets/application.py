@@ -47,7 +47,7 @@ class Application:
 
     def switch(self, model: str, version: str, key: str) -> None:
         before = self.traffic.live_version(model)
-        self.commander.request(key, model, "switch", {"version": version})
+        self.commander.request(key, model, "switch", {"version": version}, self.timeout)
         answer = self.commander.answer(key, self.timeout)
         if answer is None:
             return

@@ -39,7 +39,7 @@ def published() -> list[tuple[str, Any]]:
     step.action_changes.append(action())
     rows = rows_of(step, names, Links(), T0)
     told = [(dict(row.headers)["ce_type"] or b"", row.payload or b"") for row in rows]
-    asked = order("act-1", "fraud", "switch", {"version": "12"}, names, moment(T0))
+    asked = order("act-1", "fraud", "switch", {"version": "12"}, names, moment(T0), moment(T0 + 65))
     told.append((dict(asked.headers)["ce_type"] or b"", asked.value or b""))
     return [(kind.decode().removeprefix("watchkeeper."), json.loads(data)) for kind, data in told]
 

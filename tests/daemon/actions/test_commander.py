@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from watchkeeper.daemon.actions.commander import ANSWERS_LIMIT, OutboxCommander
+from watchkeeper.daemon.actions.commander import ANSWERS_LIMIT, MARGIN_S, OutboxCommander
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.detectors.types import Command, Scalar, moment
 from watchkeeper.handlers.types import Phase
 
 
-def made(key: str, model: str, verb: str, args: Mapping[str, Scalar]) -> Message:
+def made(key: str, model: str, verb: str, args: Mapping[str, Scalar], expires_at: float) -> Message:
     return Message("actions", model.encode(), f"{key} {verb} {dict(args)}".encode())
 
 
@@ -39,16 +39,24 @@ def commander() -> tuple[OutboxCommander, list[OutboxRow]]:
 def test_an_order_asked_for_twice_is_published_twice_under_one_key() -> None:
     asked, kept = commander()
 
-    asked.request("act-1", "m", "switch", {"version": "1"})
-    asked.request("act-1", "m", "switch", {"version": "1"})
+    asked.request("act-1", "m", "switch", {"version": "1"}, 60.0)
+    asked.request("act-1", "m", "switch", {"version": "1"}, 60.0)
 
     assert len({row.id for row in kept}) == 2
     assert {row.payload for row in kept} == {b"act-1 switch {'version': '1'}"}
 
 
+def test_an_order_expires_soon_after_nobody_waits_for_its_answer() -> None:
+    asked, kept = commander()
+
+    asked.request("act-1", "m", "switch", {}, 60.0)
+
+    assert kept[0].expires_at == 1.0 + 60.0 + MARGIN_S
+
+
 def test_the_answer_wakes_who_waits_for_it() -> None:
     asked, _ = commander()
-    asked.request("act-1", "m", "switch", {})
+    asked.request("act-1", "m", "switch", {}, 60.0)
     threading.Timer(0.05, asked.answered, [answer("act-1")]).start()
 
     got = asked.answer("act-1", timeout=10.0)
@@ -69,7 +77,7 @@ def test_an_old_answer_is_not_taken_for_a_new_order() -> None:
     asked, _ = commander()
     asked.answered(answer("act-1"))
 
-    asked.request("act-1", "m", "switch", {})
+    asked.request("act-1", "m", "switch", {}, 60.0)
 
     assert asked.answer("act-1", timeout=0.01) is None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from watchkeeper.daemon.demo.application import Application, Order, Said
@@ -101,3 +102,13 @@ def test_a_restart_heals_the_leak(application: Application) -> None:
 
     assert answer(said).args["phase"] == "successful"
     assert application.script.effects("demand", at) == Effects()
+
+
+def test_an_order_that_comes_too_late_is_refused(application: Application) -> None:
+    application.deploy("fraud", "v2", BAD)
+    late = msgspec.structs.replace(switch("v1"), expires_at=BAD + MINUTE)
+
+    said = application.obey(late, BAD + MINUTE)
+
+    assert answer(said).args["phase"] == "failed"
+    assert application.version_of("fraud", BAD + 2 * MINUTE) == "v2"

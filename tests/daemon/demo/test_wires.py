@@ -18,9 +18,15 @@ from watchkeeper.detectors.types import moment
 from watchkeeper.handlers.types import ActionState
 
 TOPIC = "watchkeeper.actions"
-ORDER = Order("act-1", "fraud", "switch", {"version": "v1"})
+ORDER = Order("act-1", "fraud", "switch", {"version": "v1"}, START + 65.0)
 TOLD = order(
-    ORDER.key, ORDER.model, ORDER.verb, ORDER.args, TopicNames(actions=TOPIC), moment(START)
+    ORDER.key,
+    ORDER.model,
+    ORDER.verb,
+    ORDER.args,
+    TopicNames(actions=TOPIC),
+    moment(START),
+    moment(ORDER.expires_at),
 )
 
 

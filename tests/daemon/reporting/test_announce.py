@@ -131,11 +131,14 @@ def test_every_transition_of_an_action_is_told() -> None:
 
 
 def test_an_order_is_what_an_application_obeys() -> None:
-    message = order("act-1", "fraud", "switch", {"version": "12"}, TopicNames(), moment(T0))
+    message = order(
+        "act-1", "fraud", "switch", {"version": "12"}, TopicNames(), moment(T0), moment(T0 + 65)
+    )
 
     said = msgspec.json.decode(message.value or b"", type=ActionMessage)
     assert (said.change, said.action_id, said.verb) == ("requested", "act-1", "switch")
     assert said.args == {"version": "12"}
+    assert said.expires_at == moment(T0 + 65)
     assert message.key == b"fraud"
 
 

@@ -405,3 +405,35 @@ def test_the_newest_state_of_a_key_is_delivered_last(store: Store, clock: Clock)
         clock.now += 2.0
 
     assert told == ["another model", "inc-1 healthy", "inc-2 faulty"]
+
+
+def test_an_order_is_never_delivered_after_its_time(store: Store, clock: Clock) -> None:
+    broker = Topics({"actions"})
+    outbox = Outbox(store.letters, {"kafka": broker}, clock=clock)
+    store.letters.add([msgspec.structs.replace(on("actions", "order"), expires_at=T0 + 65)])
+    outbox.deliver_due("kafka")
+
+    broker.denied.clear()
+    clock.now = T0 + 65
+    outbox.deliver_due("kafka")
+
+    assert broker.got == []
+    assert store.letters.pending("kafka") == 0
+    assert outbox.counts()["kafka", "expired"] == 1
+
+
+def test_an_order_waits_for_no_message_that_has_no_deadline(store: Store, clock: Clock) -> None:
+    answers = [RETRY]
+
+    def flaky(rows: Sequence[OutboxRow]) -> list[Delivery]:
+        told.extend(row.id for row in rows)
+        return [answers.pop() if answers else OK for _ in rows]
+
+    told: list[str] = []
+    outbox = Outbox(store.letters, {"kafka": flaky}, clock=clock)
+    order = msgspec.structs.replace(on("actions", "order", b"m"), expires_at=T0 + 65)
+    store.letters.add([on("actions", "planned", b"m"), order])
+
+    outbox.deliver_due("kafka")
+
+    assert told == ["planned", "order"]
