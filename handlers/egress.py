@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TypeVar
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 import stamina
-import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from watchkeeper.handlers.errors import Refused, Unreachable
@@ -30,7 +33,8 @@ class Egress:
 
     Plain http and private addresses are only for hosts named in `allowed_hosts`. The name is
     resolved once and exactly the checked address is connected to. Redirects are refused. Only a
-    connection that could not be made is tried again; time-outs in seconds.
+    connection that could not be made is tried again. `timeout` is how long nothing may come,
+    `total` how long an exchange may last once connected; times in seconds.
     """
 
     url: str
@@ -38,6 +42,7 @@ class Egress:
     headers: tuple[tuple[str, str], ...] = ()
     connect_timeout: float = 3.0
     timeout: float = 10.0
+    total: float = 30.0
     attempts: int = 3
     max_answer_bytes: int = 8_000_000
 
@@ -77,7 +82,7 @@ class Egress:
         data = raw if raw is not None or body is None else msgspec.json.encode(body)
         content = "application/octet-stream" if raw is not None else "application/json"
         sent = {"Content-Type": content} if data is not None else {}
-        target = f"{parts.path.rstrip('/')}{path}" or "/"
+        target = quote(f"{parts.path.rstrip('/')}{path}" or "/", safe="/%:@!$&'()*+,;=~")
         asked = urlencode(query) if query else parts.query
         if asked:
             target += f"?{asked}"
@@ -93,7 +98,7 @@ class Egress:
             ):
                 with attempt:
                     status, text = self._once(method, target, data, headers)
-        except (HTTPError, OSError) as error:
+        except (HTTPError, HTTPException, OSError) as error:
             raise Unreachable(f"{what}: {error}") from error
         if status >= 500:
             raise Unreachable(f"{what}: HTTP {status} {_excerpt(text)}")
@@ -104,36 +109,33 @@ class Egress:
     def _once(
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        with self._pool() as pool:
-            answer = pool.request(
-                method,
-                target,
-                body=data,
-                headers={"Host": self._checked().netloc, **dict(self.headers), **headers},
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            text = answer.read(self.max_answer_bytes + 1)
-            answer.release_conn()
+        sent = {"Host": self._checked().netloc, **dict(self.headers), **headers}
+        with closing(self._connection()) as connection:
+            connection.connect()
+            # Connecting has its own limit; from here on the other ones hold.
+            connection.timeout = self.timeout
+            connection.sock.settimeout(self.timeout)
+            with _cut_after(self.total, connection.sock):
+                connection.request(method, target, data, sent, preload_content=False)
+                with connection.getresponse() as answer:
+                    status, text = answer.status, answer.read(self.max_answer_bytes + 1)
         if len(text) > self.max_answer_bytes:
             raise Refused(f"{self._place()}: the answer is larger than {self.max_answer_bytes} B")
-        return answer.status, text
+        return status, text
 
-    def _pool(self) -> urllib3.HTTPConnectionPool:
+    def _connection(self) -> HTTPConnection:
         parts = self._checked()
         host = parts.hostname or ""
-        address = self._address(host, parts.port or (443 if parts.scheme == "https" else 80))
-        timeout = urllib3.Timeout(connect=self.connect_timeout, read=self.timeout)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        address = self._address(host, port)
         if parts.scheme == "http":
-            return urllib3.HTTPConnectionPool(address, parts.port or 80, timeout=timeout)
-        return urllib3.HTTPSConnectionPool(
+            return HTTPConnection(address, port, timeout=self.connect_timeout)
+        return HTTPSConnection(
             address,
-            parts.port or 443,
-            timeout=timeout,
+            port,
+            timeout=self.connect_timeout,
             cert_reqs="CERT_REQUIRED",
             server_hostname=host,
-            assert_hostname=host,
         )
 
     def _address(self, host: str, port: int) -> str:
@@ -162,6 +164,35 @@ class Egress:
     def _place(self) -> str:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """Ends what goes on over the socket after so many seconds, wherever it hangs then.
+
+    A socket's own time-out begins anew with each byte, so that a slow answer could last for ever.
+    """
+    over = threading.Event()
+
+    def cut() -> None:
+        over.set()
+        with suppress(OSError):
+            # TLS's own shutdown would pull the rug from under the thread that reads.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except (HTTPError, HTTPException, OSError) as error:
+        if over.is_set():
+            raise TimeoutError(f"not done within {seconds:g} s") from error
+        raise
+    finally:
+        watch.cancel()
+    if over.is_set():  # an answer without a length looks complete when it is cut off
+        raise TimeoutError(f"not done within {seconds:g} s")
 
 
 def _public(address: _Address) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import stamina
@@ -142,3 +144,72 @@ def test_a_server_that_never_answers_is_unreachable_in_time_and_asked_once() -> 
         deaf.settimeout(0.05)
         with pytest.raises(TimeoutError):
             deaf.accept()
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 10_000, id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + b"a" * 5_000, id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 5_000, id="body without a length"),
+    ],
+)
+def test_an_answer_that_comes_drop_by_drop_is_cut_off(drop: bytes) -> None:
+    with _dripping(drop) as url:
+        started = time.monotonic()
+
+        with pytest.raises(Unreachable, match=r"not done within 0\.5 s"):
+            Egress(url, _HERE, timeout=5.0, total=0.5).send("GET", "/")
+
+        assert time.monotonic() - started < 4
+
+
+def test_a_large_body_may_take_longer_to_send_than_a_connection_to_make() -> None:
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        slow.bind(("127.0.0.1", 0))
+        slow.listen(1)
+        url = f"http://127.0.0.1:{slow.getsockname()[1]}"
+        reader = threading.Thread(target=_read_late, args=(slow, 0.6))
+        reader.start()
+
+        answer = Egress(url, _HERE, connect_timeout=0.2).send("PUT", "/", raw=bytes(8_000_000))
+
+        reader.join(10)
+    assert answer == b"ok"
+
+
+def _read_late(listener: socket.socket, after: float) -> None:
+    """Begins to read a request only after a while, and says ok to it."""
+    peer, _ = listener.accept()
+    with peer:
+        threading.Event().wait(after)
+        got = 0
+        while got < 8_000_000:
+            got += len(peer.recv(1 << 20))
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+@contextmanager
+def _dripping(text: bytes) -> Iterator[str]:
+    """A server that sends one byte of its answer every 20 ms."""
+    stop = threading.Event()
+
+    def drip() -> None:
+        peer, _ = listener.accept()
+        with peer, suppress(OSError):
+            for each in text:
+                peer.sendall(bytes([each]))
+                if stop.wait(0.02):
+                    return
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join(10)
