@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
-from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
@@ -25,13 +25,10 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
 from watchkeeper.handlers.types import Action, ActionState, Outcome
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
 TICK_S = 1.0
 INBOX_S = 0.5
-DATABASE_TRIES = 12  # with the pauses below about 90 s, well within a consumer's poll interval
-LONGEST_PAUSE_S = 15.0
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
 BEHIND_EVENTS = 100_000  # records known to wait beyond which the view is too stale to act on
 
@@ -96,8 +93,10 @@ class Loop:
     _looked_at: float = float("-inf")
     _behind_since: float | None = None
     _trouble: Trouble = field(init=False)
+    _patience: Patience = field(init=False)
 
     def __post_init__(self) -> None:
+        self._patience = Patience(self.stopping)
         self._trouble = Trouble(self.source)
 
     @property
@@ -111,7 +110,10 @@ class Loop:
         return list(self._epochs)
 
     def run(self) -> None:
-        """Turns until `stopping` is set; then makes the last turn true and leaves."""
+        """Turns until `stopping` is set; then makes the last turn true and leaves.
+
+        Nothing is committed behind a turn that failed: its state took in a part of its records.
+        """
         while not self.stopping.is_set():
             self.turn(timeout=0.2)
         self.checkpoint()
@@ -133,8 +135,9 @@ class Loop:
             commands,
             self.actor.outcomes(),
             self._tick(now),
-            self._blind(now),
-            self._references(decoded, commands),
+            blind_since=self._blind(now),
+            now=now,
+            profiles=self._references(decoded, commands),
         )
         self._settle_homes(records, decoded)
         with self.reporter.stage("step"):
@@ -156,7 +159,7 @@ class Loop:
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
         try:
             with self.reporter.stage("commit"):
-                self._insist(lambda: self.store.commit(checkpoint))
+                self._patience.insist(lambda: self.store.commit(checkpoint))
         except Fenced as fenced:
             log.warning("another instance took over; reading again", reason=str(fenced))
             self._start_again()
@@ -177,7 +180,7 @@ class Loop:
 
     def _take_up(self, partitions: Sequence[Partition]) -> None:
         at, state = self.clock(), self.pipeline.state
-        restored = self._insist(lambda: self.store.restore(partitions, at))
+        restored = self._patience.insist(lambda: self.store.restore(partitions, at))
         self._epochs.update(restored.epochs)
         for model, plain in restored.states.items():
             if model in state.models:
@@ -229,11 +232,11 @@ class Loop:
     def _left_here(self) -> list[Command]:
         """Commands in the inbox but for those of models that another instance watches, or that
         this one is yet to take up."""
-        waiting = self._insist(self.store.inbox.waiting)
+        waiting = self._patience.insist(self.store.inbox.waiting)
         strange = {_about(each) for each in waiting} - self._homes.keys()
         if not strange:
             return waiting
-        watched = self._insist(lambda: self.store.records.watched(strange))
+        watched = self._patience.insist(lambda: self.store.records.watched(strange))
         return [each for each in waiting if _about(each) not in watched]
 
     def _references(self, decoded: Decoded, commands: Sequence[Command]) -> list[Profile]:
@@ -242,7 +245,7 @@ class Loop:
         asked = {c.target for c in commands if c.command == "profile"} & self._homes.keys()
         if not (met or asked):
             return []
-        found = self._insist(lambda: self.store.registry.imported(sorted(met | asked)))
+        found = self._patience.insist(lambda: self.store.registry.imported(sorted(met | asked)))
         for each in found:
             log.info("reference taken up", model=each.model, version=each.version, n=each.n)
         return found
@@ -301,18 +304,6 @@ class Loop:
                 action.state is ActionState.PLANNED and action.reason == PENDING
             ):
                 self.actor.submit(action)
-
-    def _insist(self, attempt: Callable[[], T]) -> T:
-        """Tries a database call again while the database is away, within limits."""
-        pause = 0.1
-        for _ in range(DATABASE_TRIES):
-            try:
-                return attempt()
-            except DatabaseDown as error:
-                log.warning("database away; trying again", reason=str(error), seconds=pause)
-                self.stopping.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
-        return attempt()
 
 
 def _about(command: Command) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -42,12 +41,31 @@ from watchkeeper.detectors.types import (
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Outcome
 
+MODEL = "fraud"
 START = 1_700_000_040.0
 KINDS: dict[str, EventKind] = {
     "predictions": "prediction",
     "changes": "change",
     "commands": "command",
 }
+
+
+def prediction(
+    i: int, amount: float = 50.0, *, failed: bool = False, model: str = "fraud"
+) -> bytes:
+    """The i-th prediction, as it is published: one comes each half second."""
+    event = Prediction(
+        id=f"e{i}",
+        time=moment(START + 0.5 * i),
+        model_name=model,
+        model_version="1",
+        request_id=f"r{i}",
+        features={"amount": amount},
+        prediction=PredictionValue(label="no", score=0.2),
+        duration_s=0.05,
+        status="error" if failed else "ok",
+    )
+    return msgspec.json.encode(event)
 
 
 @dataclass
@@ -112,19 +130,8 @@ class World:
         """Predictions, one each half second."""
         rng = np.random.default_rng(first)
         for i in range(first, first + n):
-            at = START + 0.5 * i
-            event = Prediction(
-                id=f"e{i}",
-                time=datetime.fromtimestamp(at, UTC),
-                model_name="fraud",
-                model_version="1",
-                request_id=f"r{i}",
-                features={"amount": float(rng.normal(50, 10))},
-                prediction=PredictionValue(label="no", score=0.2),
-                duration_s=0.05,
-                status="error" if rng.random() < failing else "ok",
-            )
-            self.send("predictions", msgspec.json.encode(event), at)
+            amount, failed = float(rng.normal(50, 10)), rng.random() < failing
+            self.send("predictions", prediction(i, amount, failed=failed), START + 0.5 * i)
 
     def send(self, topic: str, value: bytes, at: float = START) -> None:
         self.broker.publish(Message(topic, b"fraud", value), at)

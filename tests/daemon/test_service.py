@@ -88,6 +88,7 @@ def test_it_ends_and_is_tried_again_later_when_the_database_stays_away(
     broker = MemoryBroker({"watchkeeper.predictions": 1})
     broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
     daemon, tries = made_in(tmp_path, broker), []
+    daemon.loop.checkpoint_s = 0.0
 
     def away(checkpoint: Checkpoint) -> None:
         tries.append(checkpoint)
