@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import ClassVar, Literal
 
 from watchkeeper.handlers.egress import Egress
 from watchkeeper.handlers.errors import Refused, Unreachable
-from watchkeeper.handlers.rollback import planned
 from watchkeeper.handlers.types import (
     Action,
     ActionState,
     Context,
     Handler,
     Incident,
+    IncidentState,
     Outcome,
     Phase,
     action_id,
 )
 
+_MESSAGES = 2  # about one incident at the most
+_ACTIVE = (
+    ActionState.PLANNED,
+    ActionState.HELD,
+    ActionState.PERMITTED,
+    ActionState.STARTED,
+    ActionState.UNDOING,
+)
+
 
 @dataclass
 class Notify:
-    """Plans a POST to a webhook, once for an incident for which no handler of `remedies` plans.
+    """Plans a POST to a webhook when an incident is left to people.
 
-    The header `Idempotency-Key` is the action's id: after a crash the message is sent again under
-    the same key, since nobody can look whether it had arrived.
+    That is once for an incident for which no handler of `remedies` plans, and once more when a
+    remedy that came later has ended without help and the incident is open again. The header
+    `Idempotency-Key` is the action's id: after a crash the message is sent again under the same
+    key, since nobody can look whether it had arrived.
     """
 
     name: ClassVar[str] = "notify"
@@ -38,19 +50,28 @@ class Notify:
     clock: Callable[[], float] = time.time
 
     def plan(self, incident: Incident, context: Context) -> Action | None:
-        if planned(incident, context, self.name) or _under_way(incident, context):
+        ours = [a for a in context.actions if a.incident_id == incident.id]
+        if incident.state is IncidentState.VERIFYING or any(a.state in _ACTIVE for a in ours):
             return None
-        if any(handler.plan(incident, context) is not None for handler in self.remedies):
+        attempt = 1 + sum(a.kind == self.name for a in ours)
+        if incident.state is IncidentState.OPEN and self._tried_in_vain(ours):
+            why = "the remedy did not help"
+        elif attempt == 1 and not any(h.plan(incident, context) for h in self.remedies):
+            why = "no remedy is at hand"
+        else:
+            return None
+        if attempt > _MESSAGES:
             return None
         return Action(
-            id=action_id(incident.id, self.name, 1),
+            id=action_id(incident.id, self.name, attempt),
             incident_id=incident.id,
             model=incident.model,
             kind=self.name,
             state=ActionState.PLANNED,
             planned_at=context.now,
             updated_at=context.now,
-            summary="tell the webhook, since no remedy is at hand",
+            summary=f"tell the webhook, since {why}",
+            attempt=attempt,
             args={
                 "version": incident.version,
                 "title": incident.title,
@@ -80,6 +101,11 @@ class Notify:
         reason = "a message cannot be taken back"
         return self._outcome(action, Phase.INCONCLUSIVE, reason, "undo")
 
+    def _tried_in_vain(self, ours: Sequence[Action]) -> bool:
+        """Whether a remedy was tried since the last message; none is under way any more."""
+        later = takewhile(lambda a: a.kind != self.name, reversed(ours))
+        return any(a.state is not ActionState.REFUSED for a in later)
+
     def _outcome(
         self,
         action: Action,
@@ -88,9 +114,3 @@ class Notify:
         step: Literal["preflight", "run", "undo"] = "run",
     ) -> Outcome:
         return Outcome(action.id, action.model, phase, reason, self.clock(), step)
-
-
-def _under_way(incident: Incident, context: Context) -> bool:
-    """True while another action of the incident may still help."""
-    ended = (ActionState.REFUSED, ActionState.FAILED, ActionState.ERROR, ActionState.UNDONE)
-    return any(a.incident_id == incident.id and a.state not in ended for a in context.actions)

@@ -12,7 +12,7 @@ from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.egress import Egress
 from watchkeeper.handlers.notify import Notify
 from watchkeeper.handlers.rollback import Rollback
-from watchkeeper.handlers.types import ActionState, Kind, Phase
+from watchkeeper.handlers.types import Action, ActionState, IncidentState, Kind, Phase
 
 _WEBHOOK = Egress("https://hooks.example.org/watch")
 
@@ -74,7 +74,69 @@ def test_a_remedy_at_hand_or_under_way_needs_no_message() -> None:
     assert Notify(_WEBHOOK, (rollback,)).plan(cases.incident(), started) is None
 
 
-def test_a_remedy_that_failed_needs_a_message() -> None:
-    failed = cases.context(actions=(cases.action(state=ActionState.FAILED),))
+_FAILURES = (
+    ActionState.FAILED,
+    ActionState.ERROR,
+    ActionState.INCONCLUSIVE,
+    ActionState.UNDONE,
+    ActionState.SUCCESSFUL,  # it did not help and could not be undone
+)
 
-    assert Notify(_WEBHOOK, (Rollback(FakeDeployer()),)).plan(cases.incident(), failed)
+
+def _told(kind: Kind = Kind.MODEL) -> Action:
+    """The first message of an incident, sent."""
+    action = Notify(_WEBHOOK).plan(cases.incident(kind), cases.context())
+    assert action is not None
+    return msgspec.structs.replace(action, state=ActionState.SUCCESSFUL)
+
+
+@pytest.mark.parametrize("state", _FAILURES)
+def test_a_remedy_that_did_not_help_needs_a_message_whatever_else_could_be_planned(
+    state: ActionState,
+) -> None:
+    tried = cases.context(actions=(cases.action("command", state),))
+
+    action = Notify(_WEBHOOK, (Rollback(FakeDeployer()),)).plan(cases.incident(), tried)
+
+    assert action is not None
+    assert (action.attempt, action.summary) == (
+        1,
+        "tell the webhook, since the remedy did not help",
+    )
+
+
+@pytest.mark.parametrize("state", _FAILURES)
+def test_a_hand_over_after_the_first_message_is_told_too_and_once(state: ActionState) -> None:
+    first, tried = _told(), cases.action(state=state)
+    handler = Notify(_WEBHOOK, (Rollback(FakeDeployer()),))
+
+    second = handler.plan(cases.incident(), cases.context(actions=(first, tried)))
+
+    assert second is not None
+    assert (second.attempt, second.id == first.id) == (2, False)
+    sent = msgspec.structs.replace(second, state=ActionState.SUCCESSFUL)
+    later = cases.context(actions=(first, tried, sent, cases.action("command", state)))
+    assert handler.plan(cases.incident(), later) is None
+
+
+@pytest.mark.parametrize("unknown", [Kind.UNKNOWN, Kind.DATA])
+def test_what_has_no_remedy_is_told_once(unknown: Kind) -> None:
+    handler = Notify(_WEBHOOK, (Rollback(FakeDeployer()),))
+
+    assert handler.plan(cases.incident(unknown), cases.context())
+    again = handler.plan(cases.incident(unknown), cases.context(actions=(_told(unknown),)))
+    assert again is None
+
+
+def test_a_refused_remedy_is_no_hand_over() -> None:
+    refused = cases.action(state=ActionState.REFUSED)
+    handler = Notify(_WEBHOOK, (Rollback(FakeDeployer()),))
+
+    assert handler.plan(cases.incident(), cases.context(actions=(_told(), refused))) is None
+
+
+def test_nothing_is_said_while_recovery_is_watched() -> None:
+    verifying = msgspec.structs.replace(cases.incident(), state=IncidentState.VERIFYING)
+    done = cases.context(actions=(cases.action(state=ActionState.SUCCESSFUL),))
+
+    assert Notify(_WEBHOOK, (Rollback(FakeDeployer()),)).plan(verifying, done) is None
