@@ -13,7 +13,9 @@ class Combined:
     """A Deployer of two: `registry` is switched first, `serving` must follow.
 
     What is live is what `serving` says. A switch is verified only when both name one version. When
-    `serving` refuses, the registry is put back, so that the two never stay apart.
+    `serving` refuses, the registry is put back. When it does not answer, nobody knows whether it
+    obeyed: the registry goes on naming what was asked for, the switch is not verified, and calling
+    again with the same key asks `serving` once more.
     """
 
     registry: Deployer

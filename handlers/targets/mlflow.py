@@ -56,13 +56,11 @@ class MLflow:
 
     A version is MLflow's version number, which predictions must carry as `model_version`. Moving
     the alias changes nothing that is already loaded: put this into `Combined` with what serves.
-    `token_tag`, when set, is a tag of the version that tells which action moved the alias to it.
     Candidates are kept as runs of the experiment `experiment_id`.
     """
 
     http: Egress
     alias: str = "champion"
-    token_tag: str = ""
     experiment_id: str = "0"
 
     def current(self, model: str) -> str | None:
@@ -80,8 +78,6 @@ class MLflow:
         return sorted(ready, key=_number)
 
     def switch(self, model: str, version: str, key: str) -> None:
-        if self.token_tag:
-            self._tag(model, version, self.token_tag, key)
         body = {"name": model, "alias": self.alias, "version": version}
         self.http.call("POST", f"{_API}/registered-models/alias", object, body=body)
 
@@ -131,10 +127,6 @@ class MLflow:
                 return found
             query["page_token"] = page.next_page_token
         return found
-
-    def _tag(self, model: str, version: str, tag: str, value: str) -> None:
-        body = {"name": model, "version": version, "key": tag, "value": value}
-        self.http.call("POST", f"{_API}/model-versions/set-tag", object, body=body)
 
 
 def _number(version: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.fakes import Crash, FakeApplication, FakeDeployer, FakeRegistry
 from tests.handlers import cases
 from watchkeeper.handlers.checks import DeployerTrial, check_deployer
-from watchkeeper.handlers.errors import Refused
+from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.switching import move
 from watchkeeper.handlers.targets.application import Application
 from watchkeeper.handlers.targets.combined import Combined
@@ -58,6 +58,31 @@ def test_the_registry_is_put_back_when_the_application_refuses() -> None:
         target.switch("churn", "v1", "act-1")
 
     assert port.lives["churn"] == "v2"
+
+
+class _Silent(FakeDeployer):
+    """Takes orders for lost until it is back."""
+
+    away = True
+
+    def switch(self, model: str, version: str, key: str) -> None:
+        if self.away:
+            raise Unreachable("no answer")
+        super().switch(model, version, key)
+
+
+def test_a_server_that_does_not_answer_leaves_the_two_apart_until_it_is_asked_again() -> None:
+    registry, serving = FakeDeployer(), _Silent()
+    target = Combined(registry, serving)
+
+    silent = move(target, cases.action(), "v2", "v1", step="run", at=0.0)
+    apart = (registry.live, serving.live)
+    serving.away = False
+    again = move(target, cases.action(), "v2", "v1", step="run", at=0.0)
+
+    assert (silent.phase, apart) == (Phase.INCONCLUSIVE, ("v1", "v2"))
+    assert again.phase is Phase.SUCCESSFUL
+    assert (registry.switches, serving.switches) == (["v1"], ["v1"])
 
 
 @given(registry=_CALLS, serving=_CALLS)

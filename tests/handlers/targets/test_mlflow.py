@@ -33,7 +33,7 @@ def _quick_retries() -> Iterator[None]:
 
 
 def _target(url: str) -> MLflow:
-    return MLflow(Egress(url, _HERE, timeout=20.0), token_tag="rollback-token")
+    return MLflow(Egress(url, _HERE, timeout=20.0))
 
 
 @pytest.mark.service
@@ -84,23 +84,6 @@ def test_a_candidate_is_uploaded_and_registered_once(mlflow: Mlflow, tmp_path: P
 
 
 @pytest.mark.service
-def test_the_action_is_written_to_the_version_it_made_live(mlflow: Mlflow) -> None:
-    model = f"churn-{uuid.uuid4().hex[:8]}"
-    mlflow.create_model(model, 1)
-    target = _target(mlflow.url)
-
-    target.switch(model, "1", "act-7")
-
-    found = target.http.call(
-        "GET",
-        "/api/2.0/mlflow/model-versions/get",
-        dict[str, dict[str, object]],
-        query={"name": model, "version": "1"},
-    )
-    assert found["model_version"]["tags"] == [{"key": "rollback-token", "value": "act-7"}]
-
-
-@pytest.mark.service
 def test_a_model_without_the_alias_is_not_known_to_be_live(mlflow: Mlflow) -> None:
     model = f"churn-{uuid.uuid4().hex[:8]}"
     mlflow.create_model(model, 1)
@@ -113,7 +96,7 @@ class _Switches(MLflow):
     """Counts how often the alias really moved: MLflow itself keeps no history of it."""
 
     def __init__(self, target: MLflow, model: str) -> None:
-        super().__init__(target.http, token_tag=target.token_tag)
+        super().__init__(target.http)
         self.model = model
         self.count = 0
 
