@@ -23,6 +23,8 @@ from watchkeeper.handlers.types import (
 )
 
 _MESSAGES = 2  # about one incident at the most
+# After a remedy: it did not help, or not for long.
+_LEFT = (IncidentState.OPEN, IncidentState.REGRESSED)
 _ACTIVE = (
     ActionState.PLANNED,
     ActionState.HELD,
@@ -54,7 +56,7 @@ class Notify:
         if incident.state is IncidentState.VERIFYING or any(a.state in _ACTIVE for a in ours):
             return None
         attempt = 1 + sum(a.kind == self.name for a in ours)
-        if incident.state is IncidentState.OPEN and self._tried_in_vain(ours):
+        if incident.state in _LEFT and self._tried_in_vain(ours):
             why = "the remedy did not help"
         elif attempt == 1 and not any(h.plan(incident, context) for h in self.remedies):
             why = "no remedy is at hand"

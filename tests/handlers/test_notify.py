@@ -128,6 +128,16 @@ def test_what_has_no_remedy_is_told_once(unknown: Kind) -> None:
     assert again is None
 
 
+def test_an_incident_that_comes_back_after_its_remedy_is_told() -> None:
+    returned = msgspec.structs.replace(cases.incident(), state=IncidentState.REGRESSED)
+    done = cases.context(actions=(_told(), cases.action(state=ActionState.SUCCESSFUL)))
+
+    second = Notify(_WEBHOOK, (Rollback(FakeDeployer()),)).plan(returned, done)
+
+    assert second is not None
+    assert second.attempt == 2
+
+
 def test_a_refused_remedy_is_no_hand_over() -> None:
     refused = cases.action(state=ActionState.REFUSED)
     handler = Notify(_WEBHOOK, (Rollback(FakeDeployer()),))
