@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -95,6 +95,23 @@ class JobRunner:
         """Collects the exit codes of children that have ended."""
         for child in list(self._children.values()):
             child.poll()
+
+    def prune(self, keep: Iterable[str], before: float) -> int:
+        """Removes the folders of jobs that ended before that moment, in seconds since the epoch;
+        how many those were.
+
+        The files in `keep`, which registered versions point to, stay with all that lies beside
+        them. A folder without a job's row is not ours and stays too.
+        """
+        kept = {Path(path).resolve().parent for path in keep}
+        removed = 0
+        for folder in sorted(self.root.glob("*/")):
+            job = self.store.get(folder.name)
+            ended = job is not None and job.state in _ENDED and (job.ended_at or before) < before
+            if ended and folder.resolve() not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        return removed
 
     def _folder(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -274,3 +274,26 @@ def test_a_stopping_daemon_lets_the_job_go_on(
 def test_a_key_that_is_no_word_is_refused(runner: JobRunner, key: str) -> None:
     with pytest.raises(ValueError, match="job key"):
         runner.run(order(_DONE, key), _nothing)
+
+
+def test_folders_of_old_jobs_are_removed_but_for_those_of_registered_versions(
+    store: Store, tmp_path: Path
+) -> None:
+    now, jobs = [1_000.0], tmp_path / "jobs"
+    runner = JobRunner(store.jobs, jobs, poll_s=0.02, clock=lambda: now[0])
+    for key in ("act-old", "act-live"):
+        runner.run(order(_DONE, key), _nothing)
+    with pytest.raises(JobFailed):
+        runner.run(order("pass", "act-failed"), _nothing)
+    now[0] = 3_000.0
+    runner.run(order(_DONE, "act-new"), _nothing)
+    store.jobs.add(Job("act-waiting", "churn", "act-1", "retrain", "waiting", "", 1.0))
+    for name in ("act-waiting", "strange"):
+        (jobs / name).mkdir()
+
+    removed = runner.prune([str(jobs / "act-live" / "result.json")], before=2_000.0)
+
+    left = {folder.name for folder in jobs.iterdir()}
+    assert left == {"act-live", "act-new", "act-waiting", "strange"}
+    assert removed == 2
+    assert runner.prune([str(jobs / "act-live" / "result.json")], before=2_000.0) == 0
