@@ -87,10 +87,7 @@ class Hosted:
         known = self.answered.get(order.action_id)
         if known is not None:
             return [Said(at, "command", known)]
-        if order.expired(time.time()):
-            phase, reason, said = "failed", "the order came too late", []
-        else:
-            phase, reason, said = self._switched(order)
+        phase, reason, said = self._switched(order)
         answer = Command(
             id=f"answer-{order.action_id}",
             time=moment(at),
@@ -104,6 +101,8 @@ class Hosted:
         return [*said, Said(at, "command", answer)]
 
     def _switched(self, order: Order) -> tuple[str, str, list[Said]]:
+        if order.expired(time.time()):
+            return "failed", "the order came too late", []
         version = str(order.args.get("version", ""))
         if order.verb != "switch" or order.model_name != self.feed.scenario.model:
             return "failed", f"does not know how to {order.verb} {order.model_name}", []
