@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.config.secrets import masked
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
@@ -22,6 +23,7 @@ from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
@@ -31,7 +33,11 @@ from watchkeeper.detectors.types import Command, Finding, moment
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
 
-OK, FAILED = 0, 1
+OK, FAILED, UNAVAILABLE = 0, 1, 69
+
+
+class NotEmpty(Exception):
+    """The database holds a record already."""
 
 
 class Report(msgspec.Struct):
@@ -84,21 +90,44 @@ def replay(
     output: Literal["table", "json"] = "table",
     database: str | None = None,
 ) -> int:
-    """Runs the files, oldest first, through the pipeline and prints what it found."""
+    """Runs the files, oldest first, through the pipeline and prints what it found.
+
+    A database that holds the record of an earlier run is refused, since the events would be judged
+    by what was learned of them then.
+    """
     with ExitStack() as stack:
         if database is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-"))
             database = f"sqlite:///{folder}/replay.db"
-        migrate.upgrade(database)
-        store = Store(database)
-        stack.callback(store.close)
         try:
-            report = replayed(config, files, store)
+            report = replayed(config, files, stack.enter_context(_empty(database)))
         except SourceError as error:
-            click.echo(f"replay: {error}", err=True)
-            return FAILED
+            return _failed(FAILED, str(error))
+        except NotEmpty as error:
+            return _failed(FAILED, f"database {masked(database)}: {error}")
+        except (DatabaseFault, StorageError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            return _failed(UNAVAILABLE, f"database {masked(database)}: {reason}")
     click.echo(_json(report) if output == "json" else _table(report))
     return OK
+
+
+@contextmanager
+def _empty(url: str) -> Iterator[Store]:
+    """The store of a database that holds no record yet."""
+    migrate.upgrade(url)
+    store = Store(url)
+    try:
+        if store.records.offsets():
+            raise NotEmpty("it holds a record already: name a new one")
+        yield store
+    finally:
+        store.close()
+
+
+def _failed(code: int, said: str) -> int:
+    click.echo(f"replay: {said}", err=True)
+    return code
 
 
 def replayed(config: Config, files: Sequence[Path], store: Store) -> Report:
@@ -106,8 +135,9 @@ def replayed(config: Config, files: Sequence[Path], store: Store) -> Report:
     quiet = _Quiet()
     state = State(_observing(config.policy))
     handlers = Remedies.planning_only(config, store, state).handlers()
-    for path in files:
-        source = FileSource(path, topic=path.name, max_records=5_000)
+    for number, path in enumerate(files, 1):
+        # Two files of one name are two topics: each is read from its own beginning.
+        source = FileSource(path, topic=f"{number}:{path}", max_records=5_000)
         loop = Loop(
             source, {}, Pipeline(state, RULES, handlers), store, quiet, quiet, time.time,
             ticks=False,

@@ -33,3 +33,44 @@ def test_a_file_that_is_not_there_is_wrong_use(bare: Host) -> None:
 
     assert ended.exit_code == 2
     assert "nothing.jsonl" in ended.stderr
+
+
+def report(host: Host, *arguments: str) -> dict[str, int]:
+    ended = host.run("replay", *arguments, "-o", "json")
+    assert ended.exit_code == 0, ended.stderr
+    found: dict[str, int] = json.loads(ended.stdout)
+    return found
+
+
+def test_two_files_of_one_name_are_both_read_from_their_beginning(bare: Host) -> None:
+    files = [bare.folder / name / "day.jsonl" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text((json.dumps(EVENT) + "\n") * 3)
+
+    assert report(bare, *map(str, files))["events"] == 6
+
+
+def test_a_database_with_a_record_in_it_is_refused(bare: Host) -> None:
+    file = bare.folder / "events.jsonl"
+    file.write_text(json.dumps(EVENT) + "\n")
+    url = f"sqlite:///{bare.folder / 'kept.db'}"
+    assert report(bare, str(file), "--database", url)["events"] == 1
+
+    again = bare.run("replay", str(file), "--database", url)
+
+    assert again.exit_code == 1
+    assert "holds a record already" in again.stderr
+
+
+def test_a_database_that_cannot_be_made_is_told_in_one_line(bare: Host) -> None:
+    file = bare.folder / "events.jsonl"
+    file.write_text(json.dumps(EVENT) + "\n")
+
+    ended = bare.run(
+        "replay", str(file), "--database", f"sqlite:///{bare.folder}/no/such/folder.db"
+    )
+
+    assert ended.exit_code == 69
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("replay: database sqlite:///")
