@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from watchkeeper.daemon.actions.executor import Submitted
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
@@ -88,6 +89,7 @@ class Loop:
     _pending: Pending = field(default_factory=Pending)
     _epochs: dict[Partition, int] = field(default_factory=dict)
     _homes: dict[str, int] = field(default_factory=dict)
+    _untaken: dict[str, Action] = field(default_factory=dict)
     _committed_at: float = 0.0
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
@@ -122,8 +124,9 @@ class Loop:
         """One turn; returns what it brought about."""
         with self.reporter.stage("poll"):
             polled = self.source.poll(timeout)
-        self._own(polled)
-        records = [r for r in polled.records if (r.topic, r.partition) in self._epochs]
+        again = self._own(polled)
+        mine = self._epochs.keys() - again
+        records = [r for r in polled.records if (r.topic, r.partition) in mine]
         now = self.clock()
         with self.reporter.stage("decode"):
             decoded = decode(records, self.kinds, now=now)
@@ -146,37 +149,51 @@ class Loop:
         self._remember(records, decoded, step, now)
         if self._due(now):
             self.checkpoint()
+        self._act(list(self._untaken.values()))
         self.reporter.observe(step, records, decoded)
         self.turned_at = now
         return step
 
     def checkpoint(self) -> None:
         """Makes everything since the last one true, then acts and publishes."""
+        if not self._commit() and not self.stopping.is_set():
+            self._start_again()
+
+    def _commit(self) -> bool:
+        """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
         self._committed_at = at
         if pending.empty:
-            return
+            return True
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
         try:
             with self.reporter.stage("commit"):
                 self._patience.insist(lambda: self.store.commit(checkpoint))
         except Fenced as fenced:
             log.warning("another instance took over; reading again", reason=str(fenced))
-            self._start_again()
-            return
+            return False
         self._pending = Pending()
         self.source.commit(pending.offsets)
         self.reporter.committed()
         self._act(pending.actions.values())
+        return True
 
-    def _own(self, polled: Polled) -> None:
-        """Takes up newly assigned partitions where the database says, and drops lost ones."""
-        gone = {*polled.revoked, *polled.lost}
-        if gone & set(self._epochs):
-            self.checkpoint()
+    def _own(self, polled: Polled) -> set[Partition]:
+        """Takes up newly assigned partitions where the database says, and drops lost ones.
+
+        Gives those that begin anew: what this poll brought of them will be read once more.
+        """
+        gone, again = {*polled.revoked, *polled.lost}, set(polled.assigned)
+        if gone & self._epochs.keys():
+            committed = self._commit()
             self._leave(gone)
+            if not committed:
+                # What is not ours any more must stay with whom it went to.
+                again |= self._epochs.keys()
+                self._start_again()
         if polled.assigned:
             self._take_up(polled.assigned)
+        return again
 
     def _take_up(self, partitions: Sequence[Partition]) -> None:
         at, state = self.clock(), self.pipeline.state
@@ -209,15 +226,19 @@ class Loop:
         self.pipeline.state.forget(away)
         for model in away:
             del self._homes[model]
+        self._drop_untaken()
 
     def _start_again(self) -> None:
-        """Forgets everything not committed and reads on from the last checkpoint."""
+        """Forgets everything not committed and reads on from the last checkpoint. What the
+        executor ended meanwhile it is asked for again, and looks first."""
         self._pending = Pending()
         self.pipeline.state.forget(list(self.pipeline.state.models))
         self._homes.clear()
+        self._drop_untaken()
         partitions = tuple(self._epochs)
         self._epochs.clear()
-        self._take_up(partitions)
+        if partitions:
+            self._take_up(partitions)
 
     def _commands(self, decoded: Decoded, now: float) -> tuple[list[Command], dict[str, str]]:
         """People's commands for the core; applications' answers go to who asked."""
@@ -298,12 +319,27 @@ class Loop:
         return self._pending.urgent or waited or self._pending.events >= self.checkpoint_events
 
     def _act(self, actions: Iterable[Action]) -> None:
-        """Gives committed actions to the executor; its claims keep it from doing one twice."""
+        """Gives committed actions to the executor; its claims keep it from doing one twice. What
+        it has no room for is offered again each turn, in its newest committed form."""
         for action in actions:
-            if action.state in UNDER_WAY or (
-                action.state is ActionState.PLANNED and action.reason == PENDING
-            ):
-                self.actor.submit(action)
+            self._untaken.pop(action.id, None)
+            if not _asks(action):
+                continue
+            if self.actor.submit(action) in (Submitted.FULL, Submitted.CLOSED):
+                self._untaken[action.id] = action
+                if len(self._untaken) == 1:
+                    log.warning("the executor takes no more; trying again", action=action.id)
+
+    def _drop_untaken(self) -> None:
+        """Those of models that are no longer watched here are for whoever does."""
+        known = self.pipeline.state.models.keys()
+        self._untaken = {i: a for i, a in self._untaken.items() if a.model in known}
+
+
+def _asks(action: Action) -> bool:
+    """Whether there is something for the executor to do."""
+    pending = action.state is ActionState.PLANNED and action.reason == PENDING
+    return pending or action.state in UNDER_WAY
 
 
 def _about(command: Command) -> str:

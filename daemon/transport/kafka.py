@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from watchkeeper.daemon.transport import kafka_member
 from watchkeeper.daemon.transport.kafka_guard import prepare
@@ -25,6 +26,8 @@ from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
+
+log = structlog.get_logger()
 
 _MOST_REPORTS = 1_000
 _LARGEST_HEADERS = 65_536
@@ -132,10 +135,16 @@ class KafkaSource:
         from kafka.errors import KafkaError
 
         for partition, offset in list(self._pending.items()):
+            if partition not in self._member.assignment.ours:
+                continue  # it was taken away: this poll says so, and forgets it
             try:
                 self._begin(partition, offset)
             except (KafkaError, KeyError) as error:
                 self._member.failed(error)  # it stays paused, and is tried again
+                continue
+            except ValueError:
+                # The library knows it no more, and its own thread is about to tell.
+                log.info("not begun: taken away", topic=partition.topic, number=partition.number)
                 continue
             self._pending.pop(partition, None)
 

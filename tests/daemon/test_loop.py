@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
 import pytest
 
 from tests.daemon.test_trouble import Cable
+from tests.fakes import FakeDeployer
+from watchkeeper.daemon.actions.executor import Submitted
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.loop import Actor, Loop
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
@@ -25,7 +28,7 @@ from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.kafka_repair import DataGap
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
-from watchkeeper.daemon.transport.ports import Message, Partition, Record
+from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import profile_from_columns
@@ -39,7 +42,18 @@ from watchkeeper.detectors.types import (
     moment,
 )
 from watchkeeper.handlers.rules import RULES
-from watchkeeper.handlers.types import Action, Outcome
+from watchkeeper.handlers.switching import move
+from watchkeeper.handlers.types import (
+    Action,
+    ActionState,
+    Context,
+    Handler,
+    Incident,
+    Mode,
+    Outcome,
+    Phase,
+    action_id,
+)
 
 MODEL = "fraud"
 START = 1_700_000_040.0
@@ -75,10 +89,13 @@ class Notebook:
     submitted: list[Action] = field(default_factory=list)
     told: list[Step] = field(default_factory=list)
     answers: list[Command] = field(default_factory=list)
+    room: int = 100
+    refused: list[Action] = field(default_factory=list)
 
-    def submit(self, action: Action) -> object:
-        self.submitted.append(action)
-        return None
+    def submit(self, action: Action) -> Submitted:
+        full = len(self.submitted) >= self.room
+        (self.refused if full else self.submitted).append(action)
+        return Submitted.FULL if full else Submitted.ACCEPTED
 
     def outcomes(self) -> list[Outcome]:
         return []
@@ -109,21 +126,23 @@ class World:
     group: str = "one"
     now: float = START + 1e8
     book: Notebook = field(default_factory=Notebook)
+    ticks: bool = True
 
-    def loop(self) -> Loop:
-        policy = ModelPolicy(watches=DEFAULT_WATCHES, learn_n=200)
+    def loop(self, *handlers: Handler, actor: Actor | None = None) -> Loop:
+        policy = ModelPolicy(watches=DEFAULT_WATCHES, learn_n=200, mode=Mode.ACT)
         source = MemorySource(self.broker, list(KINDS), self.group, max_records=97)
-        pipeline = Pipeline(State(lambda _: policy), RULES, ())
+        pipeline = Pipeline(State(lambda _: policy), RULES, handlers)
         return Loop(
             source,
             KINDS,
             pipeline,
             self.store,
-            self.book,
+            actor or self.book,
             self.book,
             lambda: self.now,
             checkpoint_s=1e9,
             checkpoint_events=150,
+            ticks=self.ticks,
         )
 
     def publish(self, first: int, n: int, *, failing: float = 0.0) -> None:
@@ -382,21 +401,151 @@ def test_what_went_live_is_recorded_with_the_offset_it_came_from(world: World) -
     assert world.store.records.models() == ["fraud"]
 
 
+def kept(store: Store, model: str = MODEL) -> list[str]:
+    """The requests on record, each as often as it was kept."""
+    return sorted(i for frame in store.captured(model) for i in frame.request_id.tolist())
+
+
+def requests(n: int) -> list[str]:
+    return sorted(f"r{i}" for i in range(n))
+
+
 def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:
-    world.publish(0, 300)
-    zombie, owner = world.loop(), world.loop()
+    world.publish(0, 600)
+    world.ticks = False
+    steady = world.loop()
+    drain(steady)
+    other = World(fresh(world), MemoryBroker({"predictions": 1}), "other", ticks=False)
+    other.publish(0, 300)
+    zombie, owner = other.loop(), other.loop()
     drain(zombie)
     drain(owner)
     owner.checkpoint()
-    world.publish(300, 300)
+    for record in world.broker.records("predictions")[300:]:
+        other.send("predictions", record.value or b"", record.at)
 
     drain(owner)
     owner.checkpoint()
     drain(zombie)
     zombie.checkpoint()
 
-    captured = sum(len(frame) for frame in world.store.captured("fraud"))
-    assert captured == 600
+    assert kept(other.store) == requests(600)
+    assert other.dump(zombie) == other.dump(owner) == world.dump(steady)
+    other.store.close()
+
+
+class Member(MemorySource):
+    """A member of a group that others join: it gives partitions up when told to.
+
+    As with a broker, the poll that says so still brings records of the other partitions, and what
+    was given up cannot be begun.
+    """
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker, list(KINDS), "two", max_records=97)
+        self.leaving: set[Partition] = set()
+        self._away: set[Partition] = set()
+
+    def poll(self, timeout: float) -> Polled:
+        gone, self.leaving = self.leaving, set()
+        self._away |= gone
+        for partition in gone:
+            self._next.pop(partition)
+            self._aligner.drop(partition)
+        return msgspec.structs.replace(super().poll(timeout), revoked=tuple(gone))
+
+    def start(self, partition: Partition, offset: int | None) -> None:
+        if partition in self._away:
+            raise ValueError("Unassigned partition")
+        super().start(partition, offset)
+
+
+def test_what_another_took_over_stays_with_it_and_the_rest_is_read_again(world: World) -> None:
+    fraud, churn = Partition("predictions", 0), Partition("predictions", 1)
+    two, world.ticks = MemoryBroker({"predictions": 2}), False
+    member = Member(two)
+    loop = replace(world.loop(), source=member, checkpoint_events=10_000)
+
+    def publish(first: int, n: int) -> None:
+        world.publish(first, n)
+        for record in world.broker.records("predictions")[first : first + n]:
+            value = record.value or b""
+            other = value.replace(b'"fraud"', b'"churn"')
+            two.publish(Message("predictions", b"", value), record.at, 0)
+            two.publish(Message("predictions", b"", other), record.at, 1)
+
+    publish(0, 300)
+    drain(loop)
+    loop.checkpoint()
+    publish(300, 300)
+    loop.turn(0.0)
+    taken = world.store.restore([churn], world.now)
+    member.leaving = {churn}
+
+    drain(loop)
+    loop.checkpoint()
+
+    world.store.commit(Checkpoint(at=world.now, epochs=taken.epochs))
+    assert loop.owns == [fraud]
+    assert world.store.records.offsets() == {fraud: 600, churn: 300}
+    assert kept(world.store) == requests(600)
+    assert kept(world.store, "churn") == requests(300)
+    assert list(loop.pipeline.state.models) == [MODEL]
+    steady = World(fresh(world), world.broker, "steady", ticks=False)
+    whole = steady.loop()
+    drain(whole)
+    assert world.dump(loop) == steady.dump(whole)
+    steady.store.close()
+
+
+@dataclass
+class Restart:
+    """Plans one action an incident, which a person or no guard has to object to."""
+
+    deployer: FakeDeployer = field(default_factory=FakeDeployer)
+    name: ClassVar[str] = "restart"
+    undoable: ClassVar[bool] = False
+
+    def plan(self, incident: Incident, context: Context) -> Action | None:
+        return Action(
+            id=action_id(incident.id, self.name, 1),
+            incident_id=incident.id,
+            model=incident.model,
+            kind=self.name,
+            state=ActionState.PLANNED,
+            planned_at=context.now,
+            updated_at=context.now,
+            summary="start v1 instead",
+        )
+
+    def preflight(self, action: Action) -> Outcome:
+        return Outcome(action.id, action.model, Phase.SUCCESSFUL, "fit", START, "preflight")
+
+    def run(self, action: Action) -> Outcome:
+        return move(self.deployer, action, "v2", "v1", step="run", at=START)
+
+    def undo(self, action: Action) -> Outcome:
+        return move(self.deployer, action, "v1", "v2", step="undo", at=START)
+
+
+def test_what_the_executor_has_no_room_for_is_offered_again(world: World) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    world.book.room = 0
+    loop = world.loop(Restart())
+    drain(loop)
+    loop.checkpoint()
+    refused = len(world.book.refused)
+    assert refused
+    assert world.book.submitted == []
+
+    world.book.room = 1
+    loop.turn(0.0)
+    loop.turn(0.0)
+
+    (given,) = world.book.submitted
+    assert given == world.store.records.actions()[0]
+    assert len(world.book.refused) == refused
 
 
 def test_a_database_outage_is_waited_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
