@@ -11,16 +11,14 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 import msgspec
 
 from watchkeeper.detectors.types import Scalar
-from watchkeeper.handlers.rollback import planned
+from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.types import (
     Action,
-    ActionState,
     Context,
     Incident,
     Kind,
     Outcome,
     Phase,
-    action_id,
 )
 
 _VERB = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -81,21 +79,18 @@ class Command:
         if order is None or planned(incident, context, self.name):
             return None
         place = incident.fault.place
-        return Action(
-            id=action_id(incident.id, self.name, 1, order.verb),
-            incident_id=incident.id,
-            model=incident.model,
-            kind=self.name,
-            state=ActionState.PLANNED,
-            planned_at=context.now,
-            updated_at=context.now,
-            summary=f"ask the application to {order.verb}",
-            args={
+        return new_action(
+            incident,
+            context,
+            self.name,
+            f"ask the application to {order.verb}",
+            {
                 **order.args,
                 "verb": order.verb,
                 "undo_verb": order.undo_verb,
                 "place": place if _plain(place) else "",
             },
+            target=order.verb,
         )
 
     def preflight(self, action: Action) -> Outcome:

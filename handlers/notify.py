@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from watchkeeper.handlers.egress import Egress
 from watchkeeper.handlers.errors import Refused, Unreachable
+from watchkeeper.handlers.planning import new_action
 from watchkeeper.handlers.types import (
     Action,
     ActionState,
@@ -19,7 +20,6 @@ from watchkeeper.handlers.types import (
     IncidentState,
     Outcome,
     Phase,
-    action_id,
 )
 
 _MESSAGES = 2  # about one incident at the most
@@ -64,17 +64,12 @@ class Notify:
             return None
         if attempt > _MESSAGES:
             return None
-        return Action(
-            id=action_id(incident.id, self.name, attempt),
-            incident_id=incident.id,
-            model=incident.model,
-            kind=self.name,
-            state=ActionState.PLANNED,
-            planned_at=context.now,
-            updated_at=context.now,
-            summary=f"tell the webhook, since {why}",
-            attempt=attempt,
-            args={
+        return new_action(
+            incident,
+            context,
+            self.name,
+            f"tell the webhook, since {why}",
+            {
                 "version": incident.version,
                 "title": incident.title,
                 "severity": incident.severity.value,
@@ -84,6 +79,7 @@ class Notify:
                 "place": incident.fault.place,
                 "confidence": incident.fault.confidence,
             },
+            attempt=attempt,
         )
 
     def preflight(self, action: Action) -> Outcome:

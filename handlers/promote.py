@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from watchkeeper.handlers.rollback import planned
+from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.scorer import Scorer, preflight
-from watchkeeper.handlers.switching import Deployer, move
+from watchkeeper.handlers.switching import Deployer, back, forward
 from watchkeeper.handlers.types import (
     Action,
     ActionState,
     Context,
     Incident,
     Outcome,
-    action_id,
 )
 
 
@@ -43,20 +42,17 @@ class Promote:
         live = context.live_version
         if candidate == live:
             return None
-        return Action(
-            id=action_id(incident.id, self.name, 1, candidate),
-            incident_id=incident.id,
-            model=incident.model,
-            kind=self.name,
-            state=ActionState.PLANNED,
-            planned_at=context.now,
-            updated_at=context.now,
-            summary=f"make the retrained {candidate} live instead of {live}",
-            args={
+        return new_action(
+            incident,
+            context,
+            self.name,
+            f"make the retrained {candidate} live instead of {live}",
+            {
                 "from_version": live,
                 "to_version": candidate,
                 "trained_until": retraining.args.get("trained_until"),
             },
+            target=candidate,
         )
 
     def preflight(self, action: Action) -> Outcome:
@@ -65,12 +61,10 @@ class Promote:
         return preflight(self.deployer, self.scorer, action, self.clock(), since)
 
     def run(self, action: Action) -> Outcome:
-        source, target = _versions(action)
-        return move(self.deployer, action, source, target, step="run", at=self.clock())
+        return forward(self.deployer, action, self.clock())
 
     def undo(self, action: Action) -> Outcome:
-        source, target = _versions(action)
-        return move(self.deployer, action, target, source, step="undo", at=self.clock())
+        return back(self.deployer, action, self.clock())
 
 
 def _better(incident: Incident, context: Context) -> Action | None:
@@ -80,7 +74,3 @@ def _better(incident: Incident, context: Context) -> Action | None:
         if ours and done and isinstance(action.args.get("candidate"), str):
             return action
     return None
-
-
-def _versions(action: Action) -> tuple[str, str]:
-    return str(action.args["from_version"]), str(action.args["to_version"])

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from watchkeeper.detectors.types import Change
+from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.scorer import Scorer, preflight
-from watchkeeper.handlers.switching import Deployer, move
+from watchkeeper.handlers.switching import Deployer, back, forward
 from watchkeeper.handlers.types import (
     Action,
-    ActionState,
     Context,
     Incident,
     Kind,
     Outcome,
     VersionRecord,
-    action_id,
 )
 
 _GOES_LIVE = ("deployment", "promotion")
@@ -48,16 +47,13 @@ class Rollback:
         if target is None:
             return None
         live = context.live_version
-        return Action(
-            id=action_id(incident.id, self.name, 1, target.version),
-            incident_id=incident.id,
-            model=incident.model,
-            kind=self.name,
-            state=ActionState.PLANNED,
-            planned_at=context.now,
-            updated_at=context.now,
-            summary=f"go back from {live} to {target.version}",
-            args={"from_version": live, "to_version": target.version},
+        return new_action(
+            incident,
+            context,
+            self.name,
+            f"go back from {live} to {target.version}",
+            {"from_version": live, "to_version": target.version},
+            target=target.version,
         )
 
     def target(self, incident: Incident, context: Context) -> VersionRecord | None:
@@ -73,12 +69,10 @@ class Rollback:
         return preflight(self.deployer, self.scorer, action, self.clock())
 
     def run(self, action: Action) -> Outcome:
-        source, target = _versions(action)
-        return move(self.deployer, action, source, target, step="run", at=self.clock())
+        return forward(self.deployer, action, self.clock())
 
     def undo(self, action: Action) -> Outcome:
-        source, target = _versions(action)
-        return move(self.deployer, action, target, source, step="undo", at=self.clock())
+        return back(self.deployer, action, self.clock())
 
     def _went_live(self, incident: Incident, context: Context) -> Change | None:
         """The newest change that made the live version live: near, and before the incident."""
@@ -107,16 +101,7 @@ class Rollback:
         return max(healthy, key=lambda r: (r.version == replaced, r.last_seen), default=None)
 
 
-def planned(incident: Incident, context: Context, kind: str) -> bool:
-    """Whether the incident already has an action of this kind, in whatever state."""
-    return any(a.incident_id == incident.id and a.kind == kind for a in context.actions)
-
-
 def _blames_another(incident: Incident, context: Context) -> bool:
     """True when the incident is about a known version that is no longer the live one."""
     known = {record.version for record in context.versions}
     return incident.version in known and incident.version != context.live_version
-
-
-def _versions(action: Action) -> tuple[str, str]:
-    return str(action.args["from_version"]), str(action.args["to_version"])

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from watchkeeper.handlers.comparing import Comparison
 from watchkeeper.handlers.errors import Unreachable
-from watchkeeper.handlers.switching import Deployer, obstacle
+from watchkeeper.handlers.switching import Deployer, ends, obstacle
 from watchkeeper.handlers.types import Action, Outcome, Phase
 
 
@@ -45,7 +45,7 @@ def preflight(
 def _checked(
     deployer: Deployer, scorer: Scorer | None, action: Action, since: float | None
 ) -> tuple[Phase, str]:
-    current, target = str(action.args["from_version"]), str(action.args["to_version"])
+    current, target = ends(action)
     why_not = obstacle(deployer, action.model, current, target)
     if why_not:
         return Phase.FAILED, why_not

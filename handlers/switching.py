@@ -48,6 +48,23 @@ def move(
     return Outcome(action.id, action.model, phase, reason, at, step)
 
 
+def forward(deployer: Deployer, action: Action, at: float) -> Outcome:
+    """Takes the action's model from its `from_version` to its `to_version`."""
+    source, target = ends(action)
+    return move(deployer, action, source, target, step="run", at=at)
+
+
+def back(deployer: Deployer, action: Action, at: float) -> Outcome:
+    """Undoes `forward`."""
+    source, target = ends(action)
+    return move(deployer, action, target, source, step="undo", at=at)
+
+
+def ends(action: Action) -> tuple[str, str]:
+    """The versions that an action leads from and to."""
+    return str(action.args["from_version"]), str(action.args["to_version"])
+
+
 def obstacle(deployer: Deployer, model: str, source: str, target: str) -> str:
     """Why the model cannot be taken from `source` to `target` now; empty when it can.
 

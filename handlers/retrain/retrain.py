@@ -14,10 +14,11 @@ import msgspec
 from watchkeeper.detectors.types import Scalar
 from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.examples import Examples, ExampleSource
+from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.retrain.dataset import MODEL, RESULT, BadJob, Result, Task, write
 from watchkeeper.handlers.retrain.dataset import read_result as read
 from watchkeeper.handlers.retrain.screen import objection
-from watchkeeper.handlers.rollback import Rollback, planned
+from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.targets.registry import Artefact, NewVersion
 from watchkeeper.handlers.types import (
     Action,
@@ -27,7 +28,6 @@ from watchkeeper.handlers.types import (
     Kind,
     Outcome,
     Phase,
-    action_id,
 )
 
 # How the reason of an action begins that was refused for no other cause than the mode.
@@ -101,16 +101,13 @@ class Retrain:
         if context.examples < self.examples_min or self._can_go_back(incident, context):
             return None
         live = context.live_version
-        return Action(
-            id=action_id(incident.id, self.name, 1, live),
-            incident_id=incident.id,
-            model=incident.model,
-            kind=self.name,
-            state=ActionState.PLANNED,
-            planned_at=context.now,
-            updated_at=context.now,
-            summary=f"train a successor of {live} on {context.examples} new examples",
-            args={"from_version": live, "examples": context.examples, "since": incident.since},
+        return new_action(
+            incident,
+            context,
+            self.name,
+            f"train a successor of {live} on {context.examples} new examples",
+            {"from_version": live, "examples": context.examples, "since": incident.since},
+            target=live,
         )
 
     def preflight(self, action: Action) -> Outcome:
