@@ -124,10 +124,17 @@ def still_bad(state: ModelState, policy: ModelPolicy) -> bool:
     return any(h.bad >= policy.verify_windows for h in state.health)
 
 
+def helped(state: ModelState) -> bool:
+    """Every harm that is still found lies nearer to normal than before the last action."""
+    bad = [h for h in state.health if h.quiet == 0]
+    return bool(bad) and all(h.level < h.before if h.up else h.level > h.before for h in bad)
+
+
 def start_over(state: ModelState) -> None:
     """Forgets the counts: what follows is judged afresh."""
     for health in state.health:
         health.bad = health.quiet = 0
+        health.before = health.level
 
 
 def resolve(state: ModelState, at: float, text: str) -> None:
@@ -234,10 +241,14 @@ def _join(state: ModelState, at: float, found: Sequence[Finding]) -> None:
 
 
 def _watch_health(state: ModelState, harm: Sequence[Finding]) -> None:
-    known = {(h.signal, h.target, h.detector) for h in state.health}
-    for key in dict.fromkeys(key_of(f) for f in harm):
+    known = {(h.signal, h.target, h.detector): h for h in state.health}
+    for finding in harm:
+        key = key_of(finding)
         if key not in known:
-            state.health.append(Health(*key))
+            known[key] = Health(*key)
+            state.health.append(known[key])
+        known[key].level = finding.value
+        known[key].up = finding.direction != "down"
 
 
 def _gravest(findings: Sequence[Finding]) -> tuple[Finding, ...]:

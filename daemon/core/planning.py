@@ -212,6 +212,11 @@ class Planner:
     def _not_helped(self, state: ModelState, now: float) -> list[Action]:
         ours = [a for a in of_incident(state) if a.state is ActionState.SUCCESSFUL]
         undoable = {h.name for h in self.handlers if h.undoable}
+        if incidents.helped(state):
+            hand_over(
+                state, now, "the action helped, but not to the old level: what is normal now?"
+            )
+            return []
         for action in reversed(ours):
             if action.kind in undoable:
                 return [self._move(state, action, ActionState.UNDOING, now, "it did not help")]

@@ -39,6 +39,7 @@ class Health(msgspec.Struct):
 
     `quiet` counts judged windows in a row without its finding, `bad` those with one, both since
     the incident opened or its last action ended; `unjudged` windows in a row without a verdict.
+    `level` is the newest value found, `before` that at the last action; `up`: larger is worse.
     """
 
     signal: str
@@ -47,6 +48,9 @@ class Health(msgspec.Struct):
     quiet: int = 0
     bad: int = 0
     unjudged: int = 0
+    level: float = float("nan")
+    before: float = float("nan")
+    up: bool = True
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from watchkeeper.detectors.types import Finding
 from watchkeeper.handlers.rules import facts
 from watchkeeper.handlers.types import Context, Evidence, Incident, Kind
 
@@ -14,7 +15,7 @@ class Data:
     kind: ClassVar[Kind] = Kind.DATA
 
     def weigh(self, incident: Incident, context: Context) -> list[Evidence]:
-        broken = facts.quality(incident)
+        broken = self._named(incident)
         if broken:
             return [Evidence(Kind.DATA, 4.5, f"features are broken: {facts.targets(broken)}")]
         drifted = facts.drift(incident, context)
@@ -26,5 +27,11 @@ class Data:
         return [Evidence(Kind.DATA, 1.0, text)]
 
     def place(self, incident: Incident, context: Context) -> str:
-        found = facts.quality(incident) or facts.drift(incident, context)
+        found = self._named(incident) or facts.drift(incident, context)
         return facts.targets(sorted(found, key=lambda f: -abs(f.statistic))) or "inputs"
+
+    def _named(self, incident: Incident) -> list[Finding]:
+        """The broken features; the schema as a whole only where no feature is named."""
+        broken = facts.quality(incident)
+        named = [f for f in broken if not f.series.target.startswith("schema:")]
+        return named or broken

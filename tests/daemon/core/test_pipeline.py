@@ -157,7 +157,7 @@ def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
     play.outcome(action, what="preflight")
     play.outcome(action)
 
-    play.traffic(23, version="v1", wrong=0.5)
+    play.traffic(23, version="v1", wrong=0.6)
     assert play.action_state() is ActionState.UNDOING
     play.outcome(action, what="undo")
     play.traffic(15, version="v2", wrong=0.5)
@@ -166,6 +166,20 @@ def test_an_action_that_does_not_help_is_undone_once_and_handed_over() -> None:
     assert play.state() is IncidentState.OPEN
     assert len(play.actions) == 1
     assert any("a person is needed" in line for line in play.story)
+
+
+def test_an_action_that_helped_a_little_is_not_undone_but_handed_over() -> None:
+    play = Play(mode=Mode.ACT)
+    bad_version(play)
+    action = play.actions[0]
+    play.outcome(action, what="preflight")
+    play.outcome(action)
+
+    play.traffic(26, version="v1", wrong=0.25)
+
+    assert play.action_state() is ActionState.SUCCESSFUL
+    assert play.state() is IncidentState.OPEN
+    assert any("helped, but not to the old level" in line for line in play.story)
 
 
 def test_a_failed_action_calls_a_person() -> None:
@@ -488,7 +502,7 @@ def test_a_version_whose_leaving_did_not_help_is_not_branded() -> None:
     play.outcome(action, what="preflight")
     play.outcome(action)
     assert play.pipeline.state.models[MODEL].versions["v2"].faulty
-    play.traffic(23, version="v1", wrong=0.5)
+    play.traffic(23, version="v1", wrong=0.6)
 
     play.outcome(action, what="undo")
 
