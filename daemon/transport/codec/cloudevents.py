@@ -110,13 +110,20 @@ def kind_of_value(value: bytes) -> EventKind | None:
 
 def kind_of_document(document: Mapping[str, Any]) -> EventKind | None:
     """The kind a bare object says it is by its `schema`, or else shows by its shape."""
-    schema = document.get("schema")
-    if isinstance(schema, str):
-        kind = kind_of_type(schema.encode(errors="replace"))
+    if isinstance(document.get("schema"), str):
+        kind = kind_of_schema(document)
         if kind is None:
             raise Refused("unknown_kind", "names a schema that is not known", "$.schema")
         return kind
     return next((kind for kind, names in _SHAPES if names <= document.keys()), None)
+
+
+def kind_of_schema(document: Mapping[str, Any]) -> EventKind | None:
+    """The kind that a bare object's `schema` names, None where it names nobody's of ours."""
+    schema = document.get("schema")
+    if not isinstance(schema, str):
+        return None
+    return kind_of_type(schema.encode(errors="replace"))
 
 
 # The first whose fields are all there.

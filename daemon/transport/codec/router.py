@@ -61,9 +61,12 @@ def decode(
 ) -> Decoded:
     """Decodes a batch; never raises for what a record holds.
 
-    `kinds` names the kind of a topic's bare events; a CloudEvents type says it before, `schema`
-    and the shape of an object after it. An event's time may be a day ahead of its record's, or of
-    `now` where the record has none; without either it is not checked against the future.
+    `kinds` names the one kind of event that a topic holds: whoever may write to it can say nothing
+    else there, and above all give no command. Where it names none, a CloudEvents type says the
+    kind, then `schema`, then the shape of an object.
+
+    An event's time may be a day ahead of its record's, or of `now` where the record has none;
+    without either it is not checked against the future.
     """
     return _Batch(records, kinds, now, max_bytes).decoded()
 
@@ -90,6 +93,8 @@ class _Batch:
         for seq, record in enumerate(self.records):
             try:
                 found = self._read(record)
+                if found is not None:
+                    self._check_topic(record, found[0])
             except Refused as refused:
                 self.refused.append((seq, refused))
                 continue
@@ -133,6 +138,11 @@ class _Batch:
             check_strings(row)
         return kind, row
 
+    def _check_topic(self, record: Record, kind: EventKind) -> None:
+        wanted = self.kinds.get(record.topic, kind)
+        if kind != wanted:
+            raise Refused("wrong_topic", f"is a {kind}, and {record.topic} is for a {wanted}")
+
     def _count_unknown(self, kind: EventKind, record: Record) -> None:
         try:
             fields = msgspec.json.decode(record.value or b"", type=dict[str, msgspec.Raw])
@@ -173,6 +183,9 @@ def _reread(record: Record, value: bytes, kind: EventKind | None) -> tuple[Event
     kind = kind or cloudevents.kind_of_document(whole)
     if kind is None:
         raise Refused("unknown_kind", "nothing says which kind of event it is")
+    named = cloudevents.kind_of_schema(whole)
+    if named is not None and named != kind:
+        raise Refused("wrong_topic", f"is a {named} where a {kind} is expected", "$.schema")
     try:
         row = DECODE[kind](value)
     except DecodeErrors as error:

@@ -20,6 +20,7 @@ from watchkeeper.daemon.transport.codec import (
 from watchkeeper.daemon.transport.codec.deadletter import LONGEST_VALUE
 from watchkeeper.daemon.transport.ports import Headers, Message, Record
 from watchkeeper.detectors.types import (
+    EVENT_TYPES,
     Change,
     ChangeFrame,
     Command,
@@ -199,3 +200,45 @@ def test_a_long_value_is_cut_and_cannot_be_replayed() -> None:
 def test_what_is_no_dead_letter_cannot_be_replayed() -> None:
     with pytest.raises(ValueError, match="not a dead letter"):
         replayable(Message("t", None, b""))
+
+
+def disguised(event: Event, form: str) -> Record:
+    """The event as one that says by itself what it is."""
+    message, kind = event_message(event, "t"), type(event).__name__.lower()
+    data = msgspec.json.decode(message.value or b"")
+    if form == "binary":
+        return as_record(message)
+    if form == "schema":
+        named = msgspec.json.encode({**data, "schema": f"{kind}.v1"})
+        return as_record(Message("t", b"k", named), ())
+    whole = {"specversion": "1.0", "type": f"watchkeeper.{kind}.v1", "data": data}
+    told = (("content-type", b"application/cloudevents+json"),) if form == "declared" else ()
+    return as_record(Message("t", b"k", msgspec.json.encode(whole)), told)
+
+
+@pytest.mark.parametrize("form", ["binary", "schema", "structured", "declared"])
+@pytest.mark.parametrize("event", EVENTS, ids=KINDS)
+def test_a_topic_takes_no_other_kind_however_it_is_named(event: Event, form: str) -> None:
+    mine = type(event).__name__.lower()
+    record = disguised(event, form)
+
+    for kind in EVENT_TYPES:
+        decoded = decode([record], {"t": kind})
+        if kind == mine:
+            assert not decoded.dead
+        else:
+            assert [each.reason for each in decoded.dead] == ["wrong_topic"]
+            assert not decoded.commands
+            assert not decoded.frames
+
+
+def test_a_bare_command_among_undeclared_events_is_no_command() -> None:
+    bare = as_record(event_message(EVENTS[-1], "t"), (("content-type", b"application/json"),))
+    declared = as_record(
+        event_message(EVENTS[-1], "t"), (("content-type", b"application/cloudevents+json"),)
+    )
+
+    decoded = decode([bare, declared], {"t": "prediction"})
+
+    assert [each.reason for each in decoded.dead] == ["schema", "wrong_topic"]
+    assert decoded.commands == []
