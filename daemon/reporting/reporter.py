@@ -22,6 +22,8 @@ from watchkeeper.handlers.types import Action
 
 log = structlog.get_logger()
 
+_BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step"})  # a commit may wait long
+
 
 @dataclass
 class StepReporter:
@@ -34,6 +36,7 @@ class StepReporter:
     wake: Callable[[], None]
     answer: Callable[[Command], str]
     clock: Callable[[], float] = time.time
+    _busy_since: float | None = None
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -86,10 +89,16 @@ class StepReporter:
     def stage(self, name: Stage) -> Iterator[None]:
         """Measures one stage of a turn."""
         began = time.perf_counter()
+        self._busy_since = began if name in _BOUNDED else None
         try:
             yield
         finally:
+            self._busy_since = None
             self.metrics.spent(name, time.perf_counter() - began)
+
+    def busy_since(self) -> float | None:
+        """When the stage began that the loop is in; None outside of those that must end soon."""
+        return self._busy_since
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order."""

@@ -1,0 +1,62 @@
+"""A loop that hangs ends the process, with its stacks in the log; one that waits does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tests.services.base import wait_until
+from watchkeeper.daemon.watchdog import TRY_AGAIN, Watchdog
+
+_HANGING = """
+import sys
+from pathlib import Path
+from tests.daemon.test_service import made_in
+from watchkeeper.daemon.transport.memory import MemoryBroker
+from watchkeeper.daemon.watchdog import Watchdog
+
+daemon = made_in(Path(sys.argv[1]), MemoryBroker())
+
+def poll_that_never_returns(timeout):
+    while True:
+        pass
+
+daemon.source.poll = poll_that_never_returns
+Watchdog(daemon.reporter.busy_since, limit_s=0.5).start()
+daemon.loop.run()
+"""
+
+
+def test_a_poll_that_never_returns_ends_the_process_with_its_stacks(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _HANGING, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == TRY_AGAIN
+    assert "the loop hangs" in ended.stdout + ended.stderr
+    assert "poll_that_never_returns" in ended.stderr
+
+
+def test_a_loop_in_no_stage_or_in_ever_new_ones_is_left_alone() -> None:
+    looked = threading.Event()
+    times = iter([None] * 30 + [float(each) for each in range(30)])
+
+    def busy_since() -> float | None:
+        try:
+            return next(times)
+        except StopIteration:
+            looked.set()
+            return None
+
+    watchdog = Watchdog(busy_since, limit_s=0.02, looks=5)
+    watchdog.start()
+
+    wait_until(looked.is_set, 10.0, "sixty looks")
+    watchdog.stop()
