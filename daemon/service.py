@@ -45,7 +45,6 @@ from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 from watchkeeper.daemon.transport.ports import Sink, Source, SourceError
-from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import Probe, make_app
 from watchkeeper.daemon.web.server import BindError, WebServer
 from watchkeeper.detectors.types import EventKind, moment
@@ -87,7 +86,6 @@ class Daemon:
     clock: Callable[[], float] = time.time
     store: Store = field(init=False)
     loop: Loop = field(init=False)
-    reporter: StepReporter = field(init=False)
     executor: Executor = field(init=False)
     outbox: Outbox = field(init=False)
     metrics: Metrics = field(init=False)
@@ -125,7 +123,7 @@ class Daemon:
             limits_s={"retrain": config.retrain.seconds + 300.0},
             clock=self.clock,
         )
-        self.reporter = StepReporter(
+        reporter = StepReporter(
             state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
             commander.answered, self.clock,
         )  # fmt: skip
@@ -135,7 +133,7 @@ class Daemon:
             Pipeline(state, RULES, remedies),
             self.store,
             self.executor,
-            self.reporter,
+            reporter,
             self.clock,
             config.checkpoint.seconds,
             config.checkpoint.events,
@@ -251,7 +249,7 @@ class Daemon:
         settings = [self.config.defaults, *self.config.models.values()]
         newest = 2 * max(s.join_capacity for s in settings)
         horizon = 2 * max(float(s.join_horizon) for s in settings)
-        frames = self.store.prune_captured(newest, self.clock() - horizon)
+        frames = self.store.prune_captured(newest, horizon, self.clock())
         old = self.store.forget_old(self.clock())
         if frames or old:
             log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
@@ -291,10 +289,7 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
-    watchdog = Watchdog(daemon.reporter.busy_since)
-    watchdog.start()
     code = turning(daemon, web.url)
-    watchdog.stop()
     sdnotify.notify("STOPPING=1")
     try:
         daemon.close()

@@ -113,15 +113,23 @@ class Store:
             blobs = connection.execute(wanted.order_by(t.id)).scalars().all()
         return [frames.decode(blob) for blob in blobs]
 
-    def prune_captured(self, newest_n: int, before: float) -> int:
-        """Drops kept frames that end before `before`, or beyond the newest `newest_n` events of
-        their model and kind; returns how many frames went."""
+    def prune_captured(self, newest_n: int, keep_s: float, now: float) -> int:
+        """Drops kept frames that ended `keep_s` before the newest event of their model, or beyond
+        the newest `newest_n` events of their model and kind; returns how many frames went.
+
+        They are old beside their own model's events, so that a past that is read today keeps as
+        much; an event that is ahead of `now` makes none older.
+        """
         t = tables.captured.c
         newer = func.sum(t.n).over(
             partition_by=(t.model, t.kind), order_by=t.id.desc(), rows=(None, -1)
         )
-        ranked = select(t.id, t.to_at, func.coalesce(newer, 0).label("newer")).subquery()
-        old = select(ranked.c.id).where((ranked.c.newer >= newest_n) | (ranked.c.to_at < before))
+        newest = func.max(t.to_at).over(partition_by=t.model)
+        columns = (t.id, t.to_at, newest.label("newest"), func.coalesce(newer, 0).label("newer"))
+        ranked = select(*columns).subquery().c
+        until = sa.case((ranked.newest > now, now), else_=ranked.newest)
+        many, long_ago = ranked.newer >= newest_n, ranked.to_at < until - keep_s
+        old = select(ranked.id).where(many | long_ago)
         with self._db.write() as connection:
             return connection.execute(sa.delete(tables.captured).where(t.id.in_(old))).rowcount
 

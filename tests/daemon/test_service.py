@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from tests.daemon.storage.examples import T0, finding, letter
+from tests.daemon.storage.examples import T0, finding, letter, predictions
 from tests.daemon.test_loop import prediction
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
@@ -167,6 +167,15 @@ def test_old_rows_are_dropped_by_its_timer(daemon: Daemon) -> None:
 
     assert [each.at for each in store.records.findings()] == [T0]
     assert store.letters.prune(before=T0) == 0
+
+
+def test_the_journal_of_a_past_that_is_read_today_is_kept(daemon: Daemon) -> None:
+    past = predictions(at=T0 - YEAR_S)
+    daemon.store.commit(Checkpoint(at=T0, epochs={}, captured=[past]))
+
+    daemon._retain()
+
+    assert len(daemon.store.captured("fraud")) == 1
 
 
 def test_without_a_broker_it_says_so_and_goes_on_trying(tmp_path: Path) -> None:

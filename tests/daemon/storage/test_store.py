@@ -262,7 +262,7 @@ def test_pruning_keeps_the_newest_events_of_each_kind(store: Store) -> None:
     frames = [predictions(n=4, at=T0 + 10 * i) for i in range(5)] + [labels(n=4, at=T0)]
     store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
 
-    gone = store.prune_captured(newest_n=6, before=T0 - 1)
+    gone = store.prune_captured(newest_n=6, keep_s=1_000, now=T0 + 100)
 
     left = store.captured("fraud")
     assert gone == 3
@@ -275,9 +275,25 @@ def test_pruning_drops_what_is_older_than_the_horizon(store: Store) -> None:
     frames = [predictions(n=4, at=T0 + 10 * i) for i in range(5)]
     store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
 
-    store.prune_captured(newest_n=1_000, before=T0 + 20)
+    store.prune_captured(newest_n=1_000, keep_s=23, now=T0 + 100)
 
     assert [each.at[0] for each in store.captured("fraud")] == [T0 + 20, T0 + 30, T0 + 40]
+
+
+def test_what_is_kept_is_old_beside_its_own_models_events(store: Store) -> None:
+    epoch, year_s = own(store, P0), 365 * 86_400.0
+    past = [predictions(n=4, at=T0 - year_s + 10 * i) for i in range(3)]
+    today = [replace(predictions(n=4, at=T0 - 20 + 10 * i), model="churn") for i in range(3)]
+    ahead = [replace(predictions(n=4, at=T0 + d), model="early") for d in (0, 80_000)]
+    frames = [*past, *today, *ahead]
+    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
+
+    gone = store.prune_captured(newest_n=1_000, keep_s=14.0, now=T0 + 16)
+
+    assert gone == 2
+    assert [each.at[0] for each in store.captured("fraud")] == [T0 - year_s + d for d in (10, 20)]
+    assert [each.at[0] for each in store.captured("churn")] == [T0 - 10, T0]
+    assert len(store.captured("early")) == 2
 
 
 def test_a_dead_letter_keeps_its_bytes_and_can_be_marked(store: Store) -> None:
