@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
@@ -94,15 +95,17 @@ def detector_class(name: str) -> type[Any]:
     raise UnknownName(_missed("detector", name, detector_names()))
 
 
-def _ours() -> set[str]:
+@functools.cache
+def _ours() -> frozenset[str]:
     found = pkgutil.iter_modules(watchkeeper.detectors.__path__)
-    return {m.name for m in found if not m.ispkg and m.name not in _OTHER_FILES}
+    return frozenset(m.name for m in found if not m.ispkg and m.name not in _OTHER_FILES)
 
 
 def _plugins() -> Iterator[EntryPoint]:
     yield from entry_points(group=GROUP)
 
 
+@functools.cache
 def _settings(kind: type[Any]) -> dict[str, tuple[Any, Field[Any]]]:
     hints = get_type_hints(kind, include_extras=True)
     public = (f for f in fields(kind) if not f.name.startswith("_") and f.name != "severity")
