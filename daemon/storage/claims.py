@@ -12,6 +12,7 @@ from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, clock, put
 from watchkeeper.daemon.storage.leases import Leases, acquire
 from watchkeeper.daemon.storage.values import Run, RunStep
+from watchkeeper.handlers.errors import Withdrawn
 from watchkeeper.handlers.types import ActionState
 
 _r = tables.action_runs.c
@@ -37,14 +38,15 @@ class Claims:
     def claim(self, action_id: str, step: str, lease: str) -> int | None:
         """Takes the lease and commits that the step is started; the lease's rising token.
 
-        None while another instance holds the lease, and for an action whose state (by now) asks
-        for no such step. Again by the same instance: the same token.
+        None while another instance holds the lease; again by the same instance: the same token.
+        Raises `Withdrawn` for an action whose state (by now) asks for no such step: waiting for
+        that one is in vain.
         """
         with self._db.write() as connection:
-            ready = select(_a.model).where(_a.id == action_id, _a.state.in_(_BEFORE[step]))
-            model = connection.execute(ready.with_for_update()).scalar()
-            if model is None:
-                return None
+            known = select(_a.model, _a.state).where(_a.id == action_id).with_for_update()
+            model, state = connection.execute(known).one_or_none() or ("", "unknown")
+            if state not in _BEFORE[step]:
+                raise Withdrawn(f"the action is {state}: there is nothing to {step}")
             token = acquire(connection, _lease(lease), self._holder, self._ttl_s)
             if token is not None:
                 self._start(connection, action_id, step, model, token)

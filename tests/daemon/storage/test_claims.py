@@ -10,6 +10,7 @@ from tests.daemon.storage.examples import T0, action, incident
 from watchkeeper.daemon.actions.executor import Claims as Port
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
+from watchkeeper.handlers.errors import Withdrawn
 from watchkeeper.handlers.types import Action, ActionState
 
 
@@ -74,11 +75,14 @@ def test_a_crashed_instances_lease_expires(store: Store) -> None:
     "state",
     [ActionState.PLANNED, ActionState.HELD, ActionState.REFUSED, ActionState.SUCCESSFUL],
 )
-def test_what_is_not_permitted_is_not_begun(store: Store, state: ActionState) -> None:
+def test_what_is_not_permitted_any_more_is_not_waited_for(store: Store, state: ActionState) -> None:
     keep(store, action(state=state))
 
-    assert store.claims("a").claim(action().id, "run", "fraud") is None
-    assert store.claims("a").claim("act-unknown", "run", "fraud") is None
+    with pytest.raises(Withdrawn, match=f"the action is {state}: there is nothing to run"):
+        store.claims("a").claim(action().id, "run", "fraud")
+    with pytest.raises(Withdrawn, match="the action is unknown"):
+        store.claims("a").claim("act-unknown", "run", "fraud")
+
     assert store.claims("a").started() == []
 
 
