@@ -42,10 +42,15 @@ Refusals = list[tuple[int, Refused]]
 class Rows:
     """Rows of one kind with their places in the batch, in order of arrival."""
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.seq: list[int] = []
-        self.latest: list[float] = []
+    def __init__(
+        self,
+        rows: list[Row] | None = None,
+        seq: list[int] | None = None,
+        latest: list[float] | None = None,
+    ) -> None:
+        self.rows = rows or []
+        self.seq = seq or []
+        self.latest = latest or []
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,7 +84,7 @@ def times(rows: Rows, refused: Refusals) -> tuple[FloatArray, Sequence[int]]:
         return at, range(len(at))
     for i in np.flatnonzero(wrong):
         early = at[i] < EARLIEST
-        said = "is before 1990" if early else "is more than a day in the future"
+        said = "is before 1990" if early else "is more than ten minutes in the future"
         refused.append((rows.seq[i], Refused("time", said, "$.time")))
     return at, np.flatnonzero(~wrong).tolist()
 

@@ -109,6 +109,7 @@ CASES: list[tuple[str, bytes, Reason, str]] = [
     ("18 negative", with_field("time", b"-1"), "time", "$.time"),
     ("18 milliseconds", with_field("time", b"1772366400000"), "time", "$.time"),
     ("18 no offset", with_field("time", b'"2026-03-01T12:00:00"'), "time", "$.time"),
+    ("18 eleven minutes ahead", with_field("time", b'"2026-03-01T12:11:01Z"'), "time", "$.time"),
     ("18 a day ahead", with_field("time", b'"2026-03-02T12:00:01Z"'), "time", "$.time"),
     ("another version", with_field("schema", b'"prediction.v2"'), "unknown_kind", "$.schema"),
 ]  # fmt: skip
