@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from watchkeeper.daemon.actions.executor import Submitted
+from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
@@ -145,6 +146,7 @@ class Loop:
         self._settle_homes(records, decoded)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
+        self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
         self._remember(records, decoded, step, now)
         if self._due(now):

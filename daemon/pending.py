@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.storage.values import (
+    AuditEntry,
     CapturedFrame,
     Checkpoint,
     DeadLetter,
@@ -41,6 +42,7 @@ class Pending:
     outbox: list[OutboxRow] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
 
     def add_records(self, records: Sequence[Record]) -> None:
         """Moves the offsets past the records."""
@@ -91,6 +93,7 @@ class Pending:
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,
+            audit=self.audit,
             deployments=self.deployments,
             faulty=[key for each in self.incidents.values() for key in _healed_of(each, state)],
         )

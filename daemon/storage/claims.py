@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, clock, put
 from watchkeeper.daemon.storage.leases import Leases, acquire
-from watchkeeper.daemon.storage.values import Run, RunStep
+from watchkeeper.daemon.storage.values import AuditEntry, Run, RunStep
 from watchkeeper.handlers.errors import Withdrawn
 from watchkeeper.handlers.types import ActionState
 
@@ -92,6 +92,10 @@ class Claims:
             "token": token,
             "started_at": connection.execute(select(clock(connection))).scalar_one(),
         }
+        begun = (_r.action_id == action_id) & (_r.step == step)
+        if connection.execute(select(_r.token).where(begun)).scalar() != token:
+            line = AuditEntry(row["started_at"], self._holder, "started", action_id, step)
+            connection.execute(sa.insert(tables.audit), [rows.plain(line)])
         put(connection, tables.action_runs, [row])
         if step == "run":
             here = update(tables.actions).where(_a.id == action_id)

@@ -1,5 +1,6 @@
 """How long rows are kept that nobody needs any more. States that were set aside are never dropped,
-nor are incidents, actions, messages that wait or were refused, and commands without an answer."""
+nor are incidents, actions, the audit, messages that wait or were refused, and commands without an
+answer."""
 
 from __future__ import annotations
 

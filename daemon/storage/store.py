@@ -189,8 +189,20 @@ def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
     letters = [rows.dead_letter(each) for each in checkpoint.dead_letters]
     insert_new(connection, tables.dead_letters, letters)
     insert_new(connection, tables.outbox, [rows.outbox(each) for each in checkpoint.outbox])
-    if checkpoint.audit:
-        connection.execute(sa.insert(tables.audit), [rows.plain(e) for e in checkpoint.audit])
+    _write_audit(connection, checkpoint)
+
+
+def _write_audit(connection: Connection, checkpoint: Checkpoint) -> None:
+    """Adds the lines that are not there yet: lines have no key of their own."""
+    t = tables.audit.c
+    wanted = select(t.at, t.actor, t.verb, t.target, t.detail)
+    times = {each.at for each in checkpoint.audit}
+    if not times:
+        return
+    there = {tuple(row) for row in connection.execute(wanted.where(t.at.in_(times)))}
+    new = [e for e in checkpoint.audit if msgspec.structs.astuple(e) not in there]
+    if new:
+        connection.execute(sa.insert(tables.audit), [rows.plain(each) for each in new])
 
 
 def _write_profiles(connection: Connection, checkpoint: Checkpoint) -> None:

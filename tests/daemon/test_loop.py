@@ -91,6 +91,7 @@ class Notebook:
     answers: list[Command] = field(default_factory=list)
     room: int = 100
     refused: list[Action] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
 
     def submit(self, action: Action) -> Submitted:
         full = len(self.submitted) >= self.room
@@ -98,7 +99,8 @@ class Notebook:
         return Submitted.FULL if full else Submitted.ACCEPTED
 
     def outcomes(self) -> list[Outcome]:
-        return []
+        found, self.ended = self.ended, []
+        return found
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         return []
@@ -287,6 +289,33 @@ def test_a_command_of_the_inbox_is_answered_once(world: World) -> None:
 
     assert world.store.inbox.answer("c1") == "done: fraud paused"
     assert world.store.inbox.waiting() == []
+
+
+def test_every_command_and_every_deed_is_a_line_of_the_audit(world: World) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    loop = world.loop(Restart())
+    drain(loop)
+    loop.checkpoint()
+    (planned,) = world.store.records.actions()
+    pause = Command("c1", moment(START), "pause", MODEL, actor="ann", reason="not now")
+    world.send("commands", msgspec.json.encode(pause), START + 1_600)
+    approve = Command("c2", moment(START), "approve", "act-1", actor="ann", reason="not now")
+    world.store.inbox.put(approve, world.now)
+    world.now += 1.0
+    world.book.ended.append(Restart().preflight(planned))
+    loop.turn(0.0)
+    world.now += 1.0
+    world.book.ended.append(Outcome(planned.id, MODEL, Phase.SUCCESSFUL, "v1 is live", START))
+    loop.turn(0.0)
+
+    lines = [(e.actor, e.verb, e.target, e.detail) for e in world.store.records.audit()][::-1]
+
+    assert ("ann", "pause", MODEL, "done: fraud paused (not now)") in lines
+    assert ("ann", "approve", "act-1", "refused: no action act-1 (not now)") in lines
+    deeds = [(actor, verb) for actor, verb, target, _ in lines if target == planned.id]
+    assert deeds == [("watchkeeper", "permitted"), ("watchkeeper", "successful")]
+    assert lines[-1][3] == "restart of fraud: v1 is live"
 
 
 def test_a_command_waits_for_the_instance_that_watches_its_model(world: World) -> None:

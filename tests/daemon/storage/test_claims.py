@@ -35,6 +35,9 @@ def test_a_claim_starts_the_action_before_anything_is_done(store: Store) -> None
     assert stored.state is ActionState.STARTED
     (run,) = store.claims("a").started()
     assert (run.holder, run.token, run.step) == ("a", token, "run")
+    store.claims("a").claim(action().id, "run", "fraud")
+    (line,) = store.records.audit()
+    assert (line.actor, line.verb, line.target) == ("a", "started", action().id)
 
 
 def test_another_instance_waits_for_the_lease(store: Store) -> None:

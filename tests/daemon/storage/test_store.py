@@ -24,7 +24,7 @@ from tests.daemon.storage.examples import (
 from watchkeeper.daemon.storage import tables
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, Fenced
+from watchkeeper.daemon.storage.values import AuditEntry, CapturedFrame, Checkpoint, Fenced
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import LabelFrame
@@ -91,6 +91,17 @@ def test_a_checkpoint_made_twice_changes_nothing(store: Store, url: str) -> None
     store.commit(again)
 
     assert rows(url) == once
+
+
+def test_the_audit_is_written_once_with_the_rest(store: Store) -> None:
+    lines = [AuditEntry(T0, "ann", "pause", "fraud", "done"), AuditEntry(T0, "bo", "ack", "inc-1")]
+    both = Checkpoint(at=T0, epochs={}, audit=lines)
+
+    store.commit(Checkpoint(at=T0, epochs={}, audit=lines[:1]))
+    store.commit(both)
+    store.commit(both)
+
+    assert store.records.audit() == lines[::-1]
 
 
 def test_a_refused_checkpoint_leaves_nothing_behind(store: Store, url: str) -> None:
