@@ -62,8 +62,8 @@ class Remedies:
             HandlerByModel("retrain", False, self._retrain),
             HandlerByModel("command", True, self._command),
         ]
-        if self.config.notify.on_call is not None:
-            hook = _egress(self.config.notify.on_call)
+        if self.config.notify.on_call:
+            hook = _egress(self.config.notify.on_call.reveal())
             found.append(Notify(hook, tuple(found), clock=self.clock))
         return found
 

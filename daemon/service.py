@@ -206,7 +206,7 @@ class Daemon:
         return Audience(
             topics=topic_names(self.config),
             sentry="sentry" in self._channels,
-            webhooks=tuple(self.config.notify.webhooks),
+            webhooks=tuple(each.reveal() for each in self.config.notify.webhooks),
             links=self.links,
         )
 

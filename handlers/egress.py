@@ -91,7 +91,9 @@ class Egress:
     def _exchange(
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
     ) -> bytes:
-        what = f"{method} {self._place()}{target.partition('?')[0]}"
+        # The URL's own path may be a secret, as that of a webhook is.
+        own = quote(urlsplit(self.url).path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        what = f"{method} {self._place()}{target.partition('?')[0].removeprefix(own)}"
         try:
             for attempt in stamina.retry_context(
                 on=(NewConnectionError, ConnectTimeoutError), attempts=self.attempts, timeout=30.0

@@ -66,7 +66,9 @@ class Config(Section, frozen=True, kw_only=True):
     def secrets(self) -> list[str]:
         """Every secret in it, for the log to mask."""
         password = urlsplit(self.database.url).password
-        held = (self.sentry.dsn, self.kafka.sasl_password, self.mlflow.token)
+        notify = self.notify
+        held = (self.sentry.dsn, self.kafka.sasl_password, self.mlflow.token,
+                notify.on_call, *notify.webhooks)  # fmt: skip
         return [each.reveal() for each in held if each] + ([password] if password else [])
 
     def policy(self, model: str) -> ModelPolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ def _holder(layers: Sequence[Layer], key: Key) -> Layer:
 def _complaints(config: Config) -> Iterator[_Complaint]:
     yield from _web(config)
     yield from _kafka(config)
+    yield from _notify(config)
     yield from _topics(config)
     yield from _database(config)
     yield from _sentry(config)
@@ -90,6 +92,13 @@ def _kafka(config: Config) -> Iterator[_Complaint]:
         yield ("kafka", "ssl_key_file"), "goes only together with ssl_certificate_file"
     if kafka.ssl_ca_file and "SSL" not in kafka.security_protocol.replace("SASL", ""):
         yield ("kafka", "ssl_ca_file"), f"has no effect with {kafka.security_protocol}"
+
+
+def _notify(config: Config) -> Iterator[_Complaint]:
+    notify = config.notify
+    for field, urls in (("webhooks", notify.webhooks), ("on_call", [notify.on_call])):
+        if any(url and not re.fullmatch(r"https?://\S+", url.reveal()) for url in urls):
+            yield ("notify", field), "must begin with http:// or https:// and hold no blank"
 
 
 def _topics(config: Config) -> Iterator[_Complaint]:

@@ -266,20 +266,22 @@ class Notify(Section, frozen=True, kw_only=True):
     """A second way to tell people."""
 
     webhooks: Annotated[
-        list[Url],
+        list[Secret],
         Meta(max_length=16),
         doc(
-            "URLs that get each change of an incident by POST, as JSON",
+            "URLs that get each change of an incident by POST, as JSON. Shown nowhere: who knows "
+            "one may post there",
             example=["https://example.org/incidents"],
         ),
     ] = msgspec.field(default_factory=list)
     on_call: Annotated[
-        Url | None,
+        Secret,
         doc(
-            "URL that is told, by POST, of an incident that no handler has a remedy for",
+            "URL that is told, by POST, of an incident that no handler has a remedy for. Shown "
+            "nowhere",
             example="https://example.org/on-call",
         ),
-    ] = None
+    ] = Secret("")
 
 
 class Retrain(Section, frozen=True, kw_only=True):

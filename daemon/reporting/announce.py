@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -80,10 +81,15 @@ def _hook(
     incident: Incident, previous: Incident | None, links: Links, url: str, at: float
 ) -> OutboxRow:
     return OutboxRow(
-        id=f"{incident.id}:{incident.revision}:{url}",
+        id=f"{incident.id}:{incident.revision}:{_name(url)}",
         channel="webhook",
         payload=msgspec.json.encode(incident_message(previous, incident, links)),
         created_at=at,
         topic=url,
         incident_id=incident.id,
     )
+
+
+def _name(url: str) -> str:
+    """What tells an address from others without telling it: ids are logged and sent."""
+    return hashlib.blake2b(url.encode(), digest_size=8).hexdigest()

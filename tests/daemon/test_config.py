@@ -488,3 +488,26 @@ def test_lines_are_found_through_all_of_toml() -> None:
     assert ("t", "q.r", "fake") not in lines
     assert lines[("l", 0, "k", 1, "y")] == 10
     assert lines[("l", 1, "sub", "z")] == 14
+
+
+def test_the_addresses_of_webhooks_are_secrets(tmp_path: Path) -> None:
+    text = """
+        [notify]
+        webhooks = ["https://hooks.example.org/T0/very-secret"]
+        on_call = "https://hooks.example.org/T1/more-secret"
+        """
+
+    loaded = load_with_origins([written(tmp_path, text)], HOME)
+
+    assert loaded.config.notify.webhooks[0].reveal().endswith("/very-secret")
+    assert len(loaded.config.secrets()) == 2
+    shown = repr(list(values(loaded))) + repr(loaded.config.notify)
+    assert "very-secret" not in shown
+    assert "more-secret" not in shown
+
+
+def test_a_webhook_that_is_no_address_is_refused_and_not_shown(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, '[notify]\nwebhooks = ["ftp://very-secret"]\n')
+
+    assert found.key == "notify.webhooks"
+    assert "very-secret" not in str(found)

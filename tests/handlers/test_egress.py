@@ -213,3 +213,15 @@ def _dripping(text: bytes) -> Iterator[str]:
         finally:
             stop.set()
             thread.join(10)
+
+
+def test_what_failed_is_told_without_the_urls_own_path() -> None:
+    with serving(lambda request: Answer(404)) as url:
+        port = url.rpartition(":")[2].rstrip("/")
+        hook = Egress(f"http://127.0.0.1:{port}/T0/very-secret", _HERE)
+
+        with pytest.raises(Refused) as error:
+            hook.send("POST", "/more")
+
+    assert "very-secret" not in str(error.value)
+    assert "/more" in str(error.value)

@@ -71,6 +71,13 @@ def test_the_same_step_has_the_same_ids() -> None:
     assert len({row.id for row in first}) == len(first)
 
 
+def test_an_id_does_not_tell_the_address_of_a_webhook() -> None:
+    rows = announce(opened(), Audience(topics=None, webhooks=(HOOK, HOOK + "2")), T0)
+
+    assert len({row.id for row in rows}) == 2
+    assert not any("example.org" in row.id for row in rows)
+
+
 def test_every_revision_goes_to_kafka_but_only_news_to_sentry() -> None:
     step = opened()
     step.note("fraud", [], incident(), incident(revision=2, state=S.ACKNOWLEDGED))
