@@ -19,7 +19,7 @@ from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Fenced, OutboxRow
+from watchkeeper.daemon.storage.values import Fenced, OutboxRow, Restored
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
 from watchkeeper.daemon.trouble import Trouble
@@ -201,14 +201,11 @@ class Loop:
         at, state = self.clock(), self.pipeline.state
         restored = self._patience.insist(lambda: self.store.restore(partitions, at))
         self._epochs.update(restored.epochs)
-        for model, plain in restored.states.items():
-            if model in state.models:
-                continue
-            try:
-                state.load(model, plain)
-            except StateError as error:
-                log.error("stored state set aside", model=model, reason=str(error))
-                self.store.set_aside(model, str(error), at)
+        for aside in restored.set_aside:
+            log.error("stored state set aside", model=aside.model, reason=aside.reason)
+        new = [m for m in (*restored.states, *restored.lost) if m not in state.models]
+        for model in new:
+            self._load(model, restored, at)
             self._homes[model] = restored.homes[model]
             state.recapture(self.store.captured(model))
         for profile in restored.profiles:
@@ -216,9 +213,25 @@ class Loop:
                 state.model(profile.model).profiles[profile.version] = profile
         for partition in partitions:
             self.source.start(partition, restored.offsets.get(partition))
-        for model in restored.states:
-            if model in state.models:
-                self._act(state.models[model].actions.values())
+        for model in new:
+            self._act(state.models[model].actions.values())
+
+    def _load(self, model: str, restored: Restored, at: float) -> None:
+        """Takes up a stored state; where it was lost, what is on record of the model."""
+        state = self.pipeline.state
+        if model in restored.states:
+            try:
+                state.load(model, restored.states[model])
+            except StateError as error:
+                why = str(error)
+                log.error("stored state set aside", model=model, reason=why)
+                self._patience.insist(lambda: self.store.set_aside(model, why, at))
+            else:
+                return
+        state.seed(model, restored.incidents, restored.actions)
+        learned = {p.version: p for p in restored.profiles if p.model == model}
+        state.models[model].profiles.update(learned)
+        log.warning("began anew from the record", model=model)
 
     def _leave(self, gone: set[Partition]) -> None:
         for partition in gone:

@@ -23,10 +23,17 @@ from watchkeeper.detectors.types import (
     PredictionFrame,
     Sample,
     Series,
+    Severity,
     StateError,
 )
 from watchkeeper.detectors.windows import Watermark, first_open
-from watchkeeper.handlers.types import Action, Incident, VersionRecord
+from watchkeeper.handlers.types import (
+    Action,
+    ActionState,
+    Incident,
+    IncidentState,
+    VersionRecord,
+)
 
 LAYOUT = 2
 RECENT_LIMIT = 200
@@ -159,6 +166,47 @@ class State:
         """Drops models whose partition now belongs to another instance."""
         for name in names:
             self.models.pop(name, None)
+
+    def seed(self, name: str, incidents: Iterable[Incident], actions: Iterable[Action]) -> None:
+        """Begins a model whose stored state was lost with what is on record of it.
+
+        Its open incident goes on, and stays with a person if an action on it did not succeed; its
+        actions count for the limits, and those that wait can be decided; versions that were left
+        stay faulty.
+        """
+        state = self.model(name)
+        state.actions = {each.id: each for each in actions if each.model == name}
+        for action in state.actions.values():
+            left = action.args.get("from_version")
+            if action.state in _SWITCHED and "to_version" in action.args and isinstance(left, str):
+                at = action.planned_at
+                state.versions[left] = VersionRecord(left, at, at, faulty=True)
+        for incident in incidents:
+            if incident.model == name and incident.open:
+                _reopened(state, incident)
+
+
+# What an action is once it has made another version live, for good or not.
+_SWITCHED = (ActionState.SUCCESSFUL, ActionState.UNDOING, ActionState.UNDONE)
+_UNSUCCESSFUL = (
+    ActionState.FAILED,
+    ActionState.ERROR,
+    ActionState.INCONCLUSIVE,
+    ActionState.UNDONE,
+)
+
+
+def _reopened(state: ModelState, incident: Incident) -> None:
+    """Goes on with an incident whose counts were lost: they begin afresh."""
+    state.incident = incident
+    harm = [f for f in incident.findings if f.severity is not Severity.INFO]
+    keys = dict.fromkeys((f.series.signal, f.series.target, f.detector) for f in harm)
+    state.health = [Health(*key) for key in keys]
+    if incident.state is IncidentState.VERIFYING:
+        state.verify_since = incident.updated_at
+    done = [state.actions[each].state for each in incident.actions if each in state.actions]
+    if any(each in _UNSUCCESSFUL for each in done):
+        state.planned_for = "person"
 
 
 def _dump(state: ModelState, window_s: float) -> dict[str, Any]:

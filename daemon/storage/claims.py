@@ -84,17 +84,18 @@ class Claims:
     def _start(
         self, connection: Connection, action_id: str, step: str, model: str, token: int
     ) -> None:
+        at: float = connection.execute(select(clock(connection))).scalar_one()
         row = {
             "action_id": action_id,
             "step": step,
             "model": model,
             "holder": self._holder,
             "token": token,
-            "started_at": connection.execute(select(clock(connection))).scalar_one(),
+            "started_at": at,
         }
         begun = (_r.action_id == action_id) & (_r.step == step)
         if connection.execute(select(_r.token).where(begun)).scalar() != token:
-            line = AuditEntry(row["started_at"], self._holder, "started", action_id, step)
+            line = AuditEntry(at, self._holder, "started", action_id, step)
             connection.execute(sa.insert(tables.audit), [rows.plain(line)])
         put(connection, tables.action_runs, [row])
         if step == "run":

@@ -83,8 +83,8 @@ class Store:
             epoch = next_token(connection, _EPOCHS)
             offsets = {each: _own(connection, each, epoch) for each in wanted}
             numbers = {each.number for each in wanted}
-            states, damaged = _read_states(connection, numbers, at)
-            models = [*states, *(each.model for each in damaged)]
+            states, lost, damaged = _read_states(connection, numbers, at)
+            models = [*states, *lost]
             _own_states(connection, models, epoch)
             opened = open_incidents(connection, models)
             return Restored(
@@ -93,6 +93,7 @@ class Store:
                 states=states,
                 homes=_homes(connection, numbers),
                 set_aside=damaged,
+                lost=lost,
                 profiles=read_profiles(connection, models),
                 incidents=opened,
                 actions=last_actions(connection, models, [each.id for each in opened]),
@@ -293,25 +294,33 @@ def _homes(connection: Connection, numbers: set[int]) -> dict[str, int]:
 
 def _read_states(
     connection: Connection, numbers: set[int], at: float
-) -> tuple[dict[str, State], list[SetAside]]:
+) -> tuple[dict[str, State], list[str], list[SetAside]]:
+    """The states, the models without one, and why they have none if it was found out just now."""
     t = tables.states.c
     states: dict[str, State] = {}
-    damaged = []
+    lost, damaged = [], []
     wanted = select(t.model, t.blob).where(t.partition.in_(numbers)).order_by(t.model)
     for model, blob in connection.execute(wanted).all():
         try:
-            states[model] = snapshots.decode(blob)
+            state = snapshots.decode(blob)
         except SnapshotError as error:
             damaged.append(SetAside(model, str(error)))
             _set_aside(connection, model, str(error), at)
-    return states, damaged
+            state = {}
+        if state:
+            states[model] = state
+        else:
+            lost.append(model)
+    return states, lost, damaged
 
 
 def _set_aside(connection: Connection, model: str, reason: str, at: float) -> None:
-    t = tables.states.c
-    blob = connection.execute(select(t.blob).where(t.model == model)).scalar()
+    """Puts a state away and leaves an empty one: until it is replaced, its model is known to have
+    lost it, however often the daemon is started."""
+    here = tables.states.c.model == model
+    blob = connection.execute(select(tables.states.c.blob).where(here)).scalar()
     if blob is None:
         return
     kept = {"model": model, "reason": reason, "blob": blob, "at": at}
     connection.execute(sa.insert(tables.states_set_aside), [kept])
-    connection.execute(sa.delete(tables.states).where(t.model == model))
+    connection.execute(update(tables.states).where(here).values(blob=snapshots.encode({})))

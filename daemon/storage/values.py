@@ -189,7 +189,9 @@ class Restored:
     """What was true at the last checkpoint of these partitions, now owned by the caller.
 
     `offsets` holds the next offset of each partition, None where nothing was committed yet;
-    `homes` the partition number that each model's state belongs to.
+    `homes` the partition number that each model's state belongs to. `set_aside` are states that
+    could not be read now, `lost` all models whose state was put away, now or before, and not
+    replaced since.
     `actions` are those of the open incidents and the newest others of the same models.
     """
 
@@ -198,6 +200,7 @@ class Restored:
     states: Mapping[str, State]
     homes: Mapping[str, int]
     set_aside: Sequence[SetAside]
+    lost: Sequence[str]
     profiles: Sequence[Profile]
     incidents: Sequence[Incident]
     actions: Sequence[Action]

@@ -318,6 +318,39 @@ def test_every_command_and_every_deed_is_a_line_of_the_audit(world: World) -> No
     assert lines[-1][3] == "restart of fraud: v1 is live"
 
 
+def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    loop = world.loop(Restart())
+    drain(loop)
+    loop.checkpoint()
+    (planned,) = world.store.records.actions()
+    unsure = Outcome(planned.id, MODEL, Phase.INCONCLUSIVE, "?", START, "preflight")
+    world.book.ended.append(unsure)
+    loop.turn(0.0)
+    (held,) = world.store.records.actions()
+    (before,) = world.store.records.incidents(open_only=True)
+    learned = loop.pipeline.state.models[MODEL].profiles
+    world.store.set_aside(MODEL, "damaged", world.now)
+    crashed, anew = world.loop(Restart()), world.loop(Restart())
+    crashed.turn(0.0)
+
+    drain(anew)
+    order = Command("c1", moment(START), "approve", held.id, model_name=MODEL, actor="ann")
+    world.store.inbox.put(order, world.now)
+    world.now += 1.0
+    anew.turn(0.0)
+
+    assert held.state is ActionState.HELD
+    known = anew.pipeline.state.models[MODEL]
+    assert known.incident is not None
+    assert known.incident.id == before.id
+    assert known.profiles == learned
+    assert world.store.inbox.answer("c1") == "done: restart permitted"
+    assert [each.id for each in world.store.records.incidents()] == [before.id]
+    assert world.store.restore([Partition("predictions", 0)], world.now).lost == []
+
+
 def test_a_command_waits_for_the_instance_that_watches_its_model(world: World) -> None:
     world.publish(0, 10)
     owner, newcomer = world.loop(), World(world.store, MemoryBroker()).loop()

@@ -205,7 +205,11 @@ def test_a_damaged_state_is_set_aside_and_kept(store: Store, url: str, blob: byt
     assert [each.id for each in back.incidents] == [incident().id]
     kept = rows(url)["states_set_aside"]
     assert [row[3] for row in kept] == [blob]
-    assert store.restore([P0], T0).set_aside == []
+    again = store.restore([P0], T0)
+    assert (again.states, again.set_aside, again.lost) == ({}, [], ["fraud"])
+    assert again.homes == {"fraud": 0}
+    store.commit(replace(checkpoint(0), epochs=again.epochs))
+    assert store.restore([P0], T0).lost == []
 
 
 def test_the_core_may_set_a_state_aside(store: Store, url: str) -> None:

@@ -1,0 +1,63 @@
+"""What the core remembers, and how it goes on without it."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.daemon.storage.examples import T0, action, incident
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import Health, ModelState, State
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
+
+
+def seeded(about: Incident, *actions: Action) -> ModelState:
+    state = State(lambda _: ModelPolicy(watches=DEFAULT_WATCHES))
+    state.seed("fraud", [about, incident(model="churn")], actions)
+    return state.models["fraud"]
+
+
+def test_an_open_incident_goes_on_with_its_harm_counted_afresh() -> None:
+    about = incident(state=IncidentState.VERIFYING, revision=3)
+
+    state = seeded(about)
+
+    assert state.incident is about
+    assert state.health == [Health("feature.missing", "f1", "threshold")]
+    assert state.verify_since == T0 + 120.0
+    assert state.planned_for == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "person"),
+    [
+        (ActionState.ERROR, "person"),
+        (ActionState.INCONCLUSIVE, "person"),
+        (ActionState.SUCCESSFUL, ""),
+        (ActionState.REFUSED, ""),
+    ],
+)
+def test_an_incident_on_which_an_action_failed_stays_with_a_person(
+    end: ActionState, person: str
+) -> None:
+    done = action(state=end)
+
+    state = seeded(replace(incident(), actions=(done.id,)), done)
+
+    assert state.planned_for == person
+
+
+@pytest.mark.parametrize(
+    ("end", "faulty"),
+    [(ActionState.SUCCESSFUL, ["13"]), (ActionState.UNDONE, ["13"]), (ActionState.REFUSED, [])],
+)
+def test_a_version_that_was_left_stays_faulty(end: ActionState, faulty: list[str]) -> None:
+    state = seeded(incident(), action(state=end))
+
+    assert [v.version for v in state.versions.values() if v.faulty] == faulty
+    assert list(state.actions) == [action().id]
+
+
+def test_a_closed_incident_stays_closed() -> None:
+    assert seeded(incident(state=IncidentState.RESOLVED)).incident is None
