@@ -12,6 +12,7 @@ import structlog
 
 from watchkeeper.daemon.actions.executor import Submitted
 from watchkeeper.daemon.auditing import audited
+from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
@@ -32,7 +33,6 @@ log = structlog.get_logger()
 TICK_S = 1.0
 INBOX_S = 0.5
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
-BEHIND_EVENTS = 100_000  # records known to wait beyond which the view is too stale to act on
 
 
 class Actor(Protocol):
@@ -94,7 +94,7 @@ class Loop:
     _committed_at: float = 0.0
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
-    _behind_since: float | None = None
+    _backlog: Backlog = field(default_factory=Backlog)
     _trouble: Trouble = field(init=False)
     _patience: Patience = field(init=False)
 
@@ -139,7 +139,7 @@ class Loop:
             commands,
             self.actor.outcomes(),
             self._tick(now),
-            blind_since=self._blind(now),
+            blind_since=self._blind(records, now),
             now=now,
             profiles=self._references(decoded, commands),
         )
@@ -186,6 +186,8 @@ class Loop:
         Gives those that begin anew: what this poll brought of them will be read once more.
         """
         gone, again = {*polled.revoked, *polled.lost}, set(polled.assigned)
+        if gone or again:
+            self._backlog = Backlog()
         if gone & self._epochs.keys():
             committed = self._commit()
             self._leave(gone)
@@ -293,13 +295,9 @@ class Loop:
         self._ticked_at = now
         return Tick(now)
 
-    def _blind(self, now: float) -> float | None:
-        behind = sum(self.source.lag().values()) > BEHIND_EVENTS
-        if not behind:
-            self._behind_since = None
-        elif self._behind_since is None:
-            self._behind_since = now
-        return self._behind_since
+    def _blind(self, records: Sequence[Record], now: float) -> float | None:
+        waiting = sum(self.source.lag().values())
+        return self._backlog.stale_since(len(records), waiting, now)
 
     def _admit(self, records: Sequence[Record], decoded: Decoded) -> None:
         """Refuses the events of new models once as many are watched as memory is meant for."""

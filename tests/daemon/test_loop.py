@@ -15,6 +15,7 @@ import pytest
 from tests.daemon.test_trouble import Cable
 from tests.fakes import FakeDeployer
 from watchkeeper.daemon.actions.executor import Submitted
+from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
@@ -349,6 +350,25 @@ def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
     assert world.store.inbox.answer("c1") == "done: restart permitted"
     assert [each.id for each in world.store.records.incidents()] == [before.id]
     assert world.store.restore([Partition("predictions", 0)], world.now).lost == []
+
+
+def test_nothing_is_acted_on_while_a_record_waits_too_long(world: World) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    cable = Cable(world.broker, ("predictions",))
+    loop = replace(world.loop(Restart()), source=cable)
+    blind: list[bool] = []
+    while not blind or not cable.caught_up():
+        world.now += 30.0
+        loop.turn(0.0)
+        blind.append(loop._backlog._since is not None)
+    *meanwhile, caught_up = world.book.told
+
+    assert blind[0] is False
+    assert blind[-2:] == [True, False]
+    said = {each.reason for step in meanwhile for each in step.action_changes}
+    assert said == {"the stream is not caught up: no action on a stale view"}
+    assert [each.reason for each in caught_up.action_changes] == [PENDING]
 
 
 def test_a_command_waits_for_the_instance_that_watches_its_model(world: World) -> None:
