@@ -14,7 +14,9 @@ from watchkeeper.daemon.cli.output import Output, output_option
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
 )
-@click.option("--database", metavar="URL", help="Keep the record there, in a new database. Default: nowhere.")
+@click.option(
+    "--database", metavar="URL", help="Keep the record there, in a new database. Default: nowhere."
+)
 @output_option
 @click.pass_context
 def command(
