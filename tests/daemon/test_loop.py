@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.daemon.test_trouble import Cable
-from tests.fakes import FakeDeployer
-from watchkeeper.daemon.actions.executor import Submitted
+from tests.fakes import Crash, FakeDeployer
+from tests.services.base import wait_until
+from watchkeeper.daemon.actions.executor import Executor, Submitted
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -490,6 +491,51 @@ def kept(store: Store, model: str = MODEL) -> list[str]:
 
 def requests(n: int) -> list[str]:
     return sorted(f"r{i}" for i in range(n))
+
+
+def act(loop: Loop) -> Action:
+    """Turns until the model's action has ended well."""
+
+    def ended() -> Action | None:
+        loop.turn(0.0)
+        models = loop.pipeline.state.models.values()
+        known = [a for model in models for a in model.actions.values()]
+        return next((a for a in known if a.state is ActionState.SUCCESSFUL), None)
+
+    return wait_until(ended, 20.0, "an action that ended well")
+
+
+def test_a_crash_between_outcome_and_commit_switches_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    restart = Restart()
+    hands = Executor({"restart": restart}, world.store.claims("me"))
+    loop = world.loop(restart, actor=hands)
+    commit = world.store.commit
+
+    def killed(checkpoint: Checkpoint) -> None:
+        if any(each.state is ActionState.SUCCESSFUL for each in checkpoint.actions):
+            raise Crash
+        commit(checkpoint)
+
+    monkeypatch.setattr(world.store, "commit", killed)
+    with pytest.raises(Crash):
+        act(loop)
+    assert hands.outcomes() == []
+    (left,) = world.store.records.actions()
+    monkeypatch.undo()
+    successor = Executor({"restart": restart}, world.store.claims("me"))
+
+    act(world.loop(restart, actor=successor))
+
+    assert left.state is ActionState.STARTED
+    assert restart.deployer.switches == ["v1"]
+    (ended,) = world.store.records.actions()
+    assert (ended.state, ended.reason) == (ActionState.SUCCESSFUL, "v1 is already live")
+    verbs = [e.verb for e in world.store.records.audit()[::-1] if e.target == left.id]
+    assert verbs == ["permitted", "started", "started", "successful"]
 
 
 def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:
