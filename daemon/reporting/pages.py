@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -28,6 +29,8 @@ _TAG_LIMIT = 200  # characters; Sentry cuts what is longer
 _LEVELS = {Severity.CRITICAL: "fatal", Severity.WARNING: "warning", Severity.INFO: "info"}
 _ACTING = (IncidentState.MITIGATING, IncidentState.VERIFYING)
 _NOTES_LIMIT = 50
+_VERDICTS_LIMIT = 5  # pages of one incident that only tell of another verdict
+_LOCATED = "located: "  # begins the line of a timeline that names the kind of fault
 
 
 class BlankPage(ValueError):
@@ -107,7 +110,16 @@ def occasion(
         return "escalated"
     if held(incident, actions):
         return "approval"
-    return "verdict" if incident.fault.kind is not previous.fault.kind else None
+    if incident.fault.kind is previous.fault.kind or _verdicts(incident) > _VERDICTS_LIMIT:
+        return None
+    return "verdict"
+
+
+def _verdicts(incident: Incident) -> int:
+    """How often the kind of fault was said to be another, by the timeline."""
+    texts = [note.text for note in incident.timeline if note.text.startswith(_LOCATED)]
+    kinds = [text.removeprefix(_LOCATED).partition(" ")[0] for text in texts]
+    return sum(kind != before for before, kind in pairwise(kinds))
 
 
 def event_id(incident: Incident, what: Occasion, actions: Sequence[Action]) -> str:
@@ -115,7 +127,6 @@ def event_id(incident: Incident, what: Occasion, actions: Sequence[Action]) -> s
     state = {
         "opened": "",
         "escalated": incident.severity.value,
-        "verdict": incident.fault.kind.value,
         "approval": ",".join(each.id for each in held(incident, actions)),
     }.get(what, str(incident.revision))
     return uuid.uuid5(_NAMESPACE, f"{incident.id}:{what}:{state}").hex

@@ -13,7 +13,7 @@ from tests.daemon.storage.examples import T0, action, finding, incident
 from watchkeeper.daemon.reporting.links import FIRST_STEPS, Links
 from watchkeeper.daemon.reporting.pages import BlankPage, Page, event_for, occasion, page_of
 from watchkeeper.detectors.types import Change, Severity, moment
-from watchkeeper.handlers.types import ActionState, Incident, IncidentState, Kind
+from watchkeeper.handlers.types import ActionState, Incident, IncidentState, Kind, Note
 
 S = IncidentState
 
@@ -179,3 +179,32 @@ def test_a_finding_without_a_normal_value_is_no_trouble() -> None:
 
     assert b"NaN" not in encoded
     assert b"nan" not in encoded
+
+
+def located(*kinds: Kind) -> Incident:
+    """An incident whose kind of fault was said to be one after the other."""
+    notes = tuple(Note(T0, f"located: {each} (13), 80% sure") for each in kinds)
+    return replace(incident(kind=kinds[-1], revision=len(kinds)), timeline=notes)
+
+
+def test_a_verdict_that_goes_back_is_told_again() -> None:
+    there = event(located(Kind.DATA, Kind.MODEL), located(Kind.DATA))
+    back = event(located(Kind.DATA, Kind.MODEL, Kind.DATA), located(Kind.DATA, Kind.MODEL))
+    again = event(
+        located(Kind.DATA, Kind.MODEL, Kind.DATA, Kind.MODEL),
+        located(Kind.DATA, Kind.MODEL, Kind.DATA),
+    )
+
+    assert len({each["event_id"] for each in (there, back, again)}) == 3
+
+
+def test_a_verdict_that_swings_to_and_fro_is_told_five_times() -> None:
+    swings = [Kind.DATA, Kind.MODEL] * 10
+
+    told = [
+        n
+        for n in range(1, len(swings))
+        if occasion(located(*swings[: n + 1]), located(*swings[:n]), []) == "verdict"
+    ]
+
+    assert told == [1, 2, 3, 4, 5]
