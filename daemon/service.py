@@ -45,6 +45,7 @@ from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 from watchkeeper.daemon.transport.ports import Sink, Source, SourceError
+from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import Probe, make_app
 from watchkeeper.daemon.web.server import BindError, WebServer
 from watchkeeper.detectors.types import EventKind, moment
@@ -86,6 +87,7 @@ class Daemon:
     clock: Callable[[], float] = time.time
     store: Store = field(init=False)
     loop: Loop = field(init=False)
+    reporter: StepReporter = field(init=False)
     executor: Executor = field(init=False)
     outbox: Outbox = field(init=False)
     metrics: Metrics = field(init=False)
@@ -123,7 +125,7 @@ class Daemon:
             limits_s={"retrain": config.retrain.seconds + 300.0},
             clock=self.clock,
         )
-        reporter = StepReporter(
+        self.reporter = StepReporter(
             state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
             commander.answered, self.clock,
         )  # fmt: skip
@@ -133,7 +135,7 @@ class Daemon:
             Pipeline(state, RULES, remedies),
             self.store,
             self.executor,
-            reporter,
+            self.reporter,
             self.clock,
             config.checkpoint.seconds,
             config.checkpoint.events,
@@ -266,6 +268,7 @@ class Daemon:
             ages[str(channel)] = 0.0 if oldest is None else max(now - oldest, 0.0)
         counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
         self.metrics.told(counts, ages)
+        self.metrics.held(self.store.records.totals().actions_held)
 
 
 def run(config: Config) -> int:
@@ -289,7 +292,10 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
+    watchdog = Watchdog(daemon.reporter.busy_since)
+    watchdog.start()
     code = turning(daemon, web.url)
+    watchdog.stop()
     sdnotify.notify("STOPPING=1")
     try:
         daemon.close()

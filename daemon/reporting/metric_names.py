@@ -7,8 +7,6 @@ from typing import Literal
 Name = Literal[
     # Counter: records read, by topic
     "watchkeeper_events_total",
-    # Counter: records that were refused, by topic and reason
-    "watchkeeper_event_failures_total",
     # Gauge: how far behind the newest processed event is, by topic
     "watchkeeper_event_lag_seconds",
     # Gauge: records known to wait, by topic and partition
@@ -19,7 +17,7 @@ Name = Literal[
     "watchkeeper_watermark_timestamp_seconds",
     # Counter: places where records were gone before they were read, by topic
     "watchkeeper_data_gaps_total",
-    # Counter: records put away, by topic and reason; a range nobody can read counts once
+    # Counter: records refused and put away, by topic and reason; a range nobody reads counts once
     "watchkeeper_dead_letters_total",
     # Counter: events whose window had closed, by model
     "watchkeeper_late_events_total",

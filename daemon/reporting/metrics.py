@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, get_args
 
 import prometheus_client
@@ -15,9 +16,9 @@ from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
-from watchkeeper.handlers.types import Action, ActionState, Incident
+from watchkeeper.handlers.types import Action, Incident
 
-Stage = Literal["poll", "decode", "step", "commit", "publish"]
+Stage = Literal["poll", "decode", "step", "commit"]
 
 QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
 HEALTHS = ("healthy", "degraded", "faulty", "unknown")
@@ -41,7 +42,6 @@ class Metrics:
         self._models: set[str] = set()
         self._targets: dict[str, set[tuple[str, str]]] = {}
         self._versions: dict[str, str] = {}
-        self._awaiting: set[str] = set()
         self._told: dict[tuple[str, str], int] = {}
         self._make_pipeline()
         self._make_models()
@@ -61,11 +61,11 @@ class Metrics:
     def released(self, partitions: Iterable[Partition]) -> None:
         """Partitions that another instance owns now: their lag is no longer known here."""
         for each in partitions:
-            self._lag_records.remove(each.topic, str(each.number))
+            with suppress(KeyError):  # never polled while it was here
+                self._lag_records.remove(each.topic, str(each.number))
 
     def refused(self, topic: str, reason: str, n: int = 1) -> None:
         """Records that became dead letters."""
-        self._failures.labels(topic, reason).inc(n)
         self._dead.labels(topic, reason).inc(n)
         if reason == "data_gap":
             self._gaps.labels(topic).inc(n)
@@ -123,6 +123,10 @@ class Metrics:
         for channel, age in oldest_s.items():
             self._oldest.labels(channel).set(age)
 
+    def held(self, n: int) -> None:
+        """Actions of all instances that wait for a person, by the record."""
+        self._held.set(n)
+
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The page Prometheus reads, and its content type."""
         encoder, content_type = choose_encoder(accept)
@@ -155,11 +159,6 @@ class Metrics:
 
     def _acted(self, action: Action) -> None:
         self._actions.labels(action.kind, action.state.value).inc()
-        if action.state is ActionState.HELD:
-            self._awaiting.add(action.id)
-        else:
-            self._awaiting.discard(action.id)
-        self._held.set(len(self._awaiting))
 
     def _admitted(self, model: str) -> bool:
         if model in self._models:
@@ -183,9 +182,6 @@ class Metrics:
     def _make_pipeline(self) -> None:
         count, gauge = self._counter, self._gauge
         self._events = count("watchkeeper_events_total", "Records read.", "topic")
-        self._failures = count(
-            "watchkeeper_event_failures_total", "Records refused.", "topic", "reason"
-        )
         self._dead = count("watchkeeper_dead_letters_total", "Records put away.", "topic", "reason")
         self._gaps = count(
             "watchkeeper_data_gaps_total", "Places where records were gone, unread.", "topic"

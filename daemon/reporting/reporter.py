@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -99,6 +99,10 @@ class StepReporter:
     def busy_since(self) -> float | None:
         """When the stage began that the loop is in; None outside of those that must end soon."""
         return self._busy_since
+
+    def released(self, partitions: Iterable[Partition]) -> None:
+        """Partitions that another instance owns now."""
+        self.metrics.released(partitions)
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order."""

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from tests.daemon.storage.examples import T0, finding, letter, predictions
+from tests.daemon.storage.examples import T0, action, finding, letter, predictions
 from tests.daemon.test_loop import prediction
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
@@ -28,6 +28,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition
+from watchkeeper.handlers.types import ActionState
 
 YEAR_S = 365 * 86_400.0
 
@@ -207,3 +208,19 @@ def test_without_a_broker_it_says_so_and_goes_on_trying(tmp_path: Path) -> None:
     lines = process.log.read_text().splitlines()
     assert len([line for line in lines if "cannot read: trying again" in line]) == 1
     assert len(lines) < 8, lines
+
+
+def test_actions_that_wait_are_counted_by_the_record(daemon: Daemon) -> None:
+    """Also those that were held before this process began."""
+    daemon.store.restore([Partition("p", 0)], T0)
+    epoch = daemon.store.restore([Partition("p", 0)], T0).epochs[Partition("p", 0)]
+    daemon.store.commit(
+        Checkpoint(
+            at=T0, epochs={Partition("p", 0): epoch}, actions=[action(state=ActionState.HELD)]
+        )
+    )
+
+    daemon._gauges()
+
+    name = "watchkeeper_actions_awaiting_approval"
+    assert daemon.metrics.registry.get_sample_value(name) == 1

@@ -113,7 +113,6 @@ def test_a_step_shows_in_the_metrics(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_detector_threshold", **found) == 0.1
     assert value(metrics, "watchkeeper_incidents_total", model="fraud") == 1
     assert value(metrics, "watchkeeper_incident_detection_delay_seconds_sum") == 120
-    assert value(metrics, "watchkeeper_actions_awaiting_approval") == 1
 
 
 def test_health_follows_the_incident(metrics: Metrics) -> None:
@@ -130,7 +129,6 @@ def test_health_follows_the_incident(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_model_health", model="fraud", health="faulty") == 0
     assert value(metrics, "watchkeeper_model_health", model="fraud", health="healthy") == 1
     assert value(metrics, "watchkeeper_incidents_open", **opened) == 0
-    assert value(metrics, "watchkeeper_actions_awaiting_approval") == 0
 
 
 def test_only_one_version_is_live(metrics: Metrics) -> None:

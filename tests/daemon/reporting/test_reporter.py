@@ -1,0 +1,133 @@
+"""What the loop's reporter counts, passes on and tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.daemon.storage.examples import T0, action, incident
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.reporting.announce import Audience
+from watchkeeper.daemon.reporting.metrics import Metrics
+from watchkeeper.daemon.reporting.reporter import StepReporter
+from watchkeeper.daemon.transport.codec import Decoded, decode
+from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.detectors.types import Command, moment
+
+P = Partition("predictions", 0)
+BAD = Record("predictions", 0, 7, T0, b"fraud", b"{")
+
+
+@dataclass
+class World:
+    """Everything around a reporter."""
+
+    woken: int = 0
+    answers: list[Command] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=lambda: Metrics("1"))
+    state: State = field(default_factory=lambda: State(lambda model: ModelPolicy()))
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def answer(self, command: Command) -> str:
+        self.answers.append(command)
+        return "done: answer taken"
+
+    def reporter(self) -> StepReporter:
+        return StepReporter(
+            self.state, Audience(), self.metrics, lambda: {P: 3}, self.wake, self.answer, lambda: T0
+        )
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def refused() -> Decoded:
+    return decode([BAD], {"predictions": "prediction"}, now=T0)
+
+
+def opened() -> Step:
+    step = Step()
+    step.note("fraud", [action()], None, incident())
+    return step
+
+
+def test_a_step_in_which_nothing_happened_is_worth_no_message(world: World) -> None:
+    assert world.reporter().rows(Step(), Decoded([], [], []), T0) == []
+
+
+def test_a_refused_record_is_told_and_counted(world: World) -> None:
+    reporter, decoded = world.reporter(), refused()
+
+    (row,) = reporter.rows(Step(), decoded, T0)
+    with capture_logs() as said:
+        reporter.observe(Step(), [BAD], decoded)
+
+    assert row.channel == "dlq"
+    reason = {"topic": "predictions", "reason": "syntax"}
+    assert world.value("watchkeeper_dead_letters_total", **reason) == 1
+    assert world.value("watchkeeper_events_total", topic="predictions") == 1
+    assert [each["event"] for each in said] == ["records refused"]
+
+
+def test_an_incident_and_an_action_are_one_message_a_topic_and_one_line_each(
+    world: World,
+) -> None:
+    world.state.model("fraud")
+    reporter, step = world.reporter(), opened()
+
+    rows = reporter.rows(step, Decoded([], [], []), T0)
+    with capture_logs() as said:
+        reporter.observe(step, [], Decoded([], [], []))
+
+    assert len(rows) == len({row.topic for row in rows}) == 4
+    assert [each["event"] for each in said] == ["incident", "action"]
+    assert said[0]["id"] == incident().id
+
+
+def test_the_lag_of_partitions_that_left_is_forgotten(world: World) -> None:
+    reporter = world.reporter()
+    lag = {"topic": P.topic, "partition": "0"}
+    reporter.observe(Step(), [], Decoded([], [], []))
+    assert world.value("watchkeeper_consumer_lag_records", **lag) == 3
+
+    reporter.released([P, Partition("never read", 1)])
+
+    assert world.value("watchkeeper_consumer_lag_records", **lag) is None
+
+
+def test_a_stage_is_measured_and_known_while_it_lasts(world: World) -> None:
+    reporter = world.reporter()
+
+    with reporter.stage("poll"):
+        during = reporter.busy_since()
+    with reporter.stage("commit"):
+        committing = reporter.busy_since()
+
+    assert during is not None
+    assert committing is None
+    assert reporter.busy_since() is None
+    spent = "watchkeeper_stage_duration_seconds_count"
+    assert world.value(spent, stage="poll") == world.value(spent, stage="commit") == 1
+
+
+def test_answers_and_wakings_are_passed_on(world: World) -> None:
+    reporter = world.reporter()
+    command = Command(id="a", time=moment(T0), command="outcome", target="act-1")
+
+    said = reporter.answered(command)
+    reporter.committed()
+
+    assert said == "done: answer taken"
+    assert world.answers == [command]
+    assert world.woken == 1
