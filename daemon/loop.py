@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from watchkeeper.daemon.actions.executor import Submitted
+from watchkeeper.daemon.admission import admit
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.core.guards import PENDING
@@ -21,7 +23,7 @@ from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow, Restored
-from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, decode
+from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
 from watchkeeper.daemon.trouble import Trouble
 from watchkeeper.detectors.profile import Profile
@@ -131,7 +133,7 @@ class Loop:
         now = self.clock()
         with self.reporter.stage("decode"):
             decoded = decode(records, self.kinds, now=now)
-        self._admit(records, decoded)
+        admit(records, decoded, self.pipeline.state.models.keys(), self.models_limit)
         decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
@@ -209,7 +211,7 @@ class Loop:
         for model in new:
             self._load(model, restored, at)
             self._homes[model] = restored.homes[model]
-            state.recapture(self.store.captured(model))
+            state.recapture(self._patience.insist(partial(self.store.captured, model)))
         for profile in restored.profiles:
             if profile.source == "imported":
                 state.model(profile.model).profiles[profile.version] = profile
@@ -298,21 +300,6 @@ class Loop:
     def _blind(self, records: Sequence[Record], now: float) -> float | None:
         waiting = sum(self.source.lag().values())
         return self._backlog.stale_since(len(records), waiting, now)
-
-    def _admit(self, records: Sequence[Record], decoded: Decoded) -> None:
-        """Refuses the events of new models once as many are watched as memory is meant for."""
-        known = self.pipeline.state.models.keys()
-        room = self.models_limit - len(known)
-        new = dict.fromkeys(f.model for f in decoded.frames if f.model not in known)
-        refused = set(list(new)[max(room, 0) :])
-        if not refused:
-            return
-        for frame in (f for f in decoded.frames if f.model in refused):
-            why = f"{self.models_limit} models are watched already"
-            for row in frame.seq.tolist():
-                letter = DeadLetter(records[row], "too_many_models", "$.model_name", why)
-                decoded.dead.append(letter)
-        decoded.frames[:] = [f for f in decoded.frames if f.model not in refused]
 
     def _settle_homes(self, records: Sequence[Record], decoded: Decoded) -> None:
         for frame in decoded.frames:
