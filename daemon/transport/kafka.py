@@ -135,17 +135,15 @@ class KafkaSource:
         from kafka.errors import KafkaError
 
         for partition, offset in list(self._pending.items()):
-            if partition not in self._member.assignment.ours:
-                continue  # it was taken away: this poll says so, and forgets it
-            try:
-                self._begin(partition, offset)
-            except (KafkaError, KeyError) as error:
-                self._member.failed(error)  # it stays paused, and is tried again
-                continue
-            except ValueError:
-                # The library knows it no more, and its own thread is about to tell.
-                log.info("not begun: taken away", topic=partition.topic, number=partition.number)
-                continue
+            if partition in self._member.assignment.ours:
+                try:
+                    self._begin(partition, offset)
+                except (KafkaError, KeyError) as error:
+                    self._member.failed(error)  # it stays paused, and is tried again
+                    continue
+                except ValueError as error:
+                    # Taken away just now: the library's own thread is about to tell.
+                    log.info("not begun", partition=f"{partition}", reason=str(error))
             self._pending.pop(partition, None)
 
     def _begin(self, partition: Partition, offset: int | None) -> None:

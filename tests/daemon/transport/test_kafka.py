@@ -67,6 +67,22 @@ def test_a_group_goes_on_where_it_committed(
         assert request_ids(read(second, 2)) == ["r-3", "r-4"]
 
 
+def test_what_was_taken_away_before_it_began_is_no_fault(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink:
+        sink.publish(messages(topic, 5), WAIT_S)
+
+    with source_of(settings, topic) as source:
+        read(source, 5)
+        source.start(Partition(topic, 9), 0)  # as if revoked since the daemon was told of it
+        source.start(Partition(topic, 0), 2)
+
+        assert request_ids(read(source, 3)) == ["r-2", "r-3", "r-4"]
+        wait_until(lambda: source.poll(0.1) is not None and source.caught_up(), WAIT_S, "the end")
+
+
 def test_partitions_are_read_in_order_of_time(
     settings: KafkaSettings, new_topic: Callable[..., str]
 ) -> None:
