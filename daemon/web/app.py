@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -101,7 +102,7 @@ class _Faces:
         state = None if wanted is None else IncidentState(wanted)
         model = request.query_params.get("model")
         limit = request.query_params.get("limit", "100")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= _LIMIT:
+        if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _LIMIT:
             return _error(400, f"limit is a number from 1 to {_LIMIT}")
         found = await run_in_threadpool(
             self._records.incidents, state=state, model=model, limit=int(limit)

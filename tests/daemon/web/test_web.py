@@ -112,6 +112,7 @@ def test_status_and_incidents_are_json(site: Site) -> None:
         ("/api/v1/incidents?state=sleepy", 400),
         ("/api/v1/incidents?limit=0", 400),
         ("/api/v1/incidents?limit=99999999999999999999", 400),
+        ("/api/v1/incidents?limit=00000000199999999999999999999", 400),
         ("/api/v1/incidents?limit=-1", 400),
         ("/api/v1/incidents?limit=%C2%B2", 400),
         ("/elsewhere", 404),
