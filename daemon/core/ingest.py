@@ -13,6 +13,7 @@ from watchkeeper.daemon.core.state import ModelState
 from watchkeeper.daemon.core.step import Counts, Step
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals.metrics import TARGETS
 from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,
@@ -32,7 +33,7 @@ CHANGES_LIMIT = 50
 VERSIONS_LIMIT = 50  # versions whose record is kept
 OPEN_LIMIT = 20  # versions that are told apart in the open windows
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
-METRICS_LIMIT = 300  # different (name, host) of metrics that are told apart
+METRICS_LIMIT = TARGETS - 1  # different (name, host) of metrics told apart; all others are one
 OTHER = "__other__"
 COUNT = ""  # stands for a signal's name in the partials: how many predictions a window had
 LIVE = ""  # stands for the version that is live once the window is closed

@@ -21,7 +21,7 @@ from watchkeeper.detectors.types import (
     Window,
 )
 
-TARGETS = 200  # metrics of one window that get samples of their own
+TARGETS = 300  # metrics of one window that get samples of their own
 OVERFLOW = "__other__"
 
 _STEPS = 64  # buckets between two powers of two: the maximum is known within 0.8 %
