@@ -70,6 +70,7 @@ class Reporter(Protocol):
 class Loop:
     """One thread owns it: the source, the state and the checkpoints.
 
+    `steady` is a clock that nobody sets, for intervals and `turned_at`; by default it is `clock`.
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, and at
     once when an incident or action changed. Events of more than `models_limit` models are refused.
@@ -93,7 +94,8 @@ class Loop:
     _epochs: dict[Partition, int] = field(default_factory=dict)
     _homes: dict[str, int] = field(default_factory=dict)
     _untaken: dict[str, Action] = field(default_factory=dict)
-    _committed_at: float = 0.0
+    steady: Callable[[], float] | None = None
+    _committed_at: float = float("-inf")
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
@@ -103,6 +105,12 @@ class Loop:
     def __post_init__(self) -> None:
         self._patience = Patience(self.stopping)
         self._trouble = Trouble(self.source)
+        self._steady = self.steady or self.clock
+
+    @property
+    def idle_s(self) -> float | None:
+        """Seconds since the last turn ended; None before the first."""
+        return self._steady() - self.turned_at if self.turned_at else None
 
     @property
     def trouble(self) -> str:
@@ -151,11 +159,11 @@ class Loop:
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
         self._remember(records, decoded, step, now)
-        if self._due(now):
+        if self._due():
             self.checkpoint()
         self._act(list(self._untaken.values()))
         self.reporter.observe(step, records, decoded)
-        self.turned_at = now
+        self.turned_at = self._steady()
         return step
 
     def checkpoint(self) -> None:
@@ -166,7 +174,7 @@ class Loop:
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
-        self._committed_at = at
+        self._committed_at = self._steady()
         if pending.empty:
             return True
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
@@ -262,8 +270,8 @@ class Loop:
     def _commands(self, decoded: Decoded, now: float) -> tuple[list[Command], dict[str, str]]:
         """People's commands for the core; applications' answers go to who asked."""
         found = list(decoded.commands)
-        if now - self._looked_at >= INBOX_S:
-            self._looked_at = now
+        if self._steady() - self._looked_at >= INBOX_S:
+            self._looked_at = self._steady()
             taken = self._pending.answers
             found += [c for c in self._left_here() if c.id not in taken]
         answers = {c.id: self.reporter.answered(c) for c in found if c.command == "outcome"}
@@ -291,10 +299,12 @@ class Loop:
         return found
 
     def _tick(self, now: float) -> Tick | None:
-        """Time may only pass while everything known has been read."""
-        if not self.ticks or now - self._ticked_at < TICK_S or not self.source.caught_up():
+        """Time may only pass while everything known has been read, and more could be known."""
+        if not self.ticks or self.trouble or not self.source.caught_up():
             return None
-        self._ticked_at = now
+        if self._steady() - self._ticked_at < TICK_S:
+            return None
+        self._ticked_at = self._steady()
         return Tick(now)
 
     def _blind(self, records: Sequence[Record], now: float) -> float | None:
@@ -314,8 +324,8 @@ class Loop:
         self._pending.add_step(step)
         self._pending.outbox += self.reporter.rows(step, decoded, now)
 
-    def _due(self, now: float) -> bool:
-        waited = now - self._committed_at >= self.checkpoint_s
+    def _due(self) -> bool:
+        waited = self._steady() - self._committed_at >= self.checkpoint_s
         return self._pending.urgent or waited or self._pending.events >= self.checkpoint_events
 
     def _act(self, actions: Iterable[Action]) -> None:

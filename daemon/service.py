@@ -140,6 +140,8 @@ class Daemon:
             config.checkpoint.seconds,
             config.checkpoint.events,
             models_limit=config.daemon.max_models,
+            # A simulated clock steps evenly; the wall clock may be set.
+            steady=time.monotonic if self.clock is time.time else None,
         )
         self.timers = self._timers()
 
@@ -178,12 +180,20 @@ class Daemon:
             last.callback(self.executor.drain, limit / 3)
             last.callback(self.jobs.stop)
 
+    def tell_crash(self, error: Exception) -> None:
+        """Tells Sentry of a failure of our own; whatever comes of it must not hide the failure."""
+        pager = self._channels.get("sentry")
+        if isinstance(pager, SentryReporter):
+            said = pager.crash(error)
+            if said.outcome != "ok":
+                log.error("the crash could not be told", reason=said.reason)
+
     def probe(self) -> Probe:
         """How the loop is, for the web server."""
-        turned = self.loop.turned_at
-        age = self.clock() - turned if turned else time.monotonic() - self._woken
+        idle = self.loop.idle_s
+        age = time.monotonic() - self._woken if idle is None else idle
         trouble = self.loop.trouble
-        if not turned:
+        if idle is None:
             trouble = trouble or "the first turn has not ended"
         elif not self.loop.owns:
             trouble = trouble or "no partition is assigned yet"
@@ -320,9 +330,10 @@ def turning(daemon: Daemon, url: str) -> int:
     except DatabaseDown as error:
         log.error("the database stayed away", reason=str(error))
         return TRY_AGAIN
-    except Exception:
+    except Exception as error:
         # Unknown failure: stop cleanly, the supervisor starts us again from the last checkpoint.
         log.exception("the loop failed")
+        daemon.tell_crash(error)
         return INTERNAL
     return OK
 

@@ -66,7 +66,7 @@ def detector_names() -> list[str]:
 def make(name: str, settings: Mapping[str, Scalar], severity: Severity) -> Detector:
     """A detector without a past. Raises `UnknownName` or `BadSetting`."""
     kind = detector_class(name)
-    known = _settings(kind)
+    known = _settings(name)
     taken = {key: _checked(name, known, key, value) for key, value in settings.items()}
     detector: Detector = kind(severity=severity, **taken)
     return detector
@@ -75,7 +75,7 @@ def make(name: str, settings: Mapping[str, Scalar], severity: Severity) -> Detec
 def settings_of(name: str) -> list[Setting]:
     """The settings of a detector, for the docs and `config check`. Raises `UnknownName`."""
     found = []
-    for setting, (hint, declared) in _settings(detector_class(name)).items():
+    for setting, (hint, declared) in _settings(name).items():
         default = None if declared.default is MISSING else declared.default
         doc = declared.metadata.get("doc") or _INHERITED.get(setting, "")
         found.append(Setting(setting, _readable(hint), default, doc))
@@ -106,7 +106,8 @@ def _plugins() -> Iterator[EntryPoint]:
 
 
 @functools.cache
-def _settings(kind: type[Any]) -> dict[str, tuple[Any, Field[Any]]]:
+def _settings(name: str) -> dict[str, tuple[Any, Field[Any]]]:
+    kind = detector_class(name)
     hints = get_type_hints(kind, include_extras=True)
     public = (f for f in fields(kind) if not f.name.startswith("_") and f.name != "severity")
     return {f.name: (hints[f.name], f) for f in public}

@@ -694,3 +694,35 @@ def test_a_database_outage_is_waited_out(world: World, monkeypatch: pytest.Monke
 
     assert failures == []
     assert world.store.records.offsets()[Partition("predictions", 0)] == 200
+
+
+def test_no_time_passes_while_the_source_is_cut_off(world: World) -> None:
+    loop = world.loop()
+    world.publish(0, 50)
+    drain(loop)
+    ticked = loop.pipeline.state.models["fraud"].last_tick
+    loop._trouble.text = "broker away"
+
+    world.now += 10.0
+    loop.turn(0.0)
+    assert loop.pipeline.state.models["fraud"].last_tick == ticked
+
+    loop._trouble.text = ""
+    loop.turn(0.0)
+    assert loop.pipeline.state.models["fraud"].last_tick == world.now
+
+
+def test_a_wall_clock_set_back_stops_nothing(world: World) -> None:
+    steady = [0.0]
+    loop = world.loop()
+    loop.checkpoint_s = 1.0
+    loop._steady = lambda: steady[0]
+    world.publish(0, 50)
+    drain(loop)
+
+    world.now -= 3_600.0
+    steady[0] += 600.0
+    world.publish(50, 50)
+    drain(loop)
+
+    assert world.store.records.offsets()[Partition("predictions", 0)] == 100
