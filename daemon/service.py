@@ -38,6 +38,7 @@ from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.reporting.sentry import SentryReporter
 from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
 from watchkeeper.daemon.reporting.webhook import WebhookChannel
+from watchkeeper.daemon.starting import CannotStart, make_ready
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.outbox import Deliver, Outbox
@@ -55,6 +56,7 @@ log = structlog.get_logger()
 
 OK, UNAVAILABLE, INTERNAL, TRY_AGAIN = 0, 69, 70, 75
 RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
+JOBS_KEPT_S = 30 * 86_400.0  # folders of ended jobs that no registered version needs
 
 
 def kinds_of(config: Config) -> dict[str, EventKind]:
@@ -263,6 +265,9 @@ class Daemon:
         horizon = 2 * max(float(s.join_horizon) for s in settings)
         frames = self.store.prune_captured(newest, horizon, self.clock())
         old = self.store.forget_old(self.clock())
+        registry = self.store.registry
+        kept = [v.uri for m in registry.models() for v in registry.versions(m) if v.uri]
+        self.jobs.prune(kept, self.clock() - JOBS_KEPT_S)
         if frames or old:
             log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
                      sent=old.sent, taken=old.taken)  # fmt: skip
@@ -289,7 +294,13 @@ def run(config: Config) -> int:
     if not config.sentry.dsn:
         log.warning("no Sentry DSN: nobody is paged; set sentry.dsn_file or SENTRY_DSN")
     settings = config.kafka_settings()
-    daemon = Daemon(config, KafkaSource(settings, list(kinds_of(config))), KafkaSink(settings))
+    try:
+        make_ready(config)
+        source = KafkaSource(settings, list(kinds_of(config)))
+    except (CannotStart, SourceError) as error:
+        log.error("cannot start", reason=str(error))
+        return error.code if isinstance(error, CannotStart) else UNAVAILABLE
+    daemon = Daemon(config, source, KafkaSink(settings))
     _on_signals(daemon.loop.stopping)
     # Batches make many short-lived objects: looking for cycles among them costs a tenth of a core.
     gc.freeze()
