@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ _NEVER = (400, 413)  # the event itself is refused; 401, 403 and 404 can be mend
 
 
 class SentryReporter:
-    """A deliverer for the outbox; `__call__` may run in any one thread at a time.
+    """A deliverer for the outbox. Thread-safe.
 
     Raises ValueError for a DSN that is none. Nothing is read from the process: no arguments, no
     modules, no local variables.
@@ -49,6 +50,7 @@ class SentryReporter:
         except BadDsn as error:
             raise ValueError(f"not a Sentry DSN: {error}") from error
         self._instance = instance
+        self._one_by_one = threading.Lock()  # a crash is told beside the sender's thread
 
     def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
         """Sends events one after another; after the first failure the rest waits untried."""
@@ -72,9 +74,10 @@ class SentryReporter:
         self._transport.close()
 
     def _send(self, event: dict[str, Any]) -> Delivery:
-        self._transport.answer = Delivery("blocked", "the client dropped the event")
-        self._client.capture_event(event)  # type: ignore[arg-type]  # a plain dict from JSON
-        return self._transport.answer
+        with self._one_by_one:
+            self._transport.answer = Delivery("blocked", "the client dropped the event")
+            self._client.capture_event(event)  # type: ignore[arg-type]  # a plain dict from JSON
+            return self._transport.answer
 
 
 class _Post(Transport):

@@ -12,6 +12,7 @@ import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from tests.daemon.reporting.answering import answering
 from tests.daemon.storage.examples import T0, action, finding, letter, predictions
 from tests.daemon.test_loop import prediction
 from tests.services.base import free_ports, wait_until
@@ -19,8 +20,8 @@ from tests.services.process import Process
 from watchkeeper.daemon import patience
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database
-from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.config.sections import Database, Sentry
+from watchkeeper.daemon.config.units import Duration, Secret
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.service import INTERNAL, OK, TRY_AGAIN, Daemon, kinds_of, turning
 from watchkeeper.daemon.storage.database import DatabaseDown
@@ -224,3 +225,30 @@ def test_actions_that_wait_are_counted_by_the_record(daemon: Daemon) -> None:
 
     name = "watchkeeper_actions_awaiting_approval"
     assert daemon.metrics.registry.get_sample_value(name) == 1
+
+
+def test_a_crash_of_the_loop_is_told_to_sentry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering() as server:
+        here = Here(state_dir=str(tmp_path), stop_timeout=Duration(3))
+        config = Config(
+            daemon=here,
+            database=Database(url=f"sqlite:///{tmp_path}/w.db"),
+            sentry=Sentry(dsn=Secret(server.dsn)),
+        )
+        broker = MemoryBroker()
+        source = MemorySource(broker, list(kinds_of(config)))
+        daemon = Daemon(config, source, MemorySink(broker), clock=lambda: T0)
+
+        def broken(batch: Batch) -> Step:
+            raise ValueError("a fault of ours")
+
+        monkeypatch.setattr(daemon.loop.pipeline, "step", broken)
+
+        code = turning(daemon, "http://here")
+        daemon.close()
+
+    assert code == INTERNAL
+    assert b"a fault of ours" in server.bodies[0]
+    assert b'"kind":"daemon"' in server.bodies[0].replace(b" ", b"")
