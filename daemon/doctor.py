@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,7 @@ from typing import Literal
 import watchkeeper
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.secrets import masked
+from watchkeeper.daemon.config.sections import READ
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
 from watchkeeper.daemon.transport.topics import reach
@@ -106,7 +107,22 @@ def _kafka(config: Config) -> Check:
     if found.missing:
         missing = ", ".join(found.missing)
         return Check("kafka", "bad", f"no topics {missing}: `watchkeeper topics create` makes them")
+    unequal = unequal_partitions(config, found.partitions)
+    if unequal:
+        return Check("kafka", "warning", unequal)
     return Check("kafka", "ok", f"{servers}: {found.brokers} brokers, {len(topics)} topics")
+
+
+def unequal_partitions(config: Config, partitions: Mapping[str, int]) -> str:
+    """What is wrong with the numbers of partitions of the topics that are read; "" if nothing.
+
+    A model's events have one number in all topics only where all have as many.
+    """
+    counts = {name: n for each in READ if (n := partitions.get(name := config.topics.name(each)))}
+    if len(set(counts.values())) < 2:
+        return ""
+    told = ", ".join(f"{name} ({n})" for name, n in counts.items())
+    return f"topics {told} have different partition counts: run one instance"
 
 
 def _database(config: Config) -> Check:

@@ -89,10 +89,6 @@ class Kafka(Section, frozen=True, kw_only=True):
     offset_reset: Annotated[
         Literal["earliest", "latest"], doc("Where a partition without a stored offset begins")
     ] = "earliest"
-    assignor: Annotated[
-        Literal["range", "cooperative-sticky"],
-        doc("How instances share partitions. All of a group must have the same"),
-    ] = "range"
     session_timeout: Annotated[
         Duration, span("Silence after which the group gives up on an instance", "6s", "5m")
     ] = Duration(45)

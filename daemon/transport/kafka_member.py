@@ -220,18 +220,15 @@ def _sessions(settings: KafkaSettings, count: int) -> float:
 
 def _consumer(settings: KafkaSettings) -> Any:
     from kafka import KafkaConsumer
-    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
     from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-    cooperative = settings.assignor == "cooperative-sticky"
+    # A model's home is a partition number, the same in every topic: only this one keeps that.
     return connected(
         KafkaConsumer,
         settings,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
-        partition_assignment_strategy=(
-            CooperativeStickyAssignor if cooperative else RangePartitionAssignor,
-        ),
+        partition_assignment_strategy=(RangePartitionAssignor,),
         **_READING,
         **_limits(settings),
     )

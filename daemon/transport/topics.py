@@ -21,12 +21,14 @@ class TopicSpec(msgspec.Struct, frozen=True):
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What a look at the cluster found; `error` says why it could not be looked at."""
+    """What a look at the cluster found; `error` says why it could not be looked at, `partitions`
+    how many each topic has that is there."""
 
     brokers: int = 0
     present: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     error: str | None = None
+    partitions: dict[str, int] = {}
 
 
 Created = Literal["created", "exists"]
@@ -59,12 +61,15 @@ def reach(settings: KafkaSettings, topics: Sequence[str]) -> Reach:
     try:
         brokers = len(admin.describe_cluster()["brokers"])
         there = set(admin.list_topics())
+        present = tuple(topic for topic in topics if topic in there)
+        found = admin.describe_topics(list(present)) if present else []
     except KafkaError as error:
         return Reach(missing=tuple(topics), error=_said(error))
     finally:
         admin.close()
-    present = tuple(topic for topic in topics if topic in there)
-    return Reach(brokers, present, tuple(topic for topic in topics if topic not in there))
+    missing = tuple(topic for topic in topics if topic not in there)
+    counts = {str(each["name"]): len(each["partitions"]) for each in found}
+    return Reach(brokers, present, missing, partitions=counts)
 
 
 def _create(admin: Any, spec: TopicSpec) -> str:

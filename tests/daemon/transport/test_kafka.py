@@ -122,12 +122,11 @@ def read_all_started(source: KafkaSource, partitions: int, count: int) -> list[R
     return read(source, count)
 
 
-@pytest.mark.parametrize("assignor", ["range", "cooperative-sticky"])
 def test_members_share_partitions_and_nothing_is_lost(
-    kafka: Broker, new_topic: Callable[..., str], assignor: str
+    kafka: Broker, new_topic: Callable[..., str]
 ) -> None:
     topic = new_topic(partitions=4)
-    settings = settings_for(kafka, assignor=assignor)
+    settings = settings_for(kafka)
     with closing(Member(settings, topic)) as first, closing(Member(settings, topic)) as second:
         both = (first, second)
         wait_until(lambda: all(len(m.owned) == 2 for m in both), 60.0, "two partitions each")

@@ -1,0 +1,69 @@
+"""The doctor's looks, one by one, at what can be arranged without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchkeeper.daemon import doctor
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.config.sections import Daemon, Database, Sentry
+from watchkeeper.daemon.config.units import Secret
+from watchkeeper.daemon.doctor import unequal_partitions
+from watchkeeper.daemon.storage import migrate
+
+
+def config(folder: Path, dsn: str = "") -> Config:
+    return Config(
+        daemon=Daemon(state_dir=str(folder)),
+        database=Database(url=f"sqlite:///{folder}/w.db"),
+        sentry=Sentry(dsn=Secret(dsn)),
+    )
+
+
+def test_a_host_without_anything_is_told_what_is_missing(tmp_path: Path) -> None:
+    here = config(tmp_path)
+
+    assert doctor._database(here).state == "warning"
+    assert doctor._sentry(here).state == "warning"
+    assert doctor._disk(here).state != "bad"
+    assert doctor._versions().state == "ok"
+    assert doctor._clock().state == "ok"
+
+
+def test_a_migrated_database_and_a_dsn_are_in_order(tmp_path: Path) -> None:
+    here = config(tmp_path, dsn="https://key@sentry.example.org/1")
+    migrate.upgrade(here.database.url)
+
+    database, sentry = doctor._database(here), doctor._sentry(here)
+
+    assert (database.state, sentry.state) == ("ok", "ok")
+    assert "key@" not in sentry.message
+
+
+def test_an_old_layout_is_bad(tmp_path: Path) -> None:
+    here = config(tmp_path)
+    migrate.upgrade(here.database.url, "r0001")
+
+    database = doctor._database(here)
+
+    assert database.state == "bad"
+    assert "`watchkeeper db upgrade`" in database.message
+
+
+@pytest.mark.parametrize(
+    ("partitions", "told"),
+    [
+        ({"watchkeeper.predictions": 4, "watchkeeper.labels": 4}, False),
+        ({"watchkeeper.predictions": 4, "watchkeeper.labels": 2}, True),
+        ({"watchkeeper.predictions": 4, "watchkeeper.incidents": 1}, False),
+        ({}, False),
+    ],
+    ids=["equal", "unequal", "not read", "none"],
+)
+def test_unequal_partition_counts_are_told(partitions: dict[str, int], told: bool) -> None:
+    said = unequal_partitions(Config(), partitions)
+
+    assert bool(said) == told
+    assert not told or "watchkeeper.labels (2)" in said
