@@ -65,6 +65,9 @@ class Reporter(Protocol):
     def committed(self) -> None:
         """New messages are waiting in the outbox."""
 
+    def released(self, partitions: Iterable[Partition]) -> None:
+        """Another instance owns these now: what is known of them is out of date."""
+
 
 @dataclass
 class Loop:
@@ -246,6 +249,7 @@ class Loop:
         log.warning("began anew from the record", model=model)
 
     def _leave(self, gone: set[Partition]) -> None:
+        self.reporter.released(gone)
         for partition in gone:
             self._epochs.pop(partition, None)
         numbers = {partition.number for partition in self._epochs}

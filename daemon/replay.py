@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.file import FileSource
-from watchkeeper.daemon.transport.ports import Record, SourceError
+from watchkeeper.daemon.transport.ports import Partition, Record, SourceError
 from watchkeeper.detectors.types import Command, Finding, moment
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
@@ -80,6 +80,9 @@ class _Quiet:
         return "refused: a replay asks for nothing"
 
     def committed(self) -> None:
+        return None
+
+    def released(self, partitions: Iterable[Partition]) -> None:
         return None
 
 

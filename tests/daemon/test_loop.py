@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +91,7 @@ class Notebook:
     submitted: list[Action] = field(default_factory=list)
     told: list[Step] = field(default_factory=list)
     answers: list[Command] = field(default_factory=list)
+    left: list[Partition] = field(default_factory=list)
     room: int = 100
     refused: list[Action] = field(default_factory=list)
     ended: list[Outcome] = field(default_factory=list)
@@ -119,6 +120,9 @@ class Notebook:
 
     def committed(self) -> None:
         return None
+
+    def released(self, partitions: Iterable[Partition]) -> None:
+        self.left.extend(partitions)
 
 
 @dataclass
@@ -615,6 +619,7 @@ def test_what_another_took_over_stays_with_it_and_the_rest_is_read_again(world: 
 
     world.store.commit(Checkpoint(at=world.now, epochs=taken.epochs))
     assert loop.owns == [fraud]
+    assert world.book.left == [churn]
     assert world.store.records.offsets() == {fraud: 600, churn: 300}
     assert kept(world.store) == requests(600)
     assert kept(world.store, "churn") == requests(300)
