@@ -80,7 +80,8 @@ class JobRunner:
         if job.state in _ENDED:
             return _outcome(job, folder)
         process = self._find(job)
-        if process is None and job.state == "waiting":
+        done = (folder / order.product).exists()  # by one whose daemon died before its row
+        if process is None and job.state == "waiting" and not done:
             process = self._begin(order, folder, prepare)
         elif process is not None:
             log.info("job found again", job=job.id, pid=process.pid)

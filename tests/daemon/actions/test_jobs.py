@@ -225,6 +225,28 @@ def test_a_daemon_killed_before_it_wrote_the_process_id_still_finds_the_job(
     assert _pids(jobs) == [pid]
 
 
+def test_a_job_that_ended_before_its_row_said_so_is_not_begun_again(
+    store: Store, runner: JobRunner, tmp_path: Path
+) -> None:
+    jobs = tmp_path / "jobs"
+    first = JobRunner(_Forgetful(store), jobs, poll_s=0.02)
+    with pytest.raises(_Killed):
+        first.run(order(), _nothing)
+    (pid,) = _pids(jobs)
+    (jobs / "act-1" / "go").touch()
+
+    def ended() -> bool:
+        first.reap()
+        return not _alive(pid)
+
+    wait_until(ended, 30, "the job's end")
+
+    folder = runner.run(order(), _nothing)
+
+    assert (folder / "result.json").read_text() == "done"
+    assert _pids(jobs) == [pid]
+
+
 class _Killed(Exception):
     """The daemon dies here."""
 
