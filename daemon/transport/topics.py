@@ -59,7 +59,7 @@ def reach(settings: KafkaSettings, topics: Sequence[str]) -> Reach:
     except (KafkaError, OSError, ValueError) as error:
         return Reach(missing=tuple(topics), error=_said(error))
     try:
-        brokers = len(admin.describe_cluster()["brokers"])
+        brokers = _brokers(admin)
         there = set(admin.list_topics())
         present = tuple(topic for topic in topics if topic in there)
         found = admin.describe_topics(list(present)) if present else []
@@ -70,6 +70,15 @@ def reach(settings: KafkaSettings, topics: Sequence[str]) -> Reach:
     missing = tuple(topic for topic in topics if topic not in there)
     counts = {str(each["name"]): len(each["partitions"]) for each in found}
     return Reach(brokers, present, missing, partitions=counts)
+
+
+def _brokers(admin: Any) -> int:
+    """How many brokers there are; at least the one that answers where it is too old to tell."""
+    try:
+        return len(admin.describe_cluster()["brokers"])
+    except KeyError:
+        # kafka-python takes a field out of the answer that older brokers do not put in.
+        return 1
 
 
 def _create(admin: Any, spec: TopicSpec) -> str:

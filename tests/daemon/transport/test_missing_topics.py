@@ -19,10 +19,12 @@ WAIT_S = 60.0
 
 
 @pytest.mark.parametrize("present", [0, 1])
-def test_missing_topics_are_trouble_until_they_are_made(kafka: Broker, present: int) -> None:
+def test_missing_topics_are_trouble_until_they_are_made(
+    durable_kafka: Broker, present: int
+) -> None:
     topics = [f"t-{uuid.uuid4()}" for _ in range(3)]
     settings = KafkaSettings(
-        bootstrap_servers=[kafka.bootstrap], group_id=topics[0], session_timeout_ms=6_000
+        bootstrap_servers=[durable_kafka.bootstrap], group_id=topics[0], session_timeout_ms=6_000
     )
     assigned: set[Partition] = set()
     if present:
