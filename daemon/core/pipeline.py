@@ -17,7 +17,7 @@ from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import AnyFrame, Finding, Severity, Tick, Window
 from watchkeeper.detectors.windows import Watermark, first_open, window_of
-from watchkeeper.handlers.types import Action, Context, Handler, Outcome, Rule
+from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome, Rule
 
 EMPTY_LIMIT = 60  # windows of a gap that are judged; a longer silence says nothing new
 LABELLED_MIN = 30  # labels a window must have to show a version healthy
@@ -108,6 +108,8 @@ class Pipeline:
         incidents.remember(state, policy, window.end, found)
         now_served = [f for f in found if f.series.version in answering]
         incidents.take_findings(state, policy, window.end, now_served)
+        if state.incident is not None and (before is None or before.id != state.incident.id):
+            state.incident = replace(state.incident, share=_share(state.incident, answering))
         _credit(state, healthy)
         changed: list[Action] = []
         if state.incident is not None and state.incident.open:
@@ -177,9 +179,9 @@ def _by_model(frames: Sequence[AnyFrame]) -> dict[str, list[AnyFrame]]:
     return grouped
 
 
-def _elect(state: ModelState, index: int) -> set[str]:
-    """The live version is the one that made most of a window's predictions; gives all that made
-    any, and the live one."""
+def _elect(state: ModelState, index: int) -> dict[str, int]:
+    """The live version is the one that made most of a window's predictions; gives how many each
+    version made, and the live one in any case."""
     counts = {
         version: int(partial["n"][0])
         for (version, signal), partial in state.partials.get(index, {}).items()
@@ -187,10 +189,16 @@ def _elect(state: ModelState, index: int) -> set[str]:
     }
     if counts:
         state.live_version = max(counts, key=lambda v: (counts[v], v == state.live_version, v))
-    return {state.live_version, *counts}
+    return {state.live_version: 0} | counts
 
 
-def _suspect(state: ModelState, policy: ModelPolicy, answering: set[str]) -> str | None:
+def _share(incident: Incident, answering: dict[str, int]) -> float:
+    """The share of the model's predictions that the incident's version makes; 1 in silence."""
+    total = sum(answering.values())
+    return answering.get(incident.version, 0) / total if total else 1.0
+
+
+def _suspect(state: ModelState, policy: ModelPolicy, answering: dict[str, int]) -> str | None:
     """The version whose recovery is watched: the incident's own until it has not answered for a
     while, then the live one. None: this window shows nothing of it."""
     incident = state.incident

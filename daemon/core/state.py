@@ -21,7 +21,6 @@ from watchkeeper.detectors.types import (
     LabelFrame,
     Partial,
     PredictionFrame,
-    Sample,
     Series,
     Severity,
     StateError,
@@ -104,7 +103,6 @@ class ModelState:
     planned_for: str = ""
     actions: dict[str, Action] = field(default_factory=dict)
     paused: bool = False
-    samples: dict[Series, Sample] = field(default_factory=dict)
 
     def reference(self, version: str, start: float) -> Profile | None:
         """The reference for a version's window: a learned one holds only for windows that begin

@@ -235,6 +235,7 @@ def test_a_bad_canary_is_its_own_versions_incident() -> None:
         play.step(Batch(in_order(both)))
 
     assert play.incident.version == "v2"
+    assert play.incident.share == pytest.approx(60 / 180)
     assert play.state() is not IncidentState.RESOLVED
 
 
