@@ -21,10 +21,12 @@ GROUP = "watchkeeper.detectors"
 # Files of this folder that hold no detector; every other one holds the class of its name.
 _OTHER_FILES = frozenset(
     {
+        "blocks",
         "checks",
         "events",
         "frames",
         "histograms",
+        "keys",
         "level_detector",
         "profile",
         "profiling",
