@@ -25,7 +25,14 @@ from watchkeeper.daemon.transport.codec.json import (
 )
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.types import AnyFrame, Command, EventKind
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
+from watchkeeper.detectors.types import (
+    AnyFrame,
+    Command,
+    EventKind,
+    LabelFrame,
+    PredictionFrame,
+)
 
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
@@ -42,7 +49,8 @@ class Decoded:
     Frames of one kind follow each other in order of their first row; `seq` is the record's place
     in the batch. `commands` and `dead` are in order of arrival. `unknown_fields` counts top-level
     fields that no type knows, in the records that were looked at (the first of a kind and every
-    64th record): it is a sign, not a sum.
+    64th record): it is a sign, not a sum. `blocks` holds the predictions and labels where blocks
+    were asked for; `frames` has none of them then.
     """
 
     frames: list[AnyFrame] = field(default_factory=list)
@@ -50,6 +58,11 @@ class Decoded:
     dead: list[DeadLetter] = field(default_factory=list)
     tombstones: int = 0
     unknown_fields: int = 0
+    blocks: list[Block] = field(default_factory=list)
+
+    def all_frames(self) -> list[AnyFrame]:
+        """The frames, with those of the blocks before them."""
+        return [*(frame for block in self.blocks for frame in block.frames()), *self.frames]
 
 
 def decode(
@@ -58,6 +71,7 @@ def decode(
     *,
     now: float | None = None,
     max_bytes: int = MOST_BYTES,
+    blocks: bool = False,
 ) -> Decoded:
     """Decodes a batch; never raises for what a record holds.
 
@@ -67,8 +81,25 @@ def decode(
 
     An event's time may be ten minutes ahead of its record's, or of `now` where it has none;
     without either it is not checked against the future.
+
+    With `blocks`, predictions and labels come as blocks of many models rather than as frames.
     """
-    return _Batch(records, kinds, now, max_bytes).decoded()
+    decoded = _Batch(records, kinds, now, max_bytes).decoded()
+    if blocks:
+        _to_blocks(decoded)
+    return decoded
+
+
+def _to_blocks(decoded: Decoded) -> None:
+    kept: list[AnyFrame] = []
+    for frame in decoded.frames:
+        if isinstance(frame, PredictionFrame):
+            decoded.blocks.append(PredictionBlock.of(frame))
+        elif isinstance(frame, LabelFrame):
+            decoded.blocks.append(LabelBlock.of(frame))
+        else:
+            kept.append(frame)
+    decoded.frames = kept
 
 
 class _Batch:
