@@ -24,10 +24,14 @@ from watchkeeper.detectors.types import (
     Window,
 )
 
-_BINS = 512  # of scores, evenly wide in log-odds from -14 to 14, so that rare classes keep detail
-_EDGES = np.array([1 / (1 + math.exp(14 - 28 * i / (_BINS - 2))) for i in range(_BINS - 1)])
-_FINE = 1 << 24  # fixed-point steps of a loss; a loss is below 37, its square below 1,400
-_SMALLEST = float(np.finfo(np.float64).eps)
+SCORE_BINS = (
+    512  # of scores, evenly wide in log-odds from -14 to 14, so that rare classes keep detail
+)
+SCORE_EDGES = np.array(
+    [1 / (1 + math.exp(14 - 28 * i / (SCORE_BINS - 2))) for i in range(SCORE_BINS - 1)]
+)
+FINE = 1 << 24  # fixed-point steps of a loss; a loss is below 37, its square below 1,400
+SMALLEST = float(np.finfo(np.float64).eps)
 _LARGEST_ERROR = 1e75  # its fourth power is still a number
 
 
@@ -97,9 +101,9 @@ def _scored(frame: JoinedFrame, positive: str) -> Partial:
     if not len(score):
         return Partial()
     truth = _equal(frame.label, positive)[usable]
-    bins = np.searchsorted(_EDGES, score, side="right")
-    split = np.bincount(bins + _BINS * truth, minlength=2 * _BINS).reshape(2, _BINS)
-    right = np.clip(np.where(truth, score, 1 - score), _SMALLEST, 1.0)
+    bins = np.searchsorted(SCORE_EDGES, score, side="right")
+    split = np.bincount(bins + SCORE_BINS * truth, minlength=2 * SCORE_BINS).reshape(2, SCORE_BINS)
+    right = np.clip(np.where(truth, score, 1 - score), SMALLEST, 1.0)
     log_loss, brier = -np.log(right), (score - truth) ** 2
     sums = [_fine(each) for each in (log_loss, log_loss**2, brier, brier**2)]
     losses = np.array([len(score), *sums], dtype=np.int64)
@@ -160,7 +164,7 @@ def _auc_error(auc: float, positives: int, negatives: int) -> float:
 def _loss_samples(closed: Closed, losses: IntArray) -> Iterator[Sample]:
     n, *sums = losses.tolist()
     for target, first, second in (("log_loss", *sums[:2]), ("brier", *sums[2:])):
-        loss, square = first / n / _FINE, second / n / _FINE
+        loss, square = first / n / FINE, second / n / FINE
         yield closed.sample(target, loss, n, stderr=_mean_error(square - loss * loss, n))
 
 
@@ -179,7 +183,7 @@ def _mean_error(variance: float | Fraction, n: int) -> float:
 
 
 def _fine(losses: FloatArray) -> int:
-    return int(np.rint(losses * _FINE).astype(np.int64).sum())
+    return int(np.rint(losses * FINE).astype(np.int64).sum())
 
 
 def _given(column: ObjectArray) -> BoolArray:

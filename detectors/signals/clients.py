@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
-from zlib import crc32
 
 import numpy as np
 
+from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals._sampling import Closed
 from watchkeeper.detectors.types import Frame, Partial, PredictionFrame, Sample, Window
 
-_BUCKETS = 256
+BUCKETS = 256
 
 
 class Clients:
@@ -31,10 +31,10 @@ class Clients:
         requests.pop(None, None)
         if not requests:
             return Partial()
-        buckets = [0] * _BUCKETS
-        for entity, count in requests.items():
-            buckets[crc32(entity.encode("utf-8", "surrogatepass")) % _BUCKETS] += count
-        return Partial(buckets=np.array(buckets, dtype=np.int64))
+        group = keys_of(list(requests)) % np.uint64(BUCKETS)
+        buckets = np.zeros(BUCKETS, dtype=np.int64)
+        np.add.at(buckets, group.astype(np.int64), list(requests.values()))
+        return Partial(buckets=buckets)
 
     def samples(
         self, partial: Partial, profile: Profile | None, model: str, version: str, window: Window

@@ -25,9 +25,7 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _ACCURACY = 0.01  # relative error of a quantile
 _SHORTEST, _LONGEST = 1e-6, 1e5  # seconds; anything outside counts as these
 _GROWTH = (1 + _ACCURACY) / (1 - _ACCURACY)
-_UPPER = np.array(
-    list(takewhile(lambda s: s < _LONGEST, (_SHORTEST * _GROWTH**i for i in count())))
-)
+UPPER = np.array(list(takewhile(lambda s: s < _LONGEST, (_SHORTEST * _GROWTH**i for i in count()))))
 
 
 class Latency:
@@ -46,7 +44,7 @@ class Latency:
         given = frame.duration_s[np.isfinite(frame.duration_s)]
         if not len(given):
             return Partial()
-        return Partial(buckets=np.bincount(np.searchsorted(_UPPER, given)))
+        return Partial(buckets=np.bincount(np.searchsorted(UPPER, given)))
 
     def samples(
         self, partial: Partial, profile: Profile | None, model: str, version: str, window: Window

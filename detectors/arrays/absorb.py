@@ -1,0 +1,277 @@
+"""Counts blocks into the tallies of their windows, whatever models they are of.
+
+Everything counted is an integer, so the order of rows and the way they are cut into blocks change
+nothing. `absorb_fast` does the same in compiled loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.reference import EDGES, References
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.blocks import PredictionBlock, Words
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.profile import CATEGORIES
+from watchkeeper.detectors.signals._exact import steps
+from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES, SMALLEST
+from watchkeeper.detectors.signals.clients import BUCKETS
+from watchkeeper.detectors.signals.latency import UPPER
+
+MANY = 64  # rows of a window from which on it is worth a call of its own
+
+
+class Pairs(NamedTuple):
+    """Predictions with their truth, as columns; keys are those of texts, 0 for none.
+
+    `positive` is the key of the positive class that the row's reference names, else 0.
+    """
+
+    said: Keys
+    truth: Keys
+    positive: Keys
+    score: FloatArray
+
+
+def absorb_predictions(
+    tally: t.Tally, references: References, slot: IntArray, ref: IntArray, block: PredictionBlock
+) -> None:
+    """Adds every row of a block to the tally's row `slot`; `ref` is the row of its reference.
+
+    All rows are of the tally's schema. Where it is not profiled, `ref` is not looked at.
+    """
+    order = np.argsort(slot, kind="stable")
+    if len(order) and not (slot[:-1] <= slot[1:]).all():
+        slot, ref, block = slot[order], ref[order], block.take(order)
+    cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1]))) if len(slot) else slot
+    runs = _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot))
+    _plain(tally, runs, block)
+    if not tally.schema.profiled:
+        return
+    _answers(tally, runs, block)
+    for column, values in enumerate(_numbers(tally.schema, block)):
+        _number(tally, references, runs, column, values)
+    for column, words in enumerate(_texts(tally.schema, block)):
+        _text(tally, references, runs, column, words)
+
+
+class _Runs(NamedTuple):
+    """Rows sorted by slot: each row's slot and reference, each run's, and where runs begin."""
+
+    slot: IntArray
+    ref: IntArray
+    slots: IntArray
+    refs: IntArray
+    cuts: IntArray
+    n: int
+
+    def sums(self, values: IntArray | BoolArray) -> IntArray:
+        """The sum of the rows' values, by run."""
+        total: IntArray = np.add.reduceat(values, self.cuts, dtype=np.int64)
+        return total
+
+    @property
+    def long(self) -> bool:
+        """Whether the runs are so long that each is worth calls of its own."""
+        return self.n >= MANY * len(self.cuts)
+
+    def __iter__(self) -> Iterator[tuple[int, int, slice]]:  # type: ignore[override]
+        ends = [*self.cuts.tolist()[1:], self.n]
+        rows = zip(self.slots.tolist(), self.refs.tolist(), self.cuts.tolist(), ends, strict=True)
+        return ((slot, ref, slice(start, end)) for slot, ref, start, end in rows)
+
+
+def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
+    """What is counted with or without a reference."""
+    if not runs.n:
+        return
+    head = tally.arrays["head"]
+    ends = np.append(runs.cuts[1:], runs.n)
+    head[runs.slots, t.N] += ends - runs.cuts
+    for status in range(3):
+        head[runs.slots, t.OK + status] += runs.sums(block.status == status)
+    head[runs.slots, t.INVALID] += runs.sums(~block.output_valid)
+    timed = np.flatnonzero(np.isfinite(block.duration_s))
+    buckets = np.searchsorted(UPPER, block.duration_s[timed])
+    _count(tally.arrays["durations"], runs, timed, buckets)
+    named = np.flatnonzero(block.entity_key)
+    groups = (block.entity_key[named] % np.uint64(BUCKETS)).astype(np.int64)
+    _count(tally.arrays["clients"], runs, named, groups)
+
+
+def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None:
+    """Adds one to the bin of each chosen row, in the row's slot; `table` is (rows, bins)."""
+    width = table.shape[1]
+    if len(runs.slots) == 1:
+        table[runs.slots[0]] += np.bincount(bins, minlength=width)
+    elif runs.long and width < runs.n // len(runs.slots):
+        place = np.repeat(np.arange(len(runs.slots)), np.diff(np.append(runs.cuts, runs.n)))
+        flat = np.bincount(place[rows] * width + bins, minlength=len(runs.slots) * width)
+        table[runs.slots] += flat.reshape(-1, width)
+    else:
+        np.add.at(table.reshape(-1), runs.slot[rows] * width + bins, 1)
+
+
+def _answers(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
+    """Positive answers, rows measured, and rows with a feature nobody profiled."""
+    schema, head = tally.schema, tally.arrays["head"]
+    if not runs.n:
+        return
+    ends = np.append(runs.cuts[1:], runs.n)
+    head[runs.slots, t.MEASURED] += ends - runs.cuts
+    if schema.classes is None:
+        if schema.task == "binary":
+            head[runs.slots, t.ANSWERED] += runs.sums(~np.isnan(block.score))
+        head[runs.slots, t.POSITIVE] += runs.sums(block.score >= 0.5)
+    elif schema.positive is not None:
+        code = (
+            block.label.words.index(schema.positive) if schema.positive in block.label.words else -2
+        )
+        head[runs.slots, t.ANSWERED] += runs.sums(block.label.codes >= 0)
+        head[runs.slots, t.POSITIVE] += runs.sums(block.label.codes == code)
+    new = _unknown(schema, block)
+    if new is not None:
+        head[runs.slots, t.NEW] += runs.sums(new)
+
+
+def _unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
+    """Which rows have a feature that the reference does not know; None: none has."""
+    numeric, categorical = frozenset(schema.numeric), frozenset(schema.categorical)
+    found = [~np.isnan(column) for name, column in block.numeric.items() if name not in numeric]
+    found += [w.codes >= 0 for name, w in block.categorical.items() if name not in categorical]
+    return np.logical_or.reduce(found) if found else None
+
+
+def _numbers(schema: Schema, block: PredictionBlock) -> Iterator[FloatArray | None]:
+    yield from (block.numeric.get(name) for name in schema.numeric)
+    if schema.score:
+        yield block.score
+    if schema.value:
+        yield block.value
+
+
+def _texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
+    yield from (block.categorical.get(name) for name in schema.categorical)
+    if schema.classes is not None:
+        yield block.label
+
+
+def _number(
+    tally: t.Tally, references: References, runs: _Runs, column: int, values: FloatArray | None
+) -> None:
+    table = tally.arrays["numeric"][:, column]
+    known = references.arrays
+    if values is None:
+        ends = np.append(runs.cuts[1:], runs.n)
+        table[runs.slots, t.MISSING] += (ends - runs.cuts).astype(np.int32)
+        return
+    missing = np.isnan(values)
+    low, high = known["low"][runs.refs, column], known["high"][runs.refs, column]
+    centre, scale = known["centre"][runs.refs, column], known["scale"][runs.refs, column]
+    if len(runs.slots) > 1:
+        lengths = np.diff(np.append(runs.cuts, runs.n))
+        low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
+    table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(np.int32)
+    table[runs.slots, t.MISSING] += runs.sums(missing).astype(np.int32)
+    with np.errstate(over="ignore"):  # what is too far away counts as the limit
+        tally.arrays["sums"][runs.slots, column] += runs.sums(steps((values - centre) / scale))
+    place = _bins(references, runs, column, values)
+    if len(runs.slots) == 1:
+        counts = np.bincount(place + t.FIRST_BIN, minlength=t.NUMERIC)
+        counts[place_of_missing(known, runs, column)] -= int(missing.sum())
+        table[runs.slots[0]] += counts.astype(np.int32)
+        return
+    rows = np.flatnonzero(~missing)
+    flat = (runs.slot[rows] * tally.schema.numbers + column) * t.NUMERIC + t.FIRST_BIN
+    np.add.at(tally.arrays["numeric"].reshape(-1), flat + place[rows], 1)
+
+
+def place_of_missing(known: Mapping[str, IntArray], runs: _Runs, column: int) -> int:
+    """The column of the bin that NaN falls into: it sorts above every edge."""
+    return int(known["bins"][runs.refs[0], column]) - 1 + t.FIRST_BIN
+
+
+def _bins(references: References, runs: _Runs, column: int, values: FloatArray) -> IntArray:
+    """The bin of each value: how many edges are not above it. NaN falls into any."""
+    edges, bins = references.arrays["edges"], references.arrays["bins"]
+    if runs.long:
+        place = np.empty(runs.n, dtype=np.int64)
+        for _, ref, rows in runs:
+            used = edges[ref, column, : bins[ref, column] - 1]
+            place[rows] = np.searchsorted(used, values[rows], side="right")
+        return place
+    first = (runs.ref * edges.shape[1] + column) * EDGES - 1
+    flat, place = edges.reshape(-1), np.zeros(runs.n, dtype=np.int64)
+    for step in (16, 8, 4, 2, 1):
+        place += step * (flat.take(first + place + step) <= values)
+    highest = np.maximum(bins[runs.ref, column] - 1, 0)
+    return np.asarray(np.minimum(place, highest))
+
+
+def _text(
+    tally: t.Tally, references: References, runs: _Runs, column: int, words: Words | None
+) -> None:
+    table = tally.arrays["texts"][:, column]
+    if words is None:
+        ends = np.append(runs.cuts[1:], runs.n)
+        table[runs.slots, t.ABSENT] += (ends - runs.cuts).astype(np.int32)
+        return
+    place = _categories(references, runs, column, words)
+    flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
+    if len(runs.slots) == 1:
+        table[runs.slots[0]] += np.bincount(place, minlength=t.TEXTS).astype(np.int32)
+    else:
+        np.add.at(tally.arrays["texts"].reshape(-1), flat, 1)
+
+
+def _categories(references: References, runs: _Runs, column: int, words: Words) -> IntArray:
+    """The number of each row's category in its reference, OTHER or ABSENT."""
+    known, places = references.arrays["keys"], references.arrays["places"]
+    keys = Words(np.arange(-1, len(words.words), dtype=np.int32), words.words).keys()
+    refs, which = np.unique(runs.refs, return_inverse=True)
+    chosen = np.full((len(refs), len(keys)), t.OTHER, dtype=np.int64)
+    for i, ref in enumerate(refs.tolist()):
+        at = np.minimum(np.searchsorted(known[ref, column], keys), CATEGORIES - 1)
+        found = known[ref, column, at] == keys
+        chosen[i, found] = places[ref, column, at[found]]
+    chosen[:, 0] = t.ABSENT
+    run = np.repeat(which, np.diff(np.append(runs.cuts, runs.n)))
+    place: IntArray = chosen[run, words.codes + 1]
+    return place
+
+
+def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: Pairs) -> None:
+    """Adds predictions whose truth is known to the tally's rows: how right they were."""
+    head = tally.arrays["head"]
+    said = pairs.said != 0
+    has_positive = pairs.positive != 0
+    by_score = np.isfinite(pairs.score) & ~said & has_positive
+    usable = (pairs.truth != 0) & (said | by_score)
+    truth = (pairs.truth == pairs.positive) & has_positive
+    guess = np.where(said, (pairs.said == pairs.positive) & has_positive, pairs.score >= 0.5)
+    same = np.where(said, pairs.said == pairs.truth, guess == truth)
+    np.add.at(head[:, t.PAIRS], slot[usable], 1)
+    np.add.at(head[:, t.CORRECT], slot[usable & same], 1)
+    rows = np.flatnonzero(usable & has_positive)
+    cell = t.TN + 2 * truth[rows].astype(np.int64) + guess[rows]
+    np.add.at(head.reshape(-1), slot[rows] * t.HEAD + cell, 1)
+    scored = (pairs.truth != 0) & has_positive & (pairs.score >= 0) & (pairs.score <= 1)
+    _scores(tally, slot[scored], truth[scored], pairs.score[scored])
+
+
+def _scores(tally: t.Tally, slot: IntArray, truth: BoolArray, score: FloatArray) -> None:
+    if not len(slot):
+        return
+    np.add.at(tally.arrays["head"][:, t.SCORED], slot, 1)
+    bins = np.searchsorted(SCORE_EDGES, score, side="right")
+    flat = (slot * 2 + truth) * SCORE_BINS + bins
+    np.add.at(tally.arrays["scores"].reshape(-1), flat, 1)
+    right = np.clip(np.where(truth, score, 1 - score), SMALLEST, 1.0)
+    log_loss, brier = -np.log(right), (score - truth) ** 2
+    losses = np.stack([log_loss, log_loss**2, brier, brier**2], axis=1)
+    np.add.at(tally.arrays["losses"], slot, np.rint(losses * FINE).astype(np.int64))

@@ -1,0 +1,84 @@
+"""Rows of arrays that grow together, handed out and taken back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.frames import IntArray
+
+Fields = Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
+_FIRST = 4
+
+
+class Grown:
+    """Arrays of one length, by name; a row that is handed out is zero in all of them.
+
+    `fields` gives each array's type and the shape of one row.
+    """
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = {name: (np.dtype(kind), shape) for name, (kind, shape) in fields.items()}
+        self._free: list[int] = []
+        self._used = 0
+        self.arrays: dict[str, npt.NDArray[Any]] = {
+            name: np.zeros((_FIRST, *shape), dtype=kind)
+            for name, (kind, shape) in self._fields.items()
+        }
+        self._room = _FIRST
+
+    def __len__(self) -> int:
+        return self._used - len(self._free)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of all arrays."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def claim(self, count: int) -> IntArray:
+        """So many rows, all zero."""
+        again = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        new = count - len(again)
+        if self._used + new > self._room:
+            self._grow(self._used + new)
+        rows = np.array([*again, *range(self._used, self._used + new)], dtype=np.int64)
+        self._used += new
+        if again:
+            for array in self.arrays.values():
+                array[again] = 0
+        return rows
+
+    def release(self, rows: IntArray) -> None:
+        """Takes rows back."""
+        self._free.extend(rows.tolist())
+
+    def dump(self, row: int) -> bytes:
+        """One row of all arrays, little-endian, in the order of the fields."""
+        parts = (array[row] for array in self.arrays.values())
+        return b"".join(
+            np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).tobytes()
+            for part in parts
+        )
+
+    def load(self, row: int, data: bytes) -> None:
+        """Fills one row with what `dump` gave. Raises ValueError for another size."""
+        at = 0
+        for name, (kind, shape) in self._fields.items():
+            size = kind.itemsize * math.prod(shape)
+            part = np.frombuffer(data[at : at + size], kind.newbyteorder("<"))
+            self.arrays[name][row] = part.reshape(shape)
+            at += size
+        if at != len(data):
+            raise ValueError(f"{len(data)} bytes where {at} were expected")
+
+    def _grow(self, least: int) -> None:
+        room = max(least, self._room + self._room // 2)
+        for name, array in self.arrays.items():
+            larger = np.zeros((room, *array.shape[1:]), dtype=array.dtype)
+            larger[: self._used] = array[: self._used]
+            self.arrays[name] = larger
+        self._room = room

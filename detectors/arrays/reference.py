@@ -1,0 +1,108 @@
+"""References of one schema as arrays: what windows are measured against and compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from watchkeeper.detectors.arrays.grown import Grown
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.keys import keys_of
+from watchkeeper.detectors.profile import (
+    BINS,
+    CATEGORIES,
+    CategoricalProfile,
+    NumericProfile,
+    Profile,
+)
+
+EDGES = BINS - 1
+OTHER = CATEGORIES  # the bin of categories that are not kept
+NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ROOM = 0.05  # of the reference's range, on both sides
+
+
+class References(Grown):
+    """One row a reference. With P numeric and Q categorical columns, a row holds
+
+    of the whole: `n` (events);
+    numeric, shape (P,): `centre`, `scale`, `low`, `high` (beyond which a value is out of range),
+    `mean`, `sd`, `known` (events of the reference), `missing`, `bins` (how many are used);
+    (P, 31): `edges`, ascending, infinite from `bins` - 1 on; (P, 32): `counts`;
+    categorical, (Q,): `c_known`, `c_missing`, `kept` (how many categories are); (Q, 63): `keys`,
+    ascending, and `places`, the category's number for each of these keys; (Q, 64): `c_counts` by
+    number, the last being that of all others.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        p, q = schema.numbers, schema.texts
+        self.schema = schema
+        super().__init__(
+            {
+                "n": (np.int64, ()),
+                **dict.fromkeys(
+                    ("centre", "scale", "low", "high", "mean", "sd"), (np.float64, (p,))
+                ),
+                **dict.fromkeys(("known", "missing", "bins"), (np.int32, (p,))),
+                "edges": (np.float64, (p, EDGES)),
+                "counts": (np.int32, (p, BINS)),
+                **dict.fromkeys(("c_known", "c_missing", "kept"), (np.int32, (q,))),
+                "keys": (np.uint64, (q, CATEGORIES)),
+                "places": (np.uint8, (q, CATEGORIES)),
+                "c_counts": (np.int32, (q, CATEGORIES + 1)),
+            }
+        )
+
+    def add(self, profile: Profile) -> int:
+        """The row of a new reference, which must be of this schema."""
+        row = int(self.claim(1)[0])
+        self.arrays["n"][row] = profile.n
+        for column, numbers in enumerate(_numeric(profile)):
+            self._numbers(row, column, numbers)
+        for column, texts in enumerate(_categorical(profile)):
+            self._texts(row, column, texts)
+        return row
+
+    def _numbers(self, row: int, column: int, profile: NumericProfile) -> None:
+        room = (profile.high / 2 - profile.low / 2) * 2 * _ROOM
+        values = {
+            "centre": profile.centre,
+            "scale": profile.scale,
+            "low": profile.low - room,
+            "high": profile.high + room,
+            "mean": profile.mean,
+            "sd": profile.sd,
+            "known": profile.n,
+            "missing": profile.missing,
+            "bins": len(profile.counts),
+        }
+        for name, value in values.items():
+            self.arrays[name][row, column] = value
+        edges, counts = self.arrays["edges"][row, column], self.arrays["counts"][row, column]
+        edges[:] = np.inf
+        edges[: len(profile.edges)] = profile.edges
+        counts[: len(profile.counts)] = profile.counts
+
+    def _texts(self, row: int, column: int, profile: CategoricalProfile) -> None:
+        known = keys_of(profile.categories)
+        order = np.argsort(known)
+        keys, places = self.arrays["keys"][row, column], self.arrays["places"][row, column]
+        keys[:] = NO_KEY
+        keys[: len(known)] = known[order]
+        places[: len(known)] = order
+        counts = self.arrays["c_counts"][row, column]
+        counts[: len(profile.counts)] = profile.counts
+        counts[OTHER] = profile.other
+        self.arrays["c_known"][row, column] = profile.n
+        self.arrays["c_missing"][row, column] = profile.missing
+        self.arrays["kept"][row, column] = len(profile.categories)
+
+
+def _numeric(profile: Profile) -> Iterator[NumericProfile]:
+    yield from profile.numeric
+    yield from (each for each in (profile.score, profile.value) if each is not None)
+
+
+def _categorical(profile: Profile) -> Sequence[CategoricalProfile]:
+    return (*profile.categorical, *([] if profile.classes is None else [profile.classes]))

@@ -1,0 +1,60 @@
+"""Counts of open windows as arrays, one row a window of a version of a model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.detectors.arrays.grown import Grown
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.profile import BINS, CATEGORIES
+from watchkeeper.detectors.signals.accuracy import SCORE_BINS
+from watchkeeper.detectors.signals.clients import BUCKETS
+from watchkeeper.detectors.signals.latency import UPPER
+
+# The columns of `head`.
+N = 0  # predictions
+OK, ERROR, TIMEOUT = 1, 2, 3  # by status
+INVALID = 4  # outputs that are none
+ANSWERED, POSITIVE = 5, 6  # answers, and positive ones among them
+NEW = 7  # predictions with a feature that is not profiled
+PAIRS, CORRECT = 8, 9  # predictions with their truth
+TN, FP, FN, TP = 10, 11, 12, 13
+SCORED = 14  # pairs with a score, behind `losses`
+MEASURED = 15  # predictions measured against the reference
+HEAD = 16
+
+# The columns of `numeric`; the bins follow.
+MISSING, OUTSIDE, FIRST_BIN = 0, 1, 2
+NUMERIC = FIRST_BIN + BINS
+
+# The bins of `texts` behind those of the kept categories.
+OTHER, ABSENT = CATEGORIES, CATEGORIES + 1
+TEXTS = CATEGORIES + 2
+
+DURATIONS = len(UPPER) + 1
+LOG_LOSS, LOG_LOSS_2, BRIER, BRIER_2 = 0, 1, 2, 3  # fixed-point sums, and those of squares
+
+
+class Tally(Grown):
+    """One row a window. With P numeric and Q categorical columns, a row holds
+
+    `head` (HEAD,); `sums` (P,), of values in fixed point as `signals._exact.steps` makes them;
+    `numeric` (P, NUMERIC); `texts` (Q, TEXTS); `durations` (DURATIONS,); `clients` (BUCKETS,);
+    `scores` (2, SCORE_BINS), of negative and of positive truths; `losses` (4,).
+    All are integers and add up, so a window may be counted in any number of parts.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        super().__init__(
+            {
+                "head": (np.int64, (HEAD,)),
+                "sums": (np.int64, (schema.numbers,)),
+                "numeric": (np.int32, (schema.numbers, NUMERIC)),
+                "texts": (np.int32, (schema.texts, TEXTS)),
+                "durations": (np.int32, (DURATIONS,)),
+                "clients": (np.int32, (BUCKETS,)),
+                "scores": (np.int32, (2, SCORE_BINS)),
+                "losses": (np.int64, (4,)),
+            }
+        )
