@@ -1,0 +1,347 @@
+"""Splits record batches, as they came from a broker, into columns: the specification.
+
+`split` is the whole contract. It is pure, knows no client library, and makes no object a record.
+A faster splitter takes the same arguments and gives the same answer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import Literal, NamedTuple
+
+import numpy as np
+from crc32c import crc32c
+
+from watchkeeper.daemon.transport.ports import Headers
+from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span
+
+# base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and
+# newest timestamp, (producer id, its epoch, base sequence,) number of records
+_HEADER = Struct(">qiiBIhiqq14xi")
+HEADER_SIZE = _HEADER.size
+_AFTER_LENGTH, _AFTER_CHECKSUM, _MAGIC_AT, _SMALLEST = 12, 21, 16, 26
+CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
+# What a batch must not be, to be split without more ado.
+PLAIN = CODEC | TRANSACTIONAL | CONTROL
+_LARGEST_HEADERS = 65_536
+
+Stop = Literal["full", "end", "other", "fault"]
+
+
+class Cursor(NamedTuple):
+    """Where splitting goes on: inside the batch that begins at byte `batch`, at the record that
+    begins at byte `record` after `done` of its records, the last of which had the offset delta
+    `delta`. `record` is 0 before the batch was looked at."""
+
+    batch: int
+    record: int = 0
+    done: int = 0
+    delta: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Some records as columns, why they are not more, and where to go on.
+
+    `offset` rises strictly. `at` is in seconds since the epoch, 0.0 where the record has no
+    timestamp. Exactly one of `values` and `span` is there. `keys` and `headers` are None where no
+    record has any. `size` is the number of bytes these records take in `data`.
+
+    `stop` is `full` (the most records that were asked for), `end` (no further complete batch),
+    `other` (at `cursor` is a batch that is not plain, or of an older format) or `fault` (what is
+    at `cursor` cannot be read, `fault` says why; everything before it is in the columns).
+    `position` is the offset to fetch next after these records, -1 when nothing was passed.
+    """
+
+    offset: IntArray
+    at: FloatArray
+    values: list[bytes | None] | None
+    span: Span | None
+    keys: list[bytes | None] | None
+    headers: list[Headers] | None
+    size: int
+    stop: Stop
+    cursor: Cursor
+    position: int = -1
+    epoch: int = -1
+    fault: str = ""
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+Splitter = Callable[[bytes, Cursor, int, int, int, int, bool], Split]
+
+
+def split(
+    data: bytes,
+    cursor: Cursor,
+    end: int,
+    most: int,
+    floor: int = 0,
+    stops: int = PLAIN,
+    check: bool = True,
+) -> Split:
+    """The records of consecutive batches in data[:end], from `cursor` on.
+
+    Batches follow each other as in the answer to a fetch; the last may be cut off. At most `most`
+    records are looked at (a later call goes on at `cursor`, if need be in the middle of a batch);
+    records with an offset below `floor` are looked at and left off. It stops before a batch that
+    has an attribute in `stops`, or is of an older format than 2. With `check` the checksum of
+    each batch is verified before its first record is looked at.
+
+    A fault is: a wrong checksum, a record that does not end where it says or where its batch
+    ends, offsets that do not rise or that leave their batch, bytes left over after the last
+    record. Header names that are no UTF-8 are escaped (`backslashreplace`); headers of more than
+    65,536 bytes are dropped.
+    """
+    columns = _Columns()
+    batch, record, done, delta = cursor
+    position = epoch = -1
+    stop: Stop = "full"
+    fault = ""
+    while most > 0:
+        if end - batch < HEADER_SIZE:
+            stop, fault = _remnant(data, batch, end)
+            break
+        (base, length, epoch_here, magic, checksum, attributes, last, first, newest, count) = (
+            _HEADER.unpack_from(data, batch)
+        )
+        limit = batch + _AFTER_LENGTH + length
+        if length < 0 or magic < 2 or limit > end or limit < batch + HEADER_SIZE:
+            stop, fault = _remnant(data, batch, end)
+            break
+        if attributes & stops:
+            stop = "other"
+            break
+        if not record:
+            if check and crc32c(memoryview(data)[batch + _AFTER_CHECKSUM : limit]) != checksum:
+                stop, fault = "fault", f"the batch at offset {base} has a wrong checksum"
+                break
+            record = batch + HEADER_SIZE
+        epoch = epoch_here
+        wanted = min(count - done, most)
+        fixed = newest if attributes & APPEND_TIME else None
+        before = len(columns.offset)
+        record, delta, fault = columns.take(data, record, limit, wanted, base, delta, first, fixed)
+        taken = len(columns.offset) - before
+        done, most = done + taken, most - taken
+        if taken:
+            position = base + delta + 1
+        if not fault and done >= count:
+            fault = _ending(record, limit, delta, last, base)
+            if not fault:
+                position = base + last + 1
+                batch, record, done, delta = limit, 0, 0, -1
+                continue
+        if fault:
+            stop = "fault"
+            break
+    return columns.split(floor, stop, Cursor(batch, record, done, delta), position, epoch, fault)
+
+
+def _remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:
+    """Why there is no batch of format 2 at `batch`."""
+    if end - batch < _AFTER_LENGTH:
+        return "end", ""
+    length = int.from_bytes(data[batch + 8 : batch + 12], "big", signed=True)
+    if length >= 0 and batch + _AFTER_LENGTH + length > end:
+        return "end", ""
+    if length < _SMALLEST - _AFTER_LENGTH:
+        return "fault", f"a batch of {length} bytes is too small for one"
+    if data[batch + _MAGIC_AT] < 2:
+        return "other", ""
+    return "fault", f"a batch of {length} bytes is too small for its head"
+
+
+def _ending(record: int, limit: int, delta: int, last: int, base: int) -> str:
+    """What is wrong with a batch whose records were all taken."""
+    if record != limit:
+        return f"the batch at offset {base} has {limit - record} bytes left over"
+    if delta > last:
+        return f"the batch at offset {base} has a record behind its last offset"
+    return ""
+
+
+class _Columns:
+    """Columns in the making."""
+
+    __slots__ = ("at", "headers", "keys", "offset", "size", "values", "with_headers", "with_keys")
+
+    def __init__(self) -> None:
+        self.offset: list[int] = []
+        self.at: list[int] = []
+        self.values: list[bytes | None] = []
+        self.keys: list[bytes | None] = []
+        self.headers: list[Headers] = []
+        self.with_keys = self.with_headers = False
+        self.size = 0
+
+    def take(
+        self,
+        data: bytes,
+        p: int,
+        limit: int,
+        wanted: int,
+        base: int,
+        delta: int,
+        first: int,
+        fixed: int | None,
+    ) -> tuple[int, int, str]:
+        """Takes `wanted` records at `p`; where it got to, the last offset delta, and the fault.
+
+        Lengths and deltas are varints in zigzag; those of one and two bytes are read in place.
+        """
+        begin = p
+        offsets, times = self.offset.append, self.at.append
+        values, keys, headers = self.values.append, self.keys.append, self.headers.append
+        fault = ""
+        try:
+            for _ in range(wanted):
+                start = p
+                a = data[p]
+                if a < 128:
+                    size, p = (a >> 1) ^ -(a & 1), p + 1
+                elif (b := data[p + 1]) < 128 and not a & 1:
+                    size, p = (a & 127) >> 1 | b << 6, p + 2
+                else:
+                    size, p = _varint(data, p)
+                stop = p + size
+                if size < 0 or stop > limit:
+                    p, fault = start, "a record does not end within its batch"
+                    break
+                p = p + 1 if data[p] < 128 else _varint(data, p)[1]
+                a = data[p]
+                if a < 128:
+                    later, p = (a >> 1) ^ -(a & 1), p + 1
+                elif (b := data[p + 1]) < 128 and not a & 1:
+                    later, p = (a & 127) >> 1 | b << 6, p + 2
+                else:
+                    later, p = _varint(data, p)
+                a = data[p]
+                if a < 128:
+                    number, p = (a >> 1) ^ -(a & 1), p + 1
+                elif (b := data[p + 1]) < 128 and not a & 1:
+                    number, p = (a & 127) >> 1 | b << 6, p + 2
+                else:
+                    number, p = _varint(data, p)
+                if number <= delta:
+                    p, fault = start, "a record's offset is not behind the one before"
+                    break
+                a = data[p]
+                if a < 128:
+                    size, p = (a >> 1) ^ -(a & 1), p + 1
+                else:
+                    size, p = _varint(data, p)
+                if size >= 0:
+                    key, p = data[p : p + size], p + size
+                else:
+                    key = None
+                a = data[p]
+                if a < 128:
+                    size, p = (a >> 1) ^ -(a & 1), p + 1
+                elif (b := data[p + 1]) < 128 and not a & 1:
+                    size, p = (a & 127) >> 1 | b << 6, p + 2
+                else:
+                    size, p = _varint(data, p)
+                if size >= 0:
+                    value, p = data[p : p + size], p + size
+                else:
+                    value = None
+                named: Headers = ()
+                if data[p]:
+                    named, p = _headers(data, p)
+                    self.with_headers = self.with_headers or bool(named)
+                else:
+                    p += 1
+                if p != stop:
+                    p, fault = start, "a record does not end where it says"
+                    break
+                delta = number
+                offsets(base + number)
+                times(first + later if fixed is None else fixed)
+                keys(key)
+                values(value)
+                headers(named)
+                if key is not None:
+                    self.with_keys = True
+        except (ValueError, IndexError) as error:
+            p, fault = start, f"a record is broken: {error}"
+        self.size += p - begin
+        return p, delta, fault and f"{fault} (behind offset {base + delta})"
+
+    def split(
+        self, floor: int, stop: Stop, cursor: Cursor, position: int, epoch: int, fault: str
+    ) -> Split:
+        """The columns without what is below the floor."""
+        if self.offset and self.offset[0] < floor:
+            self._cut(bisect_left(self.offset, floor))
+        stamps = np.array(self.at, dtype=np.float64)
+        np.maximum(stamps, 0.0, out=stamps)
+        stamps /= 1000
+        return Split(
+            np.array(self.offset, dtype=np.int64),
+            stamps,
+            self.values,
+            None,
+            self.keys if self.with_keys else None,
+            self.headers if self.with_headers else None,
+            self.size,
+            stop,
+            cursor,
+            position,
+            epoch,
+            fault,
+        )
+
+    def _cut(self, count: int) -> None:
+        for column in (self.offset, self.at, self.values, self.keys, self.headers):
+            del column[:count]
+        self.with_keys = self.with_keys and any(key is not None for key in self.keys)
+        self.with_headers = self.with_headers and any(self.headers)
+
+
+def _varint(data: bytes, p: int) -> tuple[int, int]:
+    """The number at `p`, in zigzag, and where the next byte is."""
+    raw = shift = 0
+    while True:
+        byte = data[p]
+        raw |= (byte & 127) << shift
+        p += 1
+        if byte < 128:
+            return (raw >> 1) ^ -(raw & 1), p
+        shift += 7
+        if shift >= 64:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _headers(data: bytes, p: int) -> tuple[Headers, int]:
+    """The headers at `p`, none where they are too large, and where the next byte is."""
+    begin = p
+    count, p = _varint(data, p)
+    if count < 0:
+        raise ValueError(f"{count} headers")
+    found: list[tuple[str, bytes | None]] = []
+    for _ in range(count):
+        size, p = _varint(data, p)
+        if size < 0:
+            raise ValueError("a header without a name")
+        name = data[p : p + size].decode("utf-8", "backslashreplace")
+        p += size
+        size, p = _varint(data, p)
+        if size >= 0:
+            found.append((name, data[p : p + size]))
+            p += size
+        else:
+            found.append((name, None))
+    # Escaping makes four characters of one byte at most.
+    if 4 * (p - begin) > _LARGEST_HEADERS and _size(found) > _LARGEST_HEADERS:
+        return (), p
+    return tuple(found), p
+
+
+def _size(headers: list[tuple[str, bytes | None]]) -> int:
+    return sum(len(name.encode()) + len(value or b"") for name, value in headers)
