@@ -23,6 +23,7 @@ from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES
 from watchkeeper.detectors.signals.clients import BUCKETS
 from watchkeeper.detectors.signals.latency import UPPER
 
+_START = np.zeros(1, dtype=np.int64)
 MANY = 64  # rows of a window from which on it is worth a call of its own
 
 
@@ -45,11 +46,23 @@ def absorb_predictions(
 
     All rows are of the tally's schema. Where it is not profiled, `ref` is not looked at.
     """
-    order = np.argsort(slot, kind="stable")
-    if len(order) and not (slot[:-1] <= slot[1:]).all():
+    if not len(slot):
+        return
+    if not (slot[:-1] <= slot[1:]).all():
+        order = np.argsort(slot, kind="stable")
         slot, ref, block = slot[order], ref[order], block.take(order)
-    cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1]))) if len(slot) else slot
-    runs = _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot))
+    cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1])))
+    if len(cuts) > 1 and len(slot) >= MANY * len(cuts):
+        for start, end in zip(cuts.tolist(), [*cuts.tolist()[1:], len(slot)], strict=True):
+            rows = slice(start, end)
+            first = slice(start, start + 1)
+            one = _Runs(slot[rows], ref[rows], slot[first], ref[first], _START, end - start)
+            _absorb(tally, references, one, block.take(rows))
+        return
+    _absorb(tally, references, _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot)), block)
+
+
+def _absorb(tally: t.Tally, references: References, runs: _Runs, block: PredictionBlock) -> None:
     _plain(tally, runs, block)
     if not tally.schema.profiled:
         return
@@ -76,23 +89,20 @@ class _Runs(NamedTuple):
         return total
 
     @property
-    def long(self) -> bool:
-        """Whether the runs are so long that each is worth calls of its own."""
-        return self.n >= MANY * len(self.cuts)
+    def one(self) -> bool:
+        """Whether all rows are of one window."""
+        return len(self.slots) == 1
 
-    def __iter__(self) -> Iterator[tuple[int, int, slice]]:  # type: ignore[override]
-        ends = [*self.cuts.tolist()[1:], self.n]
-        rows = zip(self.slots.tolist(), self.refs.tolist(), self.cuts.tolist(), ends, strict=True)
-        return ((slot, ref, slice(start, end)) for slot, ref, start, end in rows)
+    @property
+    def lengths(self) -> IntArray:
+        """How many rows each run has."""
+        return np.diff(np.append(self.cuts, self.n))
 
 
 def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
     """What is counted with or without a reference."""
-    if not runs.n:
-        return
     head = tally.arrays["head"]
-    ends = np.append(runs.cuts[1:], runs.n)
-    head[runs.slots, t.N] += ends - runs.cuts
+    head[runs.slots, t.N] += runs.lengths
     for status in range(3):
         head[runs.slots, t.OK + status] += runs.sums(block.status == status)
     head[runs.slots, t.INVALID] += runs.sums(~block.output_valid)
@@ -107,12 +117,8 @@ def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
 def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None:
     """Adds one to the bin of each chosen row, in the row's slot; `table` is (rows, bins)."""
     width = table.shape[1]
-    if len(runs.slots) == 1:
+    if runs.one:
         table[runs.slots[0]] += np.bincount(bins, minlength=width)
-    elif runs.long and width < runs.n // len(runs.slots):
-        place = np.repeat(np.arange(len(runs.slots)), np.diff(np.append(runs.cuts, runs.n)))
-        flat = np.bincount(place[rows] * width + bins, minlength=len(runs.slots) * width)
-        table[runs.slots] += flat.reshape(-1, width)
     else:
         np.add.at(table.reshape(-1), runs.slot[rows] * width + bins, 1)
 
@@ -120,10 +126,7 @@ def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None
 def _answers(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
     """Positive answers, rows measured, and rows with a feature nobody profiled."""
     schema, head = tally.schema, tally.arrays["head"]
-    if not runs.n:
-        return
-    ends = np.append(runs.cuts[1:], runs.n)
-    head[runs.slots, t.MEASURED] += ends - runs.cuts
+    head[runs.slots, t.MEASURED] += runs.lengths
     if schema.classes is None:
         if schema.task == "binary":
             head[runs.slots, t.ANSWERED] += runs.sums(~np.isnan(block.score))
@@ -167,21 +170,20 @@ def _number(
     table = tally.arrays["numeric"][:, column]
     known = references.arrays
     if values is None:
-        ends = np.append(runs.cuts[1:], runs.n)
-        table[runs.slots, t.MISSING] += (ends - runs.cuts).astype(np.int32)
+        table[runs.slots, t.MISSING] += runs.lengths.astype(np.int32)
         return
     missing = np.isnan(values)
     low, high = known["low"][runs.refs, column], known["high"][runs.refs, column]
     centre, scale = known["centre"][runs.refs, column], known["scale"][runs.refs, column]
-    if len(runs.slots) > 1:
-        lengths = np.diff(np.append(runs.cuts, runs.n))
+    if not runs.one:
+        lengths = runs.lengths
         low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
     table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(np.int32)
     table[runs.slots, t.MISSING] += runs.sums(missing).astype(np.int32)
     with np.errstate(over="ignore"):  # what is too far away counts as the limit
         tally.arrays["sums"][runs.slots, column] += runs.sums(steps((values - centre) / scale))
     place = _bins(references, runs, column, values)
-    if len(runs.slots) == 1:
+    if runs.one:
         counts = np.bincount(place + t.FIRST_BIN, minlength=t.NUMERIC)
         counts[place_of_missing(known, runs, column)] -= int(missing.sum())
         table[runs.slots[0]] += counts.astype(np.int32)
@@ -199,12 +201,10 @@ def place_of_missing(known: Mapping[str, IntArray], runs: _Runs, column: int) ->
 def _bins(references: References, runs: _Runs, column: int, values: FloatArray) -> IntArray:
     """The bin of each value: how many edges are not above it. NaN falls into any."""
     edges, bins = references.arrays["edges"], references.arrays["bins"]
-    if runs.long:
-        place = np.empty(runs.n, dtype=np.int64)
-        for _, ref, rows in runs:
-            used = edges[ref, column, : bins[ref, column] - 1]
-            place[rows] = np.searchsorted(used, values[rows], side="right")
-        return place
+    if runs.one:
+        ref = runs.refs[0]
+        used = edges[ref, column, : max(bins[ref, column] - 1, 0)]
+        return np.searchsorted(used, values, side="right")
     first = (runs.ref * edges.shape[1] + column) * EDGES - 1
     flat, place = edges.reshape(-1), np.zeros(runs.n, dtype=np.int64)
     for step in (16, 8, 4, 2, 1):
@@ -218,12 +218,11 @@ def _text(
 ) -> None:
     table = tally.arrays["texts"][:, column]
     if words is None:
-        ends = np.append(runs.cuts[1:], runs.n)
-        table[runs.slots, t.ABSENT] += (ends - runs.cuts).astype(np.int32)
+        table[runs.slots, t.ABSENT] += runs.lengths.astype(np.int32)
         return
     place = _categories(references, runs, column, words)
     flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
-    if len(runs.slots) == 1:
+    if runs.one:
         table[runs.slots[0]] += np.bincount(place, minlength=t.TEXTS).astype(np.int32)
     else:
         np.add.at(tally.arrays["texts"].reshape(-1), flat, 1)
@@ -233,16 +232,24 @@ def _categories(references: References, runs: _Runs, column: int, words: Words) 
     """The number of each row's category in its reference, OTHER or ABSENT."""
     known, places = references.arrays["keys"], references.arrays["places"]
     keys = Words(np.arange(-1, len(words.words), dtype=np.int32), words.words).keys()
-    refs, which = np.unique(runs.refs, return_inverse=True)
-    chosen = np.full((len(refs), len(keys)), t.OTHER, dtype=np.int64)
-    for i, ref in enumerate(refs.tolist()):
-        at = np.minimum(np.searchsorted(known[ref, column], keys), CATEGORIES - 1)
-        found = known[ref, column, at] == keys
-        chosen[i, found] = places[ref, column, at[found]]
-    chosen[:, 0] = t.ABSENT
-    run = np.repeat(which, np.diff(np.append(runs.cuts, runs.n)))
-    place: IntArray = chosen[run, words.codes + 1]
+    if runs.one:
+        ref = runs.refs[0]
+        of_words = _found(known[ref, column], places[ref, column], keys)
+        of_words[0] = t.ABSENT
+        return of_words[words.codes + 1]
+    key, first = keys[words.codes + 1], (runs.ref * known.shape[1] + column) * CATEGORIES
+    flat, at = known.reshape(-1), np.zeros(runs.n, dtype=np.int64)
+    for step in (32, 16, 8, 4, 2, 1):
+        at += step * (flat.take(first + at + step - 1) < key)
+    at = first + np.minimum(at, CATEGORIES - 1)
+    place = np.where(flat.take(at) == key, places.reshape(-1).take(at), t.OTHER).astype(np.int64)
+    place[words.codes < 0] = t.ABSENT
     return place
+
+
+def _found(known: Keys, places: IntArray, keys: Keys) -> IntArray:
+    at = np.minimum(np.searchsorted(known, keys), CATEGORIES - 1)
+    return np.where(known[at] == keys, places[at], t.OTHER).astype(np.int64)
 
 
 def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: Pairs) -> None:

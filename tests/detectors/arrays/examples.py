@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.blocks import Member, PredictionBlock, Words
+from watchkeeper.detectors.blocks import Member, PredictionBlock
 from watchkeeper.detectors.frames import ObjectArray, PredictionFrame
-from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
 
@@ -70,26 +70,16 @@ def profile(random: np.random.Generator, model: str, n: int = 1_500) -> Profile:
 def block(frames: list[PredictionFrame], random: np.random.Generator) -> PredictionBlock:
     """The frames in one block, their rows shuffled."""
     members = tuple(Member(each.model, each.version) for each in frames)
-    merged = replace(
-        frames[0],
-        **{
-            name: np.concatenate([getattr(each, name) for each in frames])
-            for name in ("at", "request_id", "entity", "duration_s", "status", "label", "score",
-                         "value", "output_valid")
-        },
-        seq=np.arange(sum(map(len, frames)), dtype=np.int64),
-        numeric={n: np.concatenate([each.numeric[n] for each in frames]) for n in NUMBERS},
-        categorical={n: np.concatenate([each.categorical[n] for each in frames]) for n in WORDS},
-    )  # fmt: skip
+    names = ("at", "request_id", "entity", "duration_s", "status", "label", "score", "value")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(each, name) for each in frames])
+        for name in (*names, "output_valid")
+    }
+    numeric = {n: np.concatenate([each.numeric[n] for each in frames]) for n in NUMBERS}
+    texts = {n: np.concatenate([each.categorical[n] for each in frames]) for n in WORDS}
+    seq = np.arange(sum(map(len, frames)), dtype=np.int64)
+    merged = replace(frames[0], **columns, seq=seq, numeric=numeric, categorical=texts)
     member = np.repeat(np.arange(len(frames), dtype=np.int32), [len(each) for each in frames])
     order = random.permutation(len(member))
     made = PredictionBlock.of(merged)
     return replace(made, members=members, member=member).take(order)
-
-
-def words(values: list[str | None]) -> Words:
-    """A coded column."""
-    return Words.of(values)
-
-
-__all__ = ["block", "frame", "keys_of", "profile", "texts", "words"]
