@@ -57,6 +57,7 @@ class Config(Section, frozen=True, kw_only=True):
             ssl_cafile=kafka.ssl_ca_file,
             ssl_certfile=kafka.ssl_certificate_file,
             ssl_keyfile=kafka.ssl_key_file,
+            assignor=kafka.assignor,
             max_poll_records=kafka.max_poll_records,
             session_timeout_ms=round(kafka.session_timeout * 1000),
             offset_reset=kafka.offset_reset,

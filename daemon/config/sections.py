@@ -57,6 +57,11 @@ class Daemon(Section, frozen=True, kw_only=True):
             example="/var/lib/watchkeeper",
         ),
     ] = ""
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=64),
+        doc("Processes of this instance that share the work, as one consumer group", "processes"),
+    ] = 1
     max_models: Annotated[
         int,
         Meta(ge=1, le=1_000_000),
@@ -89,6 +94,13 @@ class Kafka(Section, frozen=True, kw_only=True):
     offset_reset: Annotated[
         Literal["earliest", "latest"], doc("Where a partition without a stored offset begins")
     ] = "earliest"
+    assignor: Annotated[
+        Literal["range", "cooperative-sticky"],
+        doc(
+            "How instances share partition numbers: anew at each change, or keeping what they "
+            "have. All of a group must have the same; stop them all to change it"
+        ),
+    ] = "range"
     session_timeout: Annotated[
         Duration, span("Silence after which the group gives up on an instance", "6s", "5m")
     ] = Duration(45)

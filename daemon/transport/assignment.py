@@ -26,6 +26,12 @@ class Assignment:
         with self._lock:
             return set(self._ours)
 
+    @property
+    def parting(self) -> bool:
+        """Whether partitions were taken away in order that `changes` has not told of yet."""
+        with self._lock:
+            return bool(self._revoked)
+
     def assign(self, partitions: Iterable[Partition]) -> None:
         """More partitions are ours."""
         with self._lock:
@@ -63,6 +69,17 @@ class Assignment:
         with self._lock:
             self._ours.difference_update(partitions)
             where.update(dict.fromkeys(p for p in partitions if p in self._told))
+
+
+def hand_over_first(consumer: Any, assignment: Assignment) -> None:
+    """Holds back the second round of a cooperative rebalance until the first one was told.
+
+    In it others get what was taken away here. The library begins it within the same poll, before
+    anybody could store how far the partitions were read.
+    """
+    coordinator = consumer._coordinator
+    wants = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: wants() and not assignment.parting
 
 
 def listener(assignment: Assignment, consumer: Any) -> Any:

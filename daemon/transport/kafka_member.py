@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from watchkeeper.daemon.transport.assignment import Assignment, listener
+from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.ports import Partition, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
@@ -150,7 +150,7 @@ class KafkaMember:
         from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
         try:
-            self.consumer = _consumer(self.settings)
+            self.consumer = _consumer(self.settings, self.assignment)
         except SaslAuthenticationFailedError as error:
             raise SourceError(f"the brokers refuse the credentials: {error}") from error
         except (KafkaError, OSError) as error:
@@ -158,6 +158,8 @@ class KafkaMember:
             pause = min(0.5 * 2 ** min(self._failures, 10), _MOST_BACKOFF_S)
             self._try_again = time.monotonic() + pause * random.uniform(0.5, 1.0)
             return False
+        if self.settings.assignor == "cooperative-sticky":
+            hand_over_first(self.consumer, self.assignment)
         self.consumer.subscribe(
             topics=self._topics, listener=listener(self.assignment, self.consumer)
         )
@@ -218,17 +220,26 @@ def _sessions(settings: KafkaSettings, count: int) -> float:
     return count * settings.session_timeout_ms / 1000
 
 
-def _consumer(settings: KafkaSettings) -> Any:
-    from kafka import KafkaConsumer
-    from kafka.coordinator.assignors.range import RangePartitionAssignor
+def _assignor(settings: KafkaSettings, assignment: Assignment) -> Any:
+    """A model's home is a partition number, the same in every topic: only these two keep that."""
+    if settings.assignor == "range":
+        from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-    # A model's home is a partition number, the same in every topic: only this one keeps that.
+        return RangePartitionAssignor
+    from watchkeeper.daemon.transport.sharing import NumberSticky
+
+    return NumberSticky(lambda: assignment.ours)
+
+
+def _consumer(settings: KafkaSettings, assignment: Assignment) -> Any:
+    from kafka import KafkaConsumer
+
     return connected(
         KafkaConsumer,
         settings,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
-        partition_assignment_strategy=(RangePartitionAssignor,),
+        partition_assignment_strategy=(_assignor(settings, assignment),),
         **_READING,
         **_limits(settings),
     )

@@ -21,6 +21,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
+    assignor: Literal["range", "cooperative-sticky"] = "range"
     fetch_min_bytes: int = 65_536
     fetch_max_wait_ms: int = 50
     max_partition_fetch_bytes: int = 2 * 1024 * 1024
