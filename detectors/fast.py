@@ -1,0 +1,138 @@
+"""Compiled kernels: whether numba is here and wanted, and functions that become machine code.
+
+A kernel is compiled when it is first called, or all at once by `warm`, and kept on disk, in
+`$WATCHKEEPER_FAST_CACHE`, else below the state directory, else below `$XDG_CACHE_HOME`. Without
+the extra `fast`, and with WATCHKEEPER_FAST=0, nothing here is compiled and NumPy does the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Kernels of so many versions of the program stay on disk.
+_KEPT = 3
+_compiling = threading.RLock()
+
+
+def available() -> bool:
+    """Whether kernels are to be used: numba is here and WATCHKEEPER_FAST is not 0."""
+    return os.environ.get("WATCHKEEPER_FAST", "1") != "0" and _is_here()
+
+
+@functools.cache
+def _is_here() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+class Kernel(Generic[P, R]):
+    """A function that is compiled at its first call, for the types that `signature` names.
+
+    Other kernels may call it: then it is compiled into them, for the types they give it, and
+    needs no signature of its own. Calling it needs numba: ask `available` first.
+    """
+
+    def __init__(self, function: Callable[P, R], signature: str | None) -> None:
+        self.function = function
+        self.signature = signature
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the function gives."""
+        return cast(R, self.compiled(*args, **kwargs))
+
+    @functools.cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The machine code."""
+        with _compiling:
+            return _compiled(self.function, self.signature)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """How numba sees it inside another kernel."""
+        return self.compiled._numba_type_  # type: ignore[attr-defined]
+
+
+def kernel(signature: str | None = None) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Makes a kernel of a function; `signature` in numba's words, None for one that only other
+    kernels call."""
+
+    def made(function: Callable[P, R]) -> Kernel[P, R]:
+        each = Kernel(function, signature)
+        if signature is not None:
+            _KERNELS.append(each)
+        return each
+
+    return made
+
+
+_KERNELS: list[Kernel[Any, Any]] = []
+
+
+def warm() -> None:
+    """Compiles every kernel of the modules imported so far, or takes it from the disk."""
+    if available():
+        for each in _KERNELS:
+            _ = each.compiled
+
+
+def _compiled(function: Callable[..., Any], signature: str | None) -> Callable[..., Any]:
+    numba: Any = importlib.import_module("numba")  # heavy: only where a kernel is really used
+    # What only other kernels call becomes part of these: it is not kept on disk by itself.
+    folder = None if signature is None else _cache()
+    if folder is not None:
+        numba.config.CACHE_DIR = str(folder)
+    compiler = numba.njit(signature, nogil=True, error_model="numpy", cache=folder is not None)
+    made: Callable[..., Any] = compiler(function)
+    return made
+
+
+@functools.cache
+def _cache() -> Path | None:
+    """The folder of this program's kernels; None where nothing can be written.
+
+    numba looks only at the file of the outermost function, so the folder's name tells every file
+    with kernels apart.
+    """
+    base = _cache_base()
+    try:
+        folder = base / _stamp()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        others = sorted(base.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+    except OSError:
+        return None
+    for old in [each for each in others if each != folder][_KEPT - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _cache_base() -> Path:
+    given = os.environ.get("WATCHKEEPER_FAST_CACHE")
+    if given:
+        return Path(given)
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if state:
+        return Path(state) / "kernels"
+    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(caches) / "watchkeeper" / "kernels"
+
+
+def _stamp() -> str:
+    """A name for the source of all kernels."""
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parent.parent
+    for part in ("detectors", "daemon"):
+        for file in sorted((root / part).rglob("*fast*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
