@@ -29,6 +29,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     session_timeout_ms: int = 45_000
     max_poll_interval_ms: int = 300_000
     offset_reset: Literal["earliest", "latest"] = "earliest"
+    batches: bool = True
 
     def __repr__(self) -> str:
         """Names the cluster and hides the password."""
