@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO
+from urllib.parse import quote
 
 import structlog
 
@@ -103,7 +104,7 @@ class Daemon:
         config = self.config
         folder = Path(config.daemon.state_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self._home = (folder / "lock").open("a")
+        self._home = _lock(folder, config.daemon.instance).open("a")
         migrate.upgrade(config.database.url)
         self.store = Store(config.database.url)
         self.metrics = Metrics(watchkeeper.__version__)
@@ -359,9 +360,15 @@ def _on_signals(stopping: threading.Event) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
+def _lock(folder: Path, instance: str) -> Path:
+    """The file that says whose process this is: workers share the folder under names of their own,
+    and each has to find its leases again."""
+    return folder / f"lock-{quote(instance, safe='')}"
+
+
 def _holder(config: Config, home: IO[str]) -> str:
     """Who holds this process's leases: the same after a crash, so that it need not wait for its
-    own; never the same for two that run at once, of which only one can lock the folder."""
+    own; never the same for two that run at once, of which only one can lock its file."""
     name = f"{config.daemon.instance}:{config.daemon.state_dir}"
     try:
         fcntl.flock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,13 +8,27 @@ from watchkeeper.daemon.cli.common import globals_of, load
 
 
 @click.command("run")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that share the work. Default: daemon.workers, which is 1.",
+)
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, workers: int | None) -> None:
     """Run the daemon.
 
     Reads events from Kafka until SIGTERM or SIGINT; the second one ends it at once.
+
+    With several workers, one more process begins them, begins them again when they die, and ends
+    them. The first one serves /metrics and the rest at web.listen, each further one at the next
+    port.
     """
     loaded = load(globals_of(ctx), required=True)
+    count = workers or loaded.config.daemon.workers
+    if count > 1:
+        from watchkeeper.daemon.workers import supervise
+
+        ctx.exit(supervise(loaded.config, count))
     from watchkeeper.daemon.service import run
 
     ctx.exit(run(loaded.config))
