@@ -1,0 +1,326 @@
+"""The cases that are timed, each in a process of its own that prints one JSON line."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.config.models import ModelSettings
+from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kafka, Topics
+from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.transport.ports import Message, Source
+from watchkeeper.daemon.transport.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.service import Daemon as Service
+
+KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
+CHILD_S = 300.0
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process shall do: a case, on a stream, from `warm` records on for `records` more.
+
+    `database` is copied before use. `kafka` and `model` are settings that differ from the
+    defaults. What was found is written to `found`, up to event time `until`.
+    """
+
+    case: str
+    bootstrap: str
+    control: int = 0
+    stream: str = "ten"
+    warm: int = 0
+    records: int = 300_000
+    partitions: int = 1
+    database: str = ""
+    kafka: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    found: str = ""
+    until: float = float("inf")
+
+
+class Spent(msgspec.Struct, kw_only=True):
+    """What one process needed for the records after the first ones, and more that it saw."""
+
+    events: int
+    cpu_s: float
+    wall_s: float
+    rss_mb: float = 0.0
+    more: dict[str, float] = {}
+
+    @property
+    def each_us(self) -> float:
+        """CPU microseconds a record."""
+        return self.cpu_s / self.events * 1e6
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.events / self.wall_s
+
+
+def used() -> tuple[float, float]:
+    """CPU seconds of this process, and the time."""
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    return spent.ru_utime + spent.ru_stime, time.monotonic()
+
+
+@dataclass
+class Meter:
+    """The clock begins once `warm` records have been dealt with, at least a batch."""
+
+    warm: int
+    wanted: int
+    seen: int = 0
+    timing: bool = False
+    _left_out: int = 0
+    _began: tuple[float, float] = (0.0, 0.0)
+    _deadline: float = field(default_factory=lambda: time.monotonic() + CHILD_S)
+
+    def add(self, events: int) -> None:
+        """More records were dealt with."""
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"{self.seen} of {self.warm + self.wanted} in {CHILD_S:g} s")
+        self.seen += events
+        if not self.timing and self.seen > self.warm:
+            self.timing, self._left_out, self._began = True, self.seen, used()
+
+    @property
+    def going(self) -> bool:
+        """Whether there are records to come."""
+        return self.seen - self._left_out < self.wanted or not self.timing
+
+    def spent(self, **more: float) -> Spent:
+        """All since the clock began."""
+        cpu, wall = used()
+        return Spent(
+            events=self.seen - self._left_out,
+            cpu_s=cpu - self._began[0],
+            wall_s=wall - self._began[1],
+            rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            more=more,
+        )
+
+
+class Nowhere:
+    """A sink that takes everything and keeps nothing."""
+
+    def publish(self, messages: Sequence[Message], timeout: float) -> list[str | None]:
+        """Says that all is delivered."""
+        return [None] * len(messages)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """There is nothing to free."""
+
+
+# ------------------------------------------------------------------------------- plain poll loops
+
+
+def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
+    """kafka-python with its defaults, but for the sizes of fetches, which are the daemon's.
+
+    Of each topic as many records as of the other: the topic that has given its share is paused.
+    """
+    from kafka import KafkaConsumer, TopicPartition
+
+    ours = KafkaSettings(bootstrap_servers=[job.bootstrap])
+    consumer = KafkaConsumer(
+        bootstrap_servers=job.bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=ours.max_poll_records,
+        fetch_min_bytes=ours.fetch_min_bytes,
+        fetch_max_wait_ms=ours.fetch_max_wait_ms,
+        fetch_max_bytes=16 * 1024 * 1024,
+        max_partition_fetch_bytes=ours.max_partition_fetch_bytes,
+    )
+    names = [f"{job.stream}.{kind}" for kind in KINDS]
+    places = [TopicPartition(n, p) for n in names for p in range(job.partitions)]
+    consumer.assign(places)
+    share = (job.warm + job.records) // 2 // job.partitions
+    begun = dict.fromkeys(places, 0)
+    while True:
+        found = consumer.poll(timeout_ms=200)
+        for place, records in found.items():
+            begun[place] += len(records)
+            if begun[place] >= share:
+                consumer.pause(place)
+        yield sum(map(len, found.values())), found
+
+
+def bare(job: Job) -> Spent:
+    """The poll loop and nothing else."""
+    meter = Meter(job.warm, job.records)
+    for count, _ in _polls(job):
+        meter.add(count)
+        if not meter.going:
+            break
+    return meter.spent()
+
+
+def naive(job: Job) -> Spent:
+    """The poll loop, json and river."""
+    from tests.bench.naive import Naive
+
+    monitor = Naive()
+    meter = Meter(job.warm, job.records)
+    for count, found in _polls(job):
+        for place, records in found.items():
+            topic = place.topic
+            for record in records:
+                monitor.take(topic, record.value)
+        meter.add(count)
+        if not meter.going:
+            break
+    if job.found:
+        Path(job.found).write_bytes(msgspec.json.encode(monitor.alarms))
+    return meter.spent(models=len(monitor.models), alarms=len(monitor.alarms))
+
+
+# ------------------------------------------------------------------------------------- the daemon
+
+
+def config(job: Job, folder: str) -> Config:
+    """The defaults, on this stream; the settings of the job over them."""
+    if job.database:
+        shutil.copy(job.database, f"{folder}/watchkeeper.db")
+    return Config(
+        daemon=Daemon(state_dir=folder, instance="bench", max_models=20_000),
+        kafka=Kafka(bootstrap_servers=[job.bootstrap], group_id=Path(folder).name, **job.kafka),
+        topics=Topics(prefix=f"{job.stream}."),
+        database=Database(url=f"sqlite:///{folder}/watchkeeper.db"),
+        checkpoint=Checkpoint(),
+        defaults=msgspec.convert(job.model, ModelSettings, dec_hook=_duration),
+    )
+
+
+def _duration(kind: type, value: Any) -> Any:
+    return kind(value) if kind is Duration else value
+
+
+@dataclass
+class Watched:
+    """A daemon under measurement: how many records came, and where its own thread's time went."""
+
+    service: Service
+    records: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+    checkpoint_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        service = self.service
+        poll, stage, checkpoint = service.source.poll, service.reporter.stage, service.loop.checkpoint
+
+        def polling(timeout: float) -> Any:
+            polled = poll(timeout)
+            self.records += len(polled.records)
+            return polled
+
+        @contextmanager
+        def staging(name: Any) -> Iterator[None]:
+            began = time.thread_time()
+            with stage(name):
+                yield
+            self.stages[name] = self.stages.get(name, 0.0) + time.thread_time() - began
+
+        def checkpointing() -> None:
+            began = time.process_time()
+            checkpoint()
+            self.checkpoint_s += time.process_time() - began
+
+        _put(service.source, "poll", polling)
+        _put(service.reporter, "stage", staging)
+        _put(service.loop, "checkpoint", checkpointing)
+
+    def reset(self) -> None:
+        """From now on."""
+        self.stages.clear()
+        self.checkpoint_s = 0.0
+
+
+def _put(holder: object, name: str, value: object) -> None:
+    setattr(holder, name, value)
+
+
+@contextmanager
+def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
+    """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
+    from watchkeeper.daemon.service import Daemon as Whole
+    from watchkeeper.daemon.service import kinds_of
+    from watchkeeper.daemon.transport.kafka import KafkaSource
+
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        settings = msgspec.structs.replace(config(job, folder), **sections)
+        if source is None:
+            source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
+        service = Whole(settings, source, Nowhere())
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 100)
+        service.start()
+        try:
+            yield service
+        finally:
+            service.close()
+
+
+def complete(job: Job) -> Spent:
+    """All that `watchkeeper run` does for a record, until the last one is committed."""
+    with serving(job) as service:
+        watched, meter = Watched(service), Meter(job.warm, job.records)
+        while meter.going:
+            before, timing = watched.records, meter.timing
+            service.turn(0.2)
+            meter.add(watched.records - before)
+            if meter.timing and not timing:
+                watched.reset()
+        service.loop.checkpoint()
+        spent = meter.spent()
+        own = {f"us_{k}": s / spent.events * 1e6 for k, s in watched.stages.items()}
+        spent.more = {
+            **own,
+            "checkpoint_share": watched.checkpoint_s / spent.cpu_s,
+            "series": series(service),
+            "models": len(service.loop.pipeline.state.models),
+            "incidents": len(service.store.records.incidents()),
+            "findings": len(service.store.records.findings(limit=1_000_000)),
+            "dead": len(service.store.records.dead_letters()),
+        }
+        if job.found:
+            _write_findings(service, job)
+    return spent
+
+
+def _write_findings(service: Service, job: Job) -> None:
+    found = service.store.records.findings(limit=1_000_000)
+    known = [each for each in found if each.window.end <= job.until]
+    Path(job.found).write_bytes(msgspec.json.encode(sorted(known, key=repr)))
+
+
+def series(service: Service) -> int:
+    """How many (model, version, signal, target) have a detector."""
+    state = service.loop.pipeline.state
+    return sum(len(each.judges) for each in state.models.values())
+
+
+CASES: dict[str, Callable[[Job], Spent]] = {
+    "bare": bare,
+    "naive": naive,
+    "complete": complete,
+    "complete_fast": complete,
+    "public": complete,
+    "models_1000": complete,
+    "models_10000": complete,
+    "models_1": complete,
+}
