@@ -10,9 +10,9 @@ from watchkeeper.detectors.score_detector import ScoreDetector
 from watchkeeper.detectors.setting import Count, Probability, setting
 from watchkeeper.detectors.types import Finding, Sample
 
-_OUTLIER = 2.0  # units of noise beyond which a window is learned as if it were there
-_STEP = 0.6  # of the threshold: the most that one window may move the smoothed score
-_MOST = 1.2  # of the threshold: the most it can be, so that recovery is soon seen
+OUTLIER = 2.0  # units of noise beyond which a window is learned as if it were there
+STEP = 0.6  # of the threshold: the most that one window may move the smoothed score
+MOST = 1.2  # of the threshold: the most it can be, so that recovery is soon seen
 
 
 @dataclass
@@ -56,14 +56,14 @@ class Ewma(ScoreDetector):
         self._smooth_in(value - mean, self.threshold * self.unit(mean, smooth_noise))
         found = self.scored(sample, self.score(self._smooth, mean, smooth_noise), self.plain(mean))
         if self._run == 0:
-            near = mean + _within(value - mean, _OUTLIER * noise)
-            self._learn(near, _within(self._smooth, _OUTLIER * smooth_noise))
+            near = mean + _within(value - mean, OUTLIER * noise)
+            self._learn(near, _within(self._smooth, OUTLIER * smooth_noise))
         return found
 
     def _smooth_in(self, change: float, limit: float) -> None:
         """One window moves the smoothed change by at most 0.6 of its limit: two can pass it."""
-        moved = self._smooth + _within(self.weight * (change - self._smooth), _STEP * limit)
-        self._smooth = _within(moved, _MOST * limit)
+        moved = self._smooth + _within(self.weight * (change - self._smooth), STEP * limit)
+        self._smooth = _within(moved, MOST * limit)
 
     def _learn(self, value: float, smooth: float) -> None:
         self._seen = min(self._seen + 1, self.memory)

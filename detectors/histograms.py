@@ -9,8 +9,8 @@ import numpy as np
 from watchkeeper.detectors.scores import chi_square_limit
 from watchkeeper.detectors.types import FloatArray, IntArray, Sample
 
-_LEAST = 5.0  # events expected in a bin, below which chi-square's tail is not to be trusted
-_MOST = 1e15
+LEAST = 5.0  # events expected in a bin, below which chi-square's tail is not to be trusted
+MOST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ def histograms(sample: Sample) -> Histograms | None:
 
 
 def _clean(counts: IntArray) -> FloatArray:
-    return np.clip(counts.astype(np.float64), 0.0, _MOST)
+    return np.clip(counts.astype(np.float64), 0.0, MOST)
 
 
 def _groups(mass: FloatArray) -> list[int]:
     starts, held = [0], 0.0
     for place, each in enumerate(mass.tolist()):
-        if held >= _LEAST:
+        if held >= LEAST:
             starts.append(place)
             held = 0.0
         held += each
-    if held < _LEAST and len(starts) > 1:
+    if held < LEAST and len(starts) > 1:
         starts.pop()
     return starts

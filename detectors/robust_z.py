@@ -9,8 +9,8 @@ from watchkeeper.detectors.score_detector import ScoreDetector
 from watchkeeper.detectors.setting import Count, setting
 from watchkeeper.detectors.types import Finding, Sample
 
-_TAIL = 0.025
-_TAIL_Z = 1.96  # a normal variable passes this many standard deviations with probability _TAIL
+TAIL = 0.025
+TAIL_Z = 1.96  # a normal variable passes this many standard deviations with probability TAIL
 
 
 @dataclass
@@ -68,5 +68,5 @@ def _quantile(ordered: list[float], share: float) -> float:
 def _spread(ordered: list[float], above: bool) -> float:
     middle = _quantile(ordered, 0.5)
     deviations = sorted(abs(value - middle) for value in ordered)
-    tail = _quantile(ordered, 1.0 - _TAIL if above else _TAIL)
-    return max(1.4826 * _quantile(deviations, 0.5), abs(tail - middle) / _TAIL_Z)
+    tail = _quantile(ordered, 1.0 - TAIL if above else TAIL)
+    return max(1.4826 * _quantile(deviations, 0.5), abs(tail - middle) / TAIL_Z)

@@ -10,7 +10,7 @@ from watchkeeper.detectors.scores import bounded, known, score, share_error, sha
 from watchkeeper.detectors.setting import NonNegative, Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample
 
-_TINY, _HUGE = 1e-300, 1e300
+TINY, HUGE = 1e-300, 1e300
 
 
 @dataclass
@@ -30,7 +30,7 @@ class ScoreDetector(LevelDetector):
 
     def scaled(self, value: float) -> float:
         """The value on the scale on which it is judged: its logarithm if `log`."""
-        return math.log(max(value, _TINY)) if self.log else bounded(value)
+        return math.log(max(value, TINY)) if self.log else bounded(value)
 
     def plain(self, scaled: float) -> float:
         """The value of a number on the scale of judgement."""
@@ -53,7 +53,7 @@ class ScoreDetector(LevelDetector):
         matters = max(self.min_change, self.min_ratio * abs(normal))
         if self.log:
             matters = math.log1p(self.min_ratio)
-        return max(noise, min(matters / self.threshold, _HUGE))
+        return max(noise, min(matters / self.threshold, HUGE))
 
     def score(self, change: float, normal: float, noise: float) -> float:
         """The change in such units."""
@@ -74,4 +74,4 @@ class ScoreDetector(LevelDetector):
 
     def _error(self, sample: Sample) -> float:
         error = known(sample.stderr)
-        return min(error / max(sample.value, _TINY), _HUGE) if self.log else error
+        return min(error / max(sample.value, TINY), HUGE) if self.log else error

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 LARGE = 1e150  # its square is still finite
 LARGEST_SCORE = 1e6
-_PSEUDO = 0.25  # events added to an expected share, so that a share of 0 can be departed from
+PSEUDO = 0.25  # events added to an expected share, so that a share of 0 can be departed from
 
 
 def bounded(value: float) -> float:
@@ -36,7 +36,7 @@ def normal_cdf(z: float) -> float:
 
 def expected_share(share: float, n: int) -> float:
     """A share moved a quarter of an event towards the middle, so that it is neither 0 nor 1."""
-    return (min(1.0, max(0.0, share)) * n + _PSEUDO) / (n + 2 * _PSEUDO)
+    return (min(1.0, max(0.0, share)) * n + PSEUDO) / (n + 2 * PSEUDO)
 
 
 def share_error(expected: float, n: int) -> float:

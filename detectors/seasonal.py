@@ -12,8 +12,8 @@ from watchkeeper.detectors.types import Finding, Sample
 
 N = TypeVar("N", int, float)
 
-_HOUR = 3600.0
-_BINS = 168
+HOUR = 3600.0
+HOURS = 168
 
 
 @dataclass
@@ -36,23 +36,23 @@ class Seasonal(ScoreDetector):
 
     min_hours: Positive = setting(1.5, "hours seen of an hour of the week before it is known")
     weeks: Count = setting(4, "weeks after which an hour's mean forgets")
-    _seen: list[int] = field(default_factory=lambda: [0] * _BINS)
-    _mean: list[float] = field(default_factory=lambda: [0.0] * _BINS)
-    _variance: list[float] = field(default_factory=lambda: [0.0] * _BINS)
+    _seen: list[int] = field(default_factory=lambda: [0] * HOURS)
+    _mean: list[float] = field(default_factory=lambda: [0.0] * HOURS)
+    _variance: list[float] = field(default_factory=lambda: [0.0] * HOURS)
 
     def judge(self, sample: Sample) -> Finding | None:
         start, width = sample.window.start, sample.window.end - sample.window.start
         if not (math.isfinite(start) and 0.0 < width < math.inf):
             return None
-        hour, value = int(start // _HOUR) % _BINS, self.scaled(sample.value)
+        hour, value = int(start // HOUR) % HOURS, self.scaled(sample.value)
         seen, mean = self._seen[hour], self._mean[hour]
         found = None
-        if seen * width >= self.min_hours * _HOUR:
+        if seen * width >= self.min_hours * HOUR:
             spread = math.sqrt(self._variance[hour] * seen / max(seen - 1, 1))
             noise = max(spread, self.error_of(sample, mean))
             found = self.scored(sample, self.score(value - mean, mean, noise), self.plain(mean))
         if not self.firing:
-            self._learn(hour, value, max(1, round(self.weeks * _HOUR / width)))
+            self._learn(hour, value, max(1, round(self.weeks * HOUR / width)))
         return found
 
     def _learn(self, hour: int, value: float, most: int) -> None:

@@ -13,9 +13,9 @@ from watchkeeper.detectors.scores import bounded
 from watchkeeper.detectors.setting import Count, Positive, Probability, setting
 from watchkeeper.detectors.types import Finding, Sample
 
-_DAY = 86_400.0
-_RECENT = 30  # windows over which the present rate is taken
-_MOST = 1e15
+DAY = 86_400.0
+RECENT = 30  # windows over which the present rate is taken
+LONGEST = 1e15  # seconds of silence that are told apart
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Silence(LevelDetector):
         if sample.value > 0.0:
             self._hear(bounded(sample.value), seconds)
             return None
-        self._quiet = min(self._quiet + seconds, _MOST)
+        self._quiet = min(self._quiet + seconds, LONGEST)
         if self._seen < self.warm_up:
             return None
         missed = self._low * self._quiet
@@ -71,10 +71,10 @@ class Silence(LevelDetector):
     def _hear(self, count: float, seconds: float) -> None:
         silence = 0.0 if self.firing else self._quiet
         self._run, self._quiet = 0, 0.0
-        self._seen = min(self._seen + 1, max(self.warm_up, _RECENT))
-        weight = 1.0 / min(self._seen, _RECENT)
+        self._seen = min(self._seen + 1, max(self.warm_up, RECENT))
+        weight = 1.0 / min(self._seen, RECENT)
         self._rate += weight * (count / (seconds + silence) - self._rate)
-        days = min(seconds / _DAY, 30.0)
+        days = min(seconds / DAY, 30.0)
         low = self._low * 2.0**days if self._seen >= self.warm_up else math.inf
         self._low = min(self._rate, low) if self._low else self._rate
         self._longest = max(silence, self._longest * 2.0 ** (-days / 7.0))

@@ -1,0 +1,95 @@
+"""The closed forms of `detectors.scores` over arrays, with the same result to the last bit.
+
+Sums, products, quotients and roots are rounded alike everywhere; logarithms and exponentials are
+not, so these are taken one by one with `math`, where it is known that they are needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE
+
+_PSEUDO = 0.25  # as in `scores.expected_share`
+
+
+def least(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
+    """`min(first, second)` as Python has it: the first where they do not compare."""
+    return np.where(np.less(second, first), second, first)
+
+
+def most(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
+    """`max(first, second)` as Python has it: the first where they do not compare."""
+    return np.where(np.greater(second, first), second, first)
+
+
+def each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
+    """A function of `math` of every value."""
+    flat = np.fromiter(map(function, values.ravel().tolist()), np.float64, values.size)
+    return flat.reshape(values.shape)
+
+
+def bounded(values: FloatArray) -> FloatArray:
+    """The values within +-LARGE, where squares and sums are finite."""
+    return np.clip(values, -LARGE, LARGE)
+
+
+def known(errors: FloatArray) -> FloatArray:
+    """Standard errors, or 0 where they are unknown or no number."""
+    return np.where((errors >= 0.0) & (errors < math.inf), errors, 0.0)
+
+
+def within(change: FloatArray, limit: FloatArray) -> FloatArray:
+    """The change, cut off at +-limit; whole where the limit is 0."""
+    cut = least(limit, most(-limit, change))
+    return np.where(limit > 0.0, cut, change)
+
+
+def score(change: FloatArray, unit: FloatArray) -> FloatArray:
+    """The change in units of noise, within +-LARGEST_SCORE."""
+    far = unit <= np.abs(change) / LARGEST_SCORE
+    scored = np.where(far, np.copysign(LARGEST_SCORE, change), change / unit)
+    return np.where(change == 0.0, 0.0, scored)
+
+
+def share_error(expected: FloatArray, n: IntArray) -> FloatArray:
+    """The standard error of a share of n events when the true share is the expected one."""
+    p = _expected_share(expected, n)
+    return np.sqrt(p * (1.0 - p) / np.maximum(n, 1))
+
+
+def share_noise(value: FloatArray, expected: FloatArray, n: IntArray) -> FloatArray:
+    """The error by which a measured share's distance from the expected one is that many sigma."""
+    p, x = _expected_share(expected, n), np.clip(value, 0.0, 1.0)
+    likelihood = _term(x, p) + _term(1.0 - x, 1.0 - p)
+    root = np.sqrt(most(0.0, 2.0 * n * likelihood))
+    change = np.abs(x - expected)
+    told = (change > 0.0) & (root > 1e-3)
+    return np.where(told, change / root, share_error(expected, n))
+
+
+def spread_of(variance: FloatArray, seen: IntArray) -> FloatArray:
+    """The standard deviation by an estimate of the variance over so many windows."""
+    return np.sqrt(variance * seen / np.maximum(seen - 1, 1))
+
+
+def _expected_share(share: FloatArray, n: IntArray) -> FloatArray:
+    return (np.clip(share, 0.0, 1.0) * n + _PSEUDO) / (n + 2 * _PSEUDO)
+
+
+def _term(x: FloatArray, p: FloatArray) -> FloatArray:
+    some = x > 0.0
+    result = np.zeros(x.shape)
+    result[some] = x[some] * each(math.log, x[some] / p[some])
+    return result
+
+
+def filled(where: BoolArray, values: FloatArray) -> FloatArray:
+    """An array that has these values where it is said, row by row, and NaN elsewhere."""
+    result = np.full(where.shape, np.nan)
+    result[where] = values
+    return result

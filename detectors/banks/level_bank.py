@@ -1,0 +1,78 @@
+"""Base of banks of level detectors: runs of windows beyond a limit, lower while one fires."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.detectors.banks.bank import Bank, Fields, State
+from watchkeeper.detectors.banks.judged import Directions, Judged
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector
+
+LONGEST_RUN = 1_000  # windows in a row that a bank can be told to wait for
+
+
+class LevelBank(Bank):
+    """The state is `run` and `since` of every series, as `LevelDetector` has them."""
+
+    def __init__(self, detector: LevelDetector, columns: int) -> None:
+        self._for = detector.for_windows
+        super().__init__(detector, columns)
+
+    def fields(self) -> Fields:
+        return [("since", "<f8"), ("run", "<i2")]
+
+    def sound(self, state: State) -> bool:
+        run = state["run"]
+        return bool(((run >= 0) & (run <= self._for)).all())
+
+    def firing(self, rows: IntArray) -> BoolArray:
+        """Whether the newest judged window of each series gave a finding."""
+        return np.asarray(self._state["run"][rows] >= self._for)
+
+    def limit(self, threshold: float, firing: BoolArray) -> FloatArray:
+        """The threshold, or half of it while firing."""
+        return np.where(firing, threshold * HYSTERESIS, threshold)
+
+    def sustained(
+        self, rows: IntArray, start: FloatArray, looked: BoolArray, beyond: BoolArray
+    ) -> tuple[BoolArray, FloatArray]:
+        """What is found where it was looked, and since when; counts the runs."""
+        run, since = self._state["run"][rows], self._state["since"][rows]
+        began = start[:, None]
+        since_now = np.where((run > 0) & ~(began < since), since, began)
+        beyond = looked & beyond
+        run_now = np.where(beyond, np.minimum(run + 1, self._for), 0)
+        since_now = np.where(beyond, since_now, since)
+        run_now = np.where(looked, run_now, run)
+        self._state["run"][rows] = run_now
+        self._state["since"][rows] = since_now
+        return beyond & (run_now >= self._for), since_now
+
+
+def signs(up: BoolArray) -> Directions:
+    """1 where it is up, -1 elsewhere."""
+    return np.where(up, np.int8(1), np.int8(-1))
+
+
+def judged(
+    enough: BoolArray,
+    sustained: tuple[BoolArray, FloatArray],
+    *,
+    statistic: FloatArray,
+    threshold: FloatArray,
+    expected: FloatArray | None = None,
+    direction: Directions | None = None,
+) -> Judged:
+    """The judgement of what `sustained` found."""
+    found, since = sustained
+    shape = enough.shape
+    return Judged(
+        enough=enough,
+        found=found,
+        statistic=np.broadcast_to(statistic, shape),
+        threshold=np.broadcast_to(threshold, shape),
+        expected=np.full(shape, np.nan) if expected is None else np.broadcast_to(expected, shape),
+        since=since,
+        direction=np.zeros(shape, dtype=np.int8) if direction is None else direction,
+    )

@@ -1,0 +1,129 @@
+"""Distances of many series from their recent past, by median and spread."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from watchkeeper.detectors.banks.arithmetic import most, score
+from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.columns import Columns
+from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.score_bank import ScoreBank
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.robust_z import TAIL, TAIL_Z, RobustZ
+
+_AT_ONCE = 512  # series whose past is sorted at once: as much as the processor has at hand
+
+
+class RobustZBank(ScoreBank):
+    """`RobustZ` over many series. The past is a ring: `filled` values, the next goes to `next`."""
+
+    def __init__(self, detector: RobustZ, columns: int) -> None:
+        self._memory, self._warm_up = detector.memory, min(detector.warm_up, detector.memory)
+        super().__init__(detector, columns)
+
+    def fields(self) -> Fields:
+        return [
+            *super().fields(),
+            *((name, "<u2") for name in ("filled", "next", "waiting")),
+            ("past", "<f8", (self._memory,)),
+            ("pending", "<f8", (self._for - 1,)),
+        ]
+
+    def sound(self, state: State) -> bool:
+        places = (state["filled"] <= self._memory) & (state["next"] < self._memory)
+        return super().sound(state) and bool((places & (state["waiting"] < self._for)).all())
+
+    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+        value = self.scaled(samples.value, enough)
+        ready = self._state["filled"][rows] >= self._warm_up
+        looked = enough & ready
+        limit = self.limit(self._threshold, self.firing(rows))
+        normal, scored = self._scores(rows, samples, looked, value, limit)
+        found = self.scored(rows, samples, enough, looked, scored, normal)
+        self._learn(rows, value, enough & ~ready, looked)
+        return found
+
+    def _scores(
+        self,
+        rows: IntArray,
+        samples: Columns,
+        looked: BoolArray,
+        value: FloatArray,
+        limit: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """What is normal, and the score of each sample that may be beyond the limit."""
+        normal, scored = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+        all_rows, all_columns = np.nonzero(looked)
+        for first in range(0, len(all_rows), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            place = all_rows[part], all_columns[part]
+            past = self._past(rows[place[0]], place[1])
+            usual = self._normal(*past)
+            normal[place] = usual
+            change = value[place] - usual
+            far = np.flatnonzero(self.passing(change, usual, limit[place]))
+            place = place[0][far], place[1][far]
+            of = samples.value[place], samples.n[place], samples.stderr[place]
+            spread = _spread(past[0][far], past[1][far], change[far] > 0.0)
+            noise = most(spread, self.noise_of(*of, usual[far]))
+            scored[place] = score(change[far], self.unit(usual[far], noise))
+        return normal, scored
+
+    def _past(self, rows: IntArray, columns: IntArray) -> tuple[FloatArray, IntArray]:
+        """The values remembered of each series in order, infinity behind them; and how many."""
+        count = self._state["filled"][rows, columns].astype(np.int64)
+        longest = int(count.max())
+        past = self._state["past"][rows, columns, :longest]
+        past[np.arange(longest) >= count[:, None]] = math.inf
+        past.sort(axis=1)
+        return past, count
+
+    def _normal(self, ordered: FloatArray, count: IntArray) -> FloatArray:
+        if not self._share:
+            return _quantile(ordered, count, 0.5)
+        sums = (sum(past[:n].tolist()) for past, n in zip(ordered, count.tolist(), strict=True))
+        return np.fromiter(sums, np.float64, len(count)) / count
+
+    def _learn(
+        self, rows: IntArray, value: FloatArray, warming: BoolArray, looked: BoolArray
+    ) -> None:
+        """Remembers values once it is sure that they are not the beginning of a finding."""
+        run, waiting = self._state["run"][rows], self._state["waiting"][rows]
+        calm = looked & (run == 0)
+        for place in range(self._for - 1):
+            self._remember(rows, self._state["pending"][rows, :, place], calm & (place < waiting))
+        self._remember(rows, value, calm | warming)
+        doubtful = looked & (run > 0) & (run < self._for)
+        at_row, at_column = np.nonzero(doubtful)
+        self._state["pending"][rows[at_row], at_column, waiting[doubtful]] = value[doubtful]
+        self._state["waiting"][rows] = np.where(looked, np.where(doubtful, waiting + 1, 0), waiting)
+
+    def _remember(self, rows: IntArray, value: FloatArray, where: BoolArray) -> None:
+        at_row, column = np.nonzero(where)
+        if not len(column):
+            return
+        row, state = rows[at_row], self._state
+        place = state["next"][row, column].astype(np.int64)
+        state["past"][row, column, place] = value[where]
+        state["next"][row, column] = (place + 1) % self._memory
+        state["filled"][row, column] = np.minimum(state["filled"][row, column] + 1, self._memory)
+
+
+def _quantile(ordered: FloatArray, count: IntArray, share: FloatArray | float) -> FloatArray:
+    """The quantile of each row's first `count` values."""
+    place = share * (count - 1)
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, count - 1)
+    each = np.arange(len(count))
+    below = ordered[each, low]
+    return below + (place - low) * (ordered[each, high] - below)
+
+
+def _spread(ordered: FloatArray, count: IntArray, above: BoolArray) -> FloatArray:
+    middle = _quantile(ordered, count, 0.5)
+    deviations = np.sort(np.abs(ordered - middle[:, None]), axis=1)
+    tail = _quantile(ordered, count, np.where(above, 1.0 - TAIL, TAIL))
+    return most(1.4826 * _quantile(deviations, count, 0.5), np.abs(tail - middle) / TAIL_Z)

@@ -1,0 +1,73 @@
+"""Distances of many series from what is normal at this hour of the week."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from watchkeeper.detectors.banks.arithmetic import most, score, spread_of
+from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.columns import Columns
+from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.score_bank import ScoreBank
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.seasonal import HOUR, HOURS, Seasonal
+
+_LONGEST = 2.0**31 - 1  # windows that are counted of an hour of the week
+
+
+class SeasonalBank(ScoreBank):
+    """`Seasonal` over many series."""
+
+    def __init__(self, detector: Seasonal, columns: int) -> None:
+        self._known = detector.min_hours * HOUR
+        self._weeks = detector.weeks
+        super().__init__(detector, columns)
+
+    def fields(self) -> Fields:
+        hours = (("mean", "<f8"), ("variance", "<f8"), ("seen", "<i4"))
+        return [*super().fields(), *((name, kind, (HOURS,)) for name, kind in hours)]
+
+    def sound(self, state: State) -> bool:
+        counted = bool(((state["variance"] >= 0.0) & (state["seen"] >= 0)).all())
+        return super().sound(state) and counted
+
+    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+        width = samples.at - samples.start
+        timed = np.isfinite(samples.start) & (width > 0.0) & (width < math.inf)
+        looked = enough & timed[:, None]
+        place = self._places(rows, np.where(timed, samples.start, 0.0))
+        seen, mean, variance = (self._state[n][place] for n in ("seen", "mean", "variance"))
+        value = self.scaled(samples.value, looked)
+        known = looked & (seen * width[:, None] >= self._known)
+        error = self.error_of(samples.value, samples.n, samples.stderr, mean)
+        noise = most(spread_of(variance, seen), error)
+        scored = score(value - mean, self.unit(mean, noise))
+        found = self.scored(rows, samples, enough, known, scored, mean)
+        learned = looked & ~self.firing(rows)
+        longest = np.rint(self._weeks * HOUR / width)
+        self._learn(place, learned, value, np.clip(longest, 1.0, _LONGEST))
+        return found
+
+    def _places(self, rows: IntArray, start: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Row, column and hour of the week of each sample in the state."""
+        hour = ((start // HOUR) % HOURS).astype(np.int64)
+        return rows[:, None], np.arange(self.columns)[None, :], hour[:, None]
+
+    def _learn(
+        self,
+        place: tuple[IntArray, IntArray, IntArray],
+        where: BoolArray,
+        value: FloatArray,
+        longest: FloatArray,
+    ) -> None:
+        names = ("seen", "mean", "variance")
+        old = {name: self._state[name][place] for name in names}
+        seen = np.minimum(old["seen"] + 1, longest[:, None].astype(np.int64))
+        rate = 1.0 / seen
+        change = value - old["mean"]
+        mean = old["mean"] + rate * change
+        variance = (1.0 - rate) * (old["variance"] + rate * change * change)
+        for name, new in zip(names, (seen, mean, variance), strict=True):
+            self._state[name][place] = np.where(where, new, old[name])
