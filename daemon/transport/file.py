@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
+import numpy as np
 
-from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record, SourceError
+from watchkeeper.daemon.transport.ports import Message, Partition, Polled, SourceError
+from watchkeeper.daemon.transport.records import Records
 
 _CHUNK = 1 << 18
 # A longer line is cut: it is beyond every limit of the codec and is refused there.
@@ -51,13 +53,7 @@ class FileSource:
         lines = self._lines[: self._max_records]
         del self._lines[: self._max_records]
         first, self._line = self._line, self._line + len(lines)
-        return Polled(
-            [
-                self._record(n, line)
-                for n, line in enumerate(lines, first)
-                if line.strip() and n >= self._from
-            ]
-        )
+        return Polled(self._records(first, lines))
 
     def start(self, partition: Partition, offset: int | None) -> None:
         if self._line and (offset or 0) < self._line:
@@ -86,8 +82,15 @@ class FileSource:
         if self._path != "-":
             self._file.close()
 
-    def _record(self, number: int, line: bytes) -> Record:
-        return Record(self._partition.topic, 0, number, 0.0, None, line)
+    def _records(self, first: int, lines: list[bytes]) -> Records:
+        rows = [n for n, line in enumerate(lines) if line.strip() and first + n >= self._from]
+        return Records(
+            (self._partition,),
+            np.zeros(len(rows), dtype=np.int32),
+            np.array(rows, dtype=np.int64) + first,
+            np.zeros(len(rows)),
+            [lines[n] for n in rows],
+        )
 
     def _fill(self, timeout: float) -> None:
         chunk = self._read(timeout)

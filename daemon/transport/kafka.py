@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import structlog
@@ -18,11 +17,13 @@ from watchkeeper.daemon.transport import kafka_member
 from watchkeeper.daemon.transport.kafka_guard import prepare
 from watchkeeper.daemon.transport.kafka_member import KafkaMember, spot
 from watchkeeper.daemon.transport.kafka_positions import KafkaPositions
+from watchkeeper.daemon.transport.kafka_reading import Reading, pieces
 from watchkeeper.daemon.transport.kafka_repair import DataGap, pass_over, resume_behind_gaps
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
-from watchkeeper.daemon.transport.ports import Partition, Polled, Record, SourceError
+from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
@@ -30,7 +31,6 @@ __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
 log = structlog.get_logger()
 
 _MOST_REPORTS = 1_000
-_LARGEST_HEADERS = 65_536
 
 
 class KafkaSource:
@@ -50,7 +50,18 @@ class KafkaSource:
         self._aligner = Aligner()
         self._quarantined: deque[QuarantinedRange] = deque(maxlen=_MOST_REPORTS)
         self._gaps: deque[DataGap] = deque(maxlen=_MOST_REPORTS)
+        self._more = False
         self.commit_failures = 0
+
+    @property
+    def reading(self) -> Reading:
+        """How the records are read: as whole batches, or one by one, which is slower."""
+        return self._member.way.reading
+
+    @property
+    def reading_reason(self) -> str:
+        """Why they are read one by one, "" when they are not."""
+        return self._member.way.reason
 
     @property
     def trouble(self) -> str | None:
@@ -62,15 +73,18 @@ class KafkaSource:
             return self._changes()
         self._start_pending()
         self._hold()
-        fetched = self._fetch(timeout)
-        for partition, records in fetched.items():
-            self._aligner.add(records)
-            self._positions.passed(partition, records[-1].offset)
+        fetched = self._fetch(0.0 if self._more else timeout)
+        for partition, run in fetched.items():
+            for records in run:
+                self._aligner.add(records)
+            self._positions.passed(partition, int(run[-1].offset[-1]))
         self._positions.note(fetched.keys() | self._held)
         self._member.ask(self._positions.silent(kafka_member.SILENCE_S))
         # A partition that was taken away must be forgotten before anything is released.
         changes = self._changes()
-        records = self._aligner.release(self._positions.waiting())
+        most = self._settings.max_poll_records
+        records = self._aligner.release(self._positions.waiting(), most)
+        self._more = len(records) >= most
         return msgspec.structs.replace(changes, records=records)
 
     def start(self, partition: Partition, offset: int | None) -> None:
@@ -123,7 +137,7 @@ class KafkaSource:
         assigned, revoked, lost = self._member.assignment.changes()
         for partition in (*revoked, *lost):
             self._forget(partition)
-        return Polled((), assigned, revoked, lost)
+        return Polled(assigned=assigned, revoked=revoked, lost=lost)
 
     def _forget(self, partition: Partition) -> None:
         self._aligner.drop(partition)
@@ -158,7 +172,7 @@ class KafkaSource:
 
     # ---------------------------------------------------------------------------------- fetching
 
-    def _fetch(self, timeout: float) -> dict[Partition, list[Record]]:
+    def _fetch(self, timeout: float) -> dict[Partition, list[Records]]:
         """One poll; what it raises is dealt with before the next."""
         from kafka import errors
 
@@ -179,7 +193,7 @@ class KafkaSource:
         else:
             if found:
                 member.well()
-            return {Partition(*place): _records(batch) for place, batch in found.items()}
+            return {Partition(*place): pieces(self.reading, got) for place, got in found.items()}
         return {}
 
     def _hold(self) -> None:
@@ -192,18 +206,3 @@ class KafkaSource:
             if partition in ours and partition not in self._pending:
                 consumer.resume(spot(partition))
         self._held = full
-
-
-def _records(batch: Sequence[Any]) -> list[Record]:
-    return [
-        Record(
-            each.topic,
-            each.partition,
-            each.offset,
-            each.timestamp / 1000 if each.timestamp > 0 else 0.0,
-            each.key,
-            each.value,
-            tuple(each.headers) if each.serialized_header_size <= _LARGEST_HEADERS else (),
-        )
-        for each in batch
-    ]

@@ -14,7 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.daemon.transport.batches import HEADER_SIZE, MAGIC_AT, Cursor, Split, best, plain
+from watchkeeper.daemon.transport.batches import (
+    HEADER_SIZE,
+    MAGIC_AT,
+    PLAIN,
+    Cursor,
+    Split,
+    best,
+    plain,
+)
 from watchkeeper.daemon.transport.ports import Headers, Partition
 from watchkeeper.daemon.transport.records import Records
 
@@ -96,6 +104,9 @@ def whole_batches() -> Any:
         What cannot be read is raised again at each further `take`, until a seek drops it all.
         """
 
+        next_fetch_offset: int
+        leader_epoch: int
+
         def _unpack_records(self, tp: Any, records: Any, *deserializers: object) -> Any:
             self._data = bytes(records._buffer)
             self._place = Partition(tp.topic, tp.partition)
@@ -136,7 +147,7 @@ def whole_batches() -> Any:
             while True:
                 floor = self.fetch_offset
                 piece = self._best(
-                    data, cursor, len(data), self._most, floor, check=self.check_crcs
+                    data, cursor, len(data), self._most, floor, PLAIN, self.check_crcs
                 )
                 cursor = piece.cursor
                 yield piece

@@ -12,6 +12,7 @@ import structlog
 
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
 from watchkeeper.daemon.transport.ports import Partition, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
@@ -27,6 +28,7 @@ _LOST_AFTER_S = 120.0
 _ABSENT_S = 3.0
 _STABLE = "<stable>"
 _REBALANCE_S = 5.0
+_POLL_BYTES = 16 * 1024 * 1024
 
 
 class KafkaMember:
@@ -40,6 +42,7 @@ class KafkaMember:
         self.consumer: Any = None
         self.assignment = Assignment()
         self.closed = threading.Event()
+        self.way = Way("records", "not connected yet")
         self._topics = tuple(topics)
         self._failures = 0
         self._failing_since: float | None = None
@@ -84,7 +87,7 @@ class KafkaMember:
         """
         deadline = time.monotonic() + _REBALANCE_S
         while True:
-            found: dict[Any, Any] = self.consumer.poll(timeout_ms=int(timeout * 1000))
+            found: dict[Any, Any] = self.consumer.poll(int(timeout * 1000), self._most())
             if found or self._settled() or time.monotonic() > deadline or self.closed.is_set():
                 return found
             timeout = max(timeout, 0.1)
@@ -146,6 +149,21 @@ class KafkaMember:
         self._unanswered, self._absent = None, ()
         self.assignment.lose_all()
 
+    def _most(self) -> int:
+        """The bound of a poll: in bytes where whole batches are read, else in records.
+
+        Whatever was fetched is taken at once: the next fetch leaves out what is not, and may wait
+        for others meanwhile.
+        """
+        return _POLL_BYTES if self.way.reading == "batches" else self.settings.max_poll_records
+
+    def _choose_way(self) -> None:
+        before, self.way = self.way, hook(self.consumer, way(self.settings))
+        if self.way.reading == "batches" and before != self.way:
+            log.info("reading whole batches")
+        elif before != self.way:
+            log.warning("reading records one by one, which is slower", reason=self.way.reason)
+
     def _connect(self) -> bool:
         from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
@@ -158,6 +176,7 @@ class KafkaMember:
             pause = min(0.5 * 2 ** min(self._failures, 10), _MOST_BACKOFF_S)
             self._try_again = time.monotonic() + pause * random.uniform(0.5, 1.0)
             return False
+        self._choose_way()
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)
         self.consumer.subscribe(

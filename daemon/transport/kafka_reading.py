@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import structlog
@@ -39,11 +39,16 @@ def hook(consumer: Any, chosen: Way) -> Way:
     """Makes a consumer's polls give pieces of whole batches, if that is the way."""
     if chosen.reading == "records":
         return chosen
-    fetcher = getattr(consumer, "_fetcher", None)
+    fetcher: Any = getattr(consumer, "_fetcher", None)
     if not hasattr(fetcher, "PartitionRecords"):
         return Way("records", "kafka-python is not as expected: its fetcher is elsewhere")
     fetcher.PartitionRecords = whole_batches()
     return chosen
+
+
+def pieces(reading: Reading, polled: Sequence[Any]) -> list[Records]:
+    """What a poll brought of a partition."""
+    return list(polled) if reading == "batches" else [records_from(polled)]
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from watchkeeper.daemon.transport.merge import Aligner
 from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record
+from watchkeeper.daemon.transport.records import Records
 
 
 class _Log:
@@ -131,7 +132,7 @@ class MemorySource:
         for partition, offset in self._next.items():
             records = self._broker.read(partition, offset, self._max_records)
             if records:
-                self._aligner.add(records)
+                self._aligner.add(Records.of(records))
                 self._next[partition] = records[-1].offset + 1
         return Polled(self._aligner.release(self._waiting()), assigned=tuple(new))
 

@@ -6,40 +6,93 @@ that works off a backlog would see labels before predictions, and see them diffe
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
-from itertools import accumulate, groupby
-from operator import attrgetter
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.ports import Partition, Record  # noqa: F401 - the doctest
+from watchkeeper.daemon.transport.records import FloatArray, Records
 
-_partition = attrgetter("topic", "partition")
+# What a record takes next to its value.
+_RECORD_BYTES = 100
 
 
-class _Buffer:
-    """Records of one partition, with the times they are ordered by.
+class _Run:
+    """Records of one partition in order of offset, in chunks as they were fetched, with the times
+    they are ordered by.
 
-    The time of a record is the largest timestamp from the head of the buffer up to it: a record
-    that comes out of order goes right behind the one it came after.
+    The time of a record is the largest timestamp from the head of the run up to it: a record that
+    comes out of order goes right behind the one it came after.
     """
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.times: list[float] = []
+        self._chunks: deque[tuple[Records, FloatArray, int]] = deque()
+        self.count = 0
+        self.size = 0
 
-    def add(self, records: list[Record]) -> None:
-        last = self.times[-1] if self.times else records[0].at
-        times = accumulate([record.at for record in records], max, initial=last)
-        next(times)
-        self.records += records
-        self.times += times
+    @property
+    def last(self) -> float:
+        """The time of the newest record."""
+        return float(self._chunks[-1][1][-1]) if self._chunks else float("-inf")
 
-    def take(self, count: int) -> tuple[list[Record], list[float]]:
-        taken = self.records[:count], self.times[:count]
-        del self.records[:count], self.times[:count]
-        return taken
+    def add(self, records: Records) -> None:
+        times = np.maximum.accumulate(records.at)
+        np.maximum(times, self.last, out=times)
+        size = _size(records)
+        self._chunks.append((records, times, size))
+        self.count += len(records)
+        self.size += size
+
+    def before(self, time: float, *, inclusive: bool) -> int:
+        """How many records come before `time`, or at it."""
+        count = 0
+        for _, times, _ in self._chunks:
+            if times[-1] > time or (times[-1] == time and not inclusive):
+                return count + int(np.searchsorted(times, time, "right" if inclusive else "left"))
+            count += len(times)
+        return count
+
+    def times(self, count: int) -> FloatArray:
+        """The times of the first `count` records."""
+        found, left = [], count
+        for _, times, _ in self._chunks:
+            if left <= 0:
+                break
+            found.append(times[:left])
+            left -= len(times)
+        return np.concatenate(found) if found else np.empty(0)
+
+    def take(self, count: int) -> tuple[Records, FloatArray]:
+        """The first `count` records, one or more, and their times; the run goes on behind them."""
+        taken = []
+        while count > 0:
+            records, times, size = self._chunks.popleft()
+            if len(times) > count:
+                rest = records[count:]
+                left = _size(rest)
+                self._chunks.appendleft((rest, times[count:], left))
+                records, times, size = records[:count], times[:count], size - left
+            taken.append((records, times))
+            count -= len(times)
+            self.count -= len(times)
+            self.size -= size
+        if len(taken) == 1:
+            return taken[0]
+        return Records.joined([r for r, _ in taken]), np.concatenate([t for _, t in taken])
+
+
+def _size(records: Records) -> int:
+    """About what they take in memory."""
+    if records.in_buffer:
+        span = records.span()
+        size = int((span.end - span.start).sum())
+    else:
+        size = sum([len(value) for value in records.values() if value is not None])
+    if records.headers is not None:
+        size += sum(len(text or b"") + 100 for each in records.headers for _, text in each)
+    return size + _RECORD_BYTES * len(records)
 
 
 class Aligner:
@@ -49,75 +102,87 @@ class Aligner:
     record; a partition that is caught up holds nothing back. So a backlog is always read in the
     same order, however it was fetched, and live records never wait. Pure: no clock, no thread.
 
+    `limit` bounds the records held of each partition, `limit_bytes` what all take together.
+
     >>> aligner = Aligner()
-    >>> aligner.add([Record("labels", 0, 7, 12.0, None, b"l")])
+    >>> aligner.add(Records.of([Record("labels", 0, 7, 12.0, None, b"l")]))
     >>> [r.topic for r in aligner.release(waiting={Partition("predictions", 0)})]
     []
-    >>> aligner.add([Record("predictions", 0, 3, 11.0, None, b"p")])
+    >>> aligner.add(Records.of([Record("predictions", 0, 3, 11.0, None, b"p")]))
     >>> [r.topic for r in aligner.release(waiting=())]
     ['predictions', 'labels']
     """
 
-    def __init__(self, limit: int = 5_000) -> None:
+    def __init__(self, limit: int = 20_000, limit_bytes: int = 32 * 1024 * 1024) -> None:
         self.limit = limit
-        self._buffers: dict[Partition, _Buffer] = {}
+        self.limit_bytes = limit_bytes
+        self._runs: dict[Partition, _Run] = {}
 
     def __len__(self) -> int:
-        return sum(len(buffer.records) for buffer in self._buffers.values())
+        return sum(run.count for run in self._runs.values())
 
-    def add(self, records: Iterable[Record]) -> None:
+    @property
+    def size(self) -> int:
+        """About how many bytes are held."""
+        return sum(run.size for run in self._runs.values())
+
+    def add(self, records: Records) -> None:
         """Takes records, those of each partition in order of offset."""
-        for key, run in groupby(records, key=_partition):
-            partition = Partition(*key)
-            buffer = self._buffers.get(partition)
-            if buffer is None:
-                buffer = self._buffers[partition] = _Buffer()
-            buffer.add(list(run))
+        for number, partition in enumerate(records.places):
+            own = records if len(records.places) == 1 else records.take(records.place == number)
+            if len(own):
+                self._runs.setdefault(partition, _Run()).add(own)
 
-    def release(self, waiting: Collection[Partition]) -> list[Record]:
-        """What can no longer be overtaken, in order.
+    def release(self, waiting: Collection[Partition], most: int | None = None) -> Records:
+        """What can no longer be overtaken, in order; of that the first `most` records.
 
         `waiting` names the partitions of which more is known to be on its way.
         """
-        bound = (
-            min((self._last(partition), partition) for partition in waiting) if waiting else None
-        )
-        runs = []
-        for partition, buffer in sorted(self._buffers.items()):
-            count = len(buffer.times) if bound is None else _before(buffer.times, partition, bound)
+        bound = min(((self._last(p), p) for p in waiting), default=None)
+        ready: list[tuple[_Run, int]] = []
+        for partition, run in sorted(self._runs.items()):
+            count = run.count
+            if bound is not None:
+                count = run.before(bound[0], inclusive=partition <= bound[1])
             if count:
-                runs.append(buffer.take(count))
-        return _merged(runs)
+                ready.append((run, count))
+        if most is not None and sum(count for _, count in ready) > most:
+            ready = _first(ready, most)
+        return _merged([run.take(count) for run, count in ready])
 
     def count(self) -> dict[Partition, int]:
         """How many records are held, by partition."""
-        return {partition: len(buffer.records) for partition, buffer in self._buffers.items()}
+        return {partition: run.count for partition, run in self._runs.items()}
 
     def full(self) -> set[Partition]:
-        """The partitions to pause: their buffers hold `limit` records or more."""
-        return {p for p, buffer in self._buffers.items() if len(buffer.records) >= self.limit}
+        """The partitions to pause: they hold `limit` records, or their share of the bytes."""
+        share = self.limit_bytes / max(sum(1 for run in self._runs.values() if run.count), 1)
+        return {p for p, r in self._runs.items() if r.count >= self.limit or r.size >= share}
 
     def drop(self, partition: Partition) -> None:
-        """Forgets what is buffered of a partition that is no longer ours."""
-        self._buffers.pop(partition, None)
+        """Forgets what is held of a partition that is no longer ours."""
+        self._runs.pop(partition, None)
 
     def _last(self, partition: Partition) -> float:
-        buffer = self._buffers.get(partition)
-        return buffer.times[-1] if buffer is not None and buffer.times else float("-inf")
+        run = self._runs.get(partition)
+        return run.last if run is not None else float("-inf")
 
 
-def _before(times: list[float], partition: Partition, bound: tuple[float, Partition]) -> int:
-    """How many of a partition's records come before anything that is still on its way."""
-    cut = bisect_right if partition <= bound[1] else bisect_left
-    return cut(times, bound[0])
+def _first(ready: Sequence[tuple[_Run, int]], most: int) -> list[tuple[_Run, int]]:
+    """How many records of each run are among the first `most` of all."""
+    if len(ready) == 1:
+        return [(ready[0][0], most)]
+    times = [run.times(min(count, most)) for run, count in ready]
+    numbers = np.repeat(np.arange(len(ready)), [len(each) for each in times])
+    first = np.argsort(np.concatenate(times), kind="stable")[:most]
+    counts = np.bincount(numbers[first], minlength=len(ready)).tolist()
+    return [(run, count) for (run, _), count in zip(ready, counts, strict=True) if count]
 
 
-def _merged(runs: list[tuple[list[Record], list[float]]]) -> list[Record]:
+def _merged(runs: Sequence[tuple[Records, FloatArray]]) -> Records:
     """The runs in one order; each is in order already, and equal times keep the runs' order."""
-    if not runs:
-        return []
-    if len(runs) == 1:
-        return runs[0][0]
+    joined = Records.joined([records for records, _ in runs])
+    if len(runs) < 2 or all(a[-1] <= b[0] for (_, a), (_, b) in pairwise(runs)):
+        return joined
     times = np.concatenate([times for _, times in runs])
-    records = [record for run, _ in runs for record in run]
-    return [records[i] for i in np.argsort(times, kind="stable").tolist()]
+    return joined.take(np.argsort(times, kind="stable"))

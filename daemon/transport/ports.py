@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.transport.records import Records
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -29,6 +32,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     headers: Headers = ()
 
 
+def _none() -> Records:
+    from watchkeeper.daemon.transport.records import Records  # it is made of what is here
+
+    return Records.of(())
+
+
 class Polled(msgspec.Struct, frozen=True):
     """What one poll brought.
 
@@ -37,7 +46,7 @@ class Polled(msgspec.Struct, frozen=True):
     once this poll has returned.
     """
 
-    records: tuple[Record, ...] | list[Record] = ()
+    records: Records = msgspec.field(default_factory=_none)
     assigned: tuple[Partition, ...] = ()
     revoked: tuple[Partition, ...] = ()
     lost: tuple[Partition, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.kafka_reading import hook, way
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
@@ -101,6 +102,8 @@ class Prober:
                 fetch_max_wait_ms=50,
                 metrics_enabled=False,
             )
+            # What this one can read must be what the other one can.
+            hook(self._consumer, way(self._settings))
         self._consumer.assign([spot])
         if offset is not None:
             self._consumer.seek(spot, offset)
