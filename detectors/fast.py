@@ -20,6 +20,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Example = Callable[[], tuple[Any, ...]]
 
 # Kernels of so many versions of the program stay on disk.
 _KEPT = 3
@@ -37,15 +38,15 @@ def _is_here() -> bool:
 
 
 class Kernel(Generic[P, R]):
-    """A function that is compiled at its first call, for the types that `signature` names.
+    """A function that is compiled at its first call, for the types of the arguments `example`.
 
     Other kernels may call it: then it is compiled into them, for the types they give it, and
-    needs no signature of its own. Calling it needs numba: ask `available` first.
+    needs no example of its own. Calling it needs numba: ask `available` first.
     """
 
-    def __init__(self, function: Callable[P, R], signature: str | None) -> None:
+    def __init__(self, function: Callable[P, R], example: Example | None) -> None:
         self.function = function
-        self.signature = signature
+        self.example = example
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -56,7 +57,7 @@ class Kernel(Generic[P, R]):
     def compiled(self) -> Callable[..., Any]:
         """The machine code."""
         with _compiling:
-            return _compiled(self.function, self.signature)
+            return _compiled(self.function, self.example)
 
     @property
     def _numba_type_(self) -> Any:
@@ -64,13 +65,13 @@ class Kernel(Generic[P, R]):
         return self.compiled._numba_type_  # type: ignore[attr-defined]
 
 
-def kernel(signature: str | None = None) -> Callable[[Callable[P, R]], Kernel[P, R]]:
-    """Makes a kernel of a function; `signature` in numba's words, None for one that only other
-    kernels call."""
+def kernel(example: Example | None = None) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Makes a kernel of a function; `example` gives arguments of the types it takes, None is for
+    one that only other kernels call."""
 
     def made(function: Callable[P, R]) -> Kernel[P, R]:
-        each = Kernel(function, signature)
-        if signature is not None:
+        each = Kernel(function, example)
+        if example is not None:
             _KERNELS.append(each)
         return each
 
@@ -87,13 +88,14 @@ def warm() -> None:
             _ = each.compiled
 
 
-def _compiled(function: Callable[..., Any], signature: str | None) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], example: Example | None) -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")  # heavy: only where a kernel is really used
     # What only other kernels call becomes part of these: it is not kept on disk by itself.
-    folder = None if signature is None else _cache()
+    folder = None if example is None else _cache()
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
-    compiler = numba.njit(signature, nogil=True, error_model="numpy", cache=folder is not None)
+    types = None if example is None else tuple(map(numba.typeof, example()))
+    compiler = numba.njit(types, nogil=True, error_model="numpy", cache=folder is not None)
     made: Callable[..., Any] = compiler(function)
     return made
 

@@ -1,0 +1,153 @@
+"""The kernel that reads bare JSON predictions and labels into columns.
+
+It takes the rows that are plain; every other is left to the typed decoder, which alone knows what
+is wrong with a row. What is plain: the fields of `detectors.events` with values of their types,
+each once, texts without escapes, known names of features with numbers, texts, booleans or null,
+and besides fields that nobody knows if their values are no arrays and at most flat objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from watchkeeper.daemon.transport.codec import fast_fields as f
+from watchkeeper.daemon.transport.codec.fast_fields import Out
+from watchkeeper.daemon.transport.codec.fast_object import next_name, next_value, passed
+from watchkeeper.daemon.transport.codec.fast_scan import OPEN, Raw, Wide, space, wide
+from watchkeeper.daemon.transport.codec.fast_values import answer, features, value
+from watchkeeper.daemon.transport.codec.fast_words import (
+    FULL,
+    LABEL,
+    MEMBER,
+    MODEL,
+    ODD,
+    VERSION,
+    Array,
+    Coded,
+    Names,
+    member_of,
+    names_of,
+    words_of,
+)
+from watchkeeper.detectors.fast import kernel
+from watchkeeper.detectors.frames import OK
+
+
+def _example() -> tuple[Any, ...]:
+    raw, words = wide(b"{}      ")
+    none = np.zeros(1, dtype=np.int64)
+    latest, names = np.zeros(1), names_of(f.FIXED, f.SCOPES)
+    return raw, words, none, none, latest, f.PREDICTION, names, words_of(1, 8), f.out_of(1, 1, 64)
+
+
+@kernel(_example)
+def events(
+    raw: Raw,
+    words: Wide,
+    start: Array,
+    end: Array,
+    latest: Array,
+    scope: int,
+    names: Names,
+    table: Coded,
+    out: Out,
+) -> int:
+    """Reads the records buffer[start:end] of one kind, f.PREDICTION or TRUTH, until one has no room
+    left; how many were read. No time may be later than the row's `latest`."""
+    for i in range(len(start)):
+        row = out.used[f.TAKEN]
+        _begin(out, row)
+        found = ODD
+        if 0 <= start[i] < end[i]:
+            found = _event(
+                raw, words, start[i], end[i], latest[i], scope, i, row, names, table, out
+            )
+        if found < 0:
+            _forget(out, row)
+        if found == FULL and row > 0:
+            return i
+        if found >= 0:
+            out.rows[row] = i
+            out.used[f.TAKEN] += 1
+    return len(start)
+
+
+@kernel()
+def _begin(out: Out, row: int) -> None:
+    """What a row has that says nothing of it."""
+    out.numbers[f.DURATION_AT, row] = np.nan
+    out.numbers[f.SCORE_AT, row] = np.nan
+    out.numbers[f.VALUE_AT, row] = np.nan
+    out.entities[0, row] = -1
+    out.entities[1, row] = -1
+    out.keys[1, row] = 0
+    out.codes[LABEL, row] = -1
+    out.status[row] = OK
+
+
+@kernel()
+def _forget(out: Out, row: int) -> None:
+    """Takes away what a row that is not taken left in the columns of features."""
+    for column in range(out.used[f.NUMERIC]):
+        out.numeric[column, row] = np.nan
+    for column in range(out.used[f.TEXTS]):
+        out.texts[column, row] = -1
+
+
+@kernel()
+def _event(
+    raw: Raw,
+    words: Wide,
+    at: int,
+    end: int,
+    latest: float,
+    scope: int,
+    i: int,
+    row: int,
+    names: Names,
+    table: Coded,
+    out: Out,
+) -> int:
+    """Reads one record; ODD where it is not taken, FULL where there is no room for it."""
+    needed = f.NEEDED if scope == f.PREDICTION else f.NEEDED_OF_TRUTH
+    seen, previous = 0, len(names.key) + scope
+    at = space(raw, at, end)
+    if at >= end or raw[at] != OPEN:
+        return ODD
+    more = True
+    while more:
+        entry, at = next_name(raw, words, names, scope, previous, at, end)
+        if at < 0:
+            return ODD
+        if entry < 0:
+            at = passed(raw, words, at, end)
+        else:
+            previous, field = entry, names.field[entry]
+            if seen >> field & 1:
+                return ODD
+            seen |= 1 << field
+            if field == f.INPUTS:
+                at = features(raw, words, at, end, i, row, names, table, out)
+            elif field == f.OUTPUT:
+                at = answer(raw, words, at, end, row, names, table, out)
+            else:
+                at = value(raw, words, at, end, field, scope, latest, row, table, out)
+        at, more = next_value(raw, at, end)
+        if at < 0:
+            return at
+    if space(raw, at, end) != end or seen & needed != needed:
+        return ODD
+    return _finish(scope, row, table, out)
+
+
+@kernel()
+def _finish(scope: int, row: int, table: Coded, out: Out) -> int:
+    score = out.numbers[f.SCORE_AT, row]
+    out.valid[row] = not (score < 0 or score > 1)
+    if scope != f.PREDICTION:
+        return 0
+    member = member_of(table, out.codes[MODEL, row], out.codes[VERSION, row])
+    out.codes[MEMBER, row] = member
+    return member
