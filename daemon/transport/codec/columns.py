@@ -199,17 +199,17 @@ def _answers(answers: Sequence[Any]) -> tuple[ObjectArray, FloatArray, FloatArra
     if any(probabilities):
         for i, each in enumerate(probabilities):
             if each:
-                valid[i] &= _is_distribution(each)
-                _from_probabilities(each, i, label, score)
+                valid[i] &= is_distribution(each)
+                from_probabilities(each, i, label, score)
     return label, score, value, valid
 
 
-def _is_distribution(probabilities: dict[str, float]) -> bool:
+def is_distribution(probabilities: dict[str, float]) -> bool:
     values = probabilities.values()
     return min(values) >= 0 and max(values) <= 1 and abs(sum(values) - 1) <= 0.01
 
 
-def _from_probabilities(
+def from_probabilities(
     probabilities: dict[str, float], i: int, label: ObjectArray, score: FloatArray
 ) -> None:
     """Fills what the model did not say itself: the likeliest label, the positive class's score."""

@@ -40,7 +40,7 @@ class Features:
 def feature_columns(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[list[int], Features, _Wrong]]:
     """The features of rows as columns: which rows, their columns, and the rows refused."""
     names = rows[0].keys()
-    if all(map(names.__eq__, map(dict.keys, rows))) and _wrong_names(rows[0]) is None:
+    if all(map(names.__eq__, map(dict.keys, rows))) and wrong_names(rows[0]) is None:
         yield _columns(rows, list(range(len(rows))))
         return
     refused, parts = _cut(rows)
@@ -56,7 +56,7 @@ def _cut(rows: Sequence[dict[str, Any]]) -> tuple[_Wrong, list[list[int]]]:
     known: set[str] = set()
     for i, row in enumerate(rows):
         if not row.keys() <= known:
-            wrong = _wrong_names(row)
+            wrong = wrong_names(row)
             if wrong is not None:
                 refused.append((i, wrong))
                 continue
@@ -68,7 +68,7 @@ def _cut(rows: Sequence[dict[str, Any]]) -> tuple[_Wrong, list[list[int]]]:
     return refused, [part for part in parts if part]
 
 
-def _wrong_names(row: Mapping[str, Any]) -> Refused | None:
+def wrong_names(row: Mapping[str, Any]) -> Refused | None:
     if len(row) > MOST_FEATURES:
         said = f"{len(row)} features, more than {MOST_FEATURES}"
         return Refused("too_large", said, "$.features")

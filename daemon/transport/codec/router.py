@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
+from watchkeeper.daemon.transport.codec.bulk import BULK, Bulk
 from watchkeeper.daemon.transport.codec.columns import EARLIEST, Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
+from watchkeeper.daemon.transport.codec.dense import blocks_of
+from watchkeeper.daemon.transport.codec.fitting import by_topic, fitting
 from watchkeeper.daemon.transport.codec.json import (
     DECODE,
     KNOWN_FIELDS,
@@ -24,15 +28,11 @@ from watchkeeper.daemon.transport.codec.json import (
     is_utf8,
 )
 from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
-from watchkeeper.detectors.types import (
-    AnyFrame,
-    Command,
-    EventKind,
-    LabelFrame,
-    PredictionFrame,
-)
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.blocks import Block
+from watchkeeper.detectors.types import AnyFrame, Command, EventKind, IntArray
 
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
@@ -72,6 +72,7 @@ def decode(
     now: float | None = None,
     max_bytes: int = MOST_BYTES,
     blocks: bool = False,
+    bulk: Bulk = BULK,
 ) -> Decoded:
     """Decodes a batch; never raises for what a record holds.
 
@@ -82,24 +83,12 @@ def decode(
     An event's time may be ten minutes ahead of its record's, or of `now` where it has none;
     without either it is not checked against the future.
 
-    With `blocks`, predictions and labels come as blocks of many models rather than as frames.
+    With `blocks`, predictions and labels come as blocks of many models rather than as frames;
+    `bulk` makes those of plain records.
     """
-    decoded = _Batch(records, kinds, now, max_bytes).decoded()
-    if blocks:
-        _to_blocks(decoded)
-    return decoded
-
-
-def _to_blocks(decoded: Decoded) -> None:
-    kept: list[AnyFrame] = []
-    for frame in decoded.frames:
-        if isinstance(frame, PredictionFrame):
-            decoded.blocks.append(PredictionBlock.of(frame))
-        elif isinstance(frame, LabelFrame):
-            decoded.blocks.append(LabelBlock.of(frame))
-        else:
-            kept.append(frame)
-    decoded.frames = kept
+    if blocks and not isinstance(records, Records):
+        records = Records.of(records)
+    return _Batch(records, kinds, now, max_bytes, bulk if blocks else None).decoded()
 
 
 class _Batch:
@@ -111,9 +100,11 @@ class _Batch:
         kinds: Mapping[str, EventKind],
         now: float | None,
         max_bytes: int,
+        bulk: Bulk | None,
     ) -> None:
         self.records = records
         self.kinds = kinds
+        self.bulk = bulk
         self.latest = float("inf") if now is None else now + AHEAD_S
         self.max_bytes = max_bytes
         self.rows: dict[EventKind, Rows] = {}
@@ -121,7 +112,7 @@ class _Batch:
         self.result = Decoded()
 
     def decoded(self) -> Decoded:
-        for seq in self._odd():
+        for seq in self._odd() if self.bulk is None else self._left(self.bulk):
             record = self.records[seq]
             try:
                 found = self._read(record)
@@ -150,6 +141,34 @@ class _Batch:
             if kind is None or found.count(kind) > 1 or not self._plain(kind, rows):
                 odd += rows
         return sorted(odd)
+
+    def _left(self, bulk: Bulk) -> Sequence[int]:
+        """Takes what can be taken in bulk; gives the places of all other records."""
+        records = self.records
+        if not isinstance(records, Records):
+            raise TypeError("only columns of records are read in bulk")
+        left: list[int] = []
+        for topic, rows in by_topic(records):
+            kind = self.kinds.get(topic)
+            if kind == "prediction" or kind == "label":
+                left += self._taken(bulk, kind, records, rows)
+            elif kind is None or kind in self.rows or not self._plain(kind, rows.tolist()):
+                left += rows.tolist()
+        return sorted(left)
+
+    def _taken(self, bulk: Bulk, kind: BulkKind, records: Records, rows: IntArray) -> Iterable[int]:
+        """Takes predictions or labels of one topic; gives the places of those it cannot take."""
+        fit = fitting(records, rows, kind, self.max_bytes)
+        mine = rows[fit] if fit is not None else rows
+        if not len(mine):
+            return [int(i) for i in rows]
+        chosen = records if len(mine) == len(records) else records.take(mine)
+        at = chosen.at
+        latest = np.where(at > 0, at + AHEAD_S, self.latest)
+        taken = bulk(kind, chosen, mine, latest)
+        self.result.blocks += taken.blocks
+        self.result.unknown_fields += taken.unknown
+        return [*mine[taken.left].tolist(), *([] if fit is None else rows[~fit].tolist())]
 
     def _plain(self, kind: EventKind, places: list[int]) -> bool:
         """Whether all of these were bare events of the kind, and so were taken."""
@@ -219,8 +238,11 @@ class _Batch:
     def _collect(self, kind: EventKind, rows: Rows) -> None:
         if kind != "command":
             frames, refused = frames_of(kind, rows)
-            self.result.frames.extend(frames)
             self.refused.extend(refused)
+            if self.bulk is not None and kind in ("prediction", "label"):
+                self.result.blocks += blocks_of(frames)
+            else:
+                self.result.frames.extend(frames)
             return
         for i in times(rows, self.refused)[1]:
             try:

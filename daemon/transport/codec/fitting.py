@@ -1,0 +1,60 @@
+"""Which records of a topic may be read in bulk: plain ones of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from watchkeeper.daemon.transport.codec import cloudevents
+from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.ports import Headers
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.types import BoolArray, EventKind, IntArray
+
+
+def by_topic(records: Records) -> Iterator[tuple[str, IntArray]]:
+    """Each topic and the places of its records."""
+    topics = {topic: i for i, topic in enumerate(dict.fromkeys(p.topic for p in records.places))}
+    if len(topics) == 1:
+        if len(records):
+            yield next(iter(topics)), np.arange(len(records))
+        return
+    codes = np.array([topics[place.topic] for place in records.places], dtype=np.int64)
+    code = codes[records.place]
+    for topic, i in topics.items():
+        rows = np.flatnonzero(code == i)
+        if len(rows):
+            yield topic, rows
+
+
+def fitting(records: Records, rows: IntArray, kind: EventKind, max_bytes: int) -> BoolArray | None:
+    """Which of the rows have a value of at most `max_bytes` and headers that name no other kind;
+    None: all."""
+    size = _sizes(records)[rows]
+    fit = (size > 0) & (size <= max_bytes)
+    if records.headers is not None:
+        headers = [records.headers[i] for i in rows.tolist()]
+        fit &= np.fromiter((_says(kind, each) for each in headers), np.bool_, len(headers))
+    return None if fit.all() else fit
+
+
+def _sizes(records: Records) -> IntArray:
+    """The bytes of each value; 0 where there is none."""
+    if records.in_buffer:
+        span = records.span()
+        return np.where(span.start < 0, 0, span.end - span.start)
+    values = records.values()
+    try:
+        return np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
+    except TypeError:
+        return np.array([len(value or b"") for value in values], dtype=np.int64)
+
+
+def _says(kind: EventKind, headers: Headers) -> bool:
+    if not headers:
+        return True
+    try:
+        return cloudevents.kind_in_headers(headers, kind) == kind
+    except Refused:
+        return False
