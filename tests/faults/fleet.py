@@ -1,0 +1,234 @@
+"""Several real daemons of one consumer group under load, and what must be true of them after."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.services import rest
+from tests.services.base import free_ports, wait_until
+from tests.services.process import Process
+from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.transport.codec import event_message
+from watchkeeper.daemon.transport.kafka_sink import KafkaSink
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.detectors.types import Prediction, PredictionFrame, PredictionValue, moment
+
+_PROGRAM = Path(sys.executable).parent / "watchkeeper"
+_OWNED = re.compile(
+    r'^watchkeeper_consumer_lag_records\{partition="(\d+)",topic="([^"]+)"\}', re.MULTILINE
+)
+WAIT_S = 60.0
+NUMBERS = 6
+TOPICS = 6
+MODELS = tuple(f"m{n}" for n in range(12))
+
+
+class Spot(NamedTuple):
+    """What the database says of a partition."""
+
+    offset: int
+    epoch: int
+
+
+class Feed:
+    """Publishes numbered predictions of all models until it is stopped."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.sent: Counter[str] = Counter()
+        self._topic = topic
+        self._sink = KafkaSink(KafkaSettings(bootstrap_servers=[bootstrap]))
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it; what it has sent is on the broker. Idempotent."""
+        self._ended.set()
+        self._thread.join(WAIT_S)
+        self._sink.close()
+
+    def _run(self) -> None:
+        for pair in itertools.count():
+            if self._ended.wait(0.05):
+                return
+            events = [_prediction(model, 2 * pair + half) for model in MODELS for half in (0, 1)]
+            outcomes = self._sink.publish([event_message(e, self._topic) for e in events], 30.0)
+            assert outcomes == [None] * len(events)
+            self.sent.update(event.request_id for event in events)
+
+
+def _prediction(model: str, n: int) -> Prediction:
+    return Prediction(
+        id=f"{model}-e{n}",
+        time=moment(time.time()),
+        model_name=model,
+        model_version="1",
+        request_id=f"{model}-{n}",
+        features={"amount": float(n % 97)},
+        prediction=PredictionValue(label="no", score=0.2),
+        duration_s=0.05,
+    )
+
+
+@dataclass
+class Fleet:
+    """One configuration and database, and the daemons that run with it, by static name."""
+
+    folder: Path
+    bootstrap: str
+    assignor: str = "range"
+    session: str = "45s"
+    prefix: str = field(default_factory=lambda: f"fleet.{uuid.uuid4().hex[:8]}.")
+    _members: dict[str, Process] = field(default_factory=dict)
+    _ports: dict[str, int] = field(default_factory=dict)
+    _feeds: list[Feed] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.config.write_text(
+            f'[daemon]\nstate_dir = "{self.folder}"\nstop_timeout = "10s"\n'
+            f'[database]\nurl = "{self.url}"\n'
+            f'[kafka]\nbootstrap_servers = ["{self.bootstrap}"]\ngroup_id = "{self.prefix}group"\n'
+            f'assignor = "{self.assignor}"\nsession_timeout = "{self.session}"\n'
+            f'[topics]\nprefix = "{self.prefix}"\n'
+        )
+        made = Process(
+            [_PROGRAM, "-c", self.config, "topics", "create", "--partitions", str(NUMBERS)],
+            self.folder / "topics.log",
+        )
+        assert made.wait(WAIT_S) == 0, made.tail()
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "watchkeeper.toml"
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder}/w.db"
+
+    @property
+    def predictions(self) -> str:
+        return f"{self.prefix}predictions"
+
+    def feed(self) -> Feed:
+        """Begins to publish."""
+        self._feeds.append(Feed(self.bootstrap, self.predictions))
+        return self._feeds[-1]
+
+    def start(self, name: str) -> None:
+        """Starts the member of this name; returns at once."""
+        self._ports.setdefault(name, free_ports(1)[0])
+        environment = {
+            "WATCHKEEPER_DAEMON__INSTANCE": name,
+            "WATCHKEEPER_KAFKA__GROUP_INSTANCE_ID": name,
+            "WATCHKEEPER_WEB__LISTEN": f"127.0.0.1:{self._ports[name]}",
+        }
+        self._members[name] = Process(
+            [_PROGRAM, "-c", self.config, "run"], self.folder / f"{name}.log", env=environment
+        )
+
+    def stop(self, name: str) -> None:
+        """Stops a member in order."""
+        member = self._members.pop(name)
+        os.kill(member.pid, signal.SIGTERM)
+        assert member.wait(WAIT_S) == 0, member.tail()
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self._members.pop(name).end(signal.SIGKILL)
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: it stands still, and does not know."""
+        os.kill(self._members[name].pid, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        os.kill(self._members[name].pid, signal.SIGCONT)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def owned(self, name: str) -> frozenset[Partition]:
+        """What a member reads, as it says itself."""
+        if not rest.healthy(f"http://127.0.0.1:{self._ports[name]}/readyz"):
+            return frozenset()
+        return frozenset(Partition(t, int(n)) for n, t in _OWNED.findall(self._metrics(name)))
+
+    def numbers(self, name: str) -> frozenset[int]:
+        """The numbers a member reads, of all topics."""
+        return frozenset(each.number for each in self.owned(name))
+
+    def events(self, name: str) -> int:
+        """How many predictions a member has read since it was started."""
+        found = re.search(
+            rf'^watchkeeper_events_total\{{topic="{self.predictions}"\}} (\S+)',
+            self._metrics(name),
+            re.MULTILINE,
+        )
+        return int(float(found[1])) if found else 0
+
+    def spots(self) -> dict[Partition, Spot]:
+        """The table of offsets."""
+        with closing(sqlite3.connect(self.folder / "w.db", timeout=10.0)) as database:
+            rows = database.execute(
+                "SELECT topic, partition, next_offset, owner_epoch FROM offsets"
+            )
+            return {Partition(t, n): Spot(offset or 0, epoch) for t, n, offset, epoch in rows}
+
+    def committed(self) -> int:
+        """How many predictions the database knows to be read."""
+        return sum(s.offset for p, s in self.spots().items() if p.topic == self.predictions)
+
+    def until(self, condition: Callable[[], object], what: str, timeout: float = WAIT_S) -> None:
+        """Waits for something; tells the ends of all logs when it does not come about."""
+        try:
+            wait_until(condition, timeout, what)
+        except TimeoutError as error:
+            tails = "\n".join(f"--- {n}\n{p.tail()}" for n, p in self._members.items())
+            raise AssertionError(f"{error}\n{self.shares()}\n{tails}") from error
+
+    def shares(self) -> dict[str, frozenset[int]]:
+        """The numbers of all members that run."""
+        return {name: self.numbers(name) for name in self._members}
+
+    def shared(self) -> bool:
+        """Whether every partition is read by one member, and members have even shares."""
+        owned = [self.owned(name) for name in self._members]
+        every = Counter(spot for each in owned for spot in each)
+        even = max(map(len, owned)) - min(map(len, owned)) <= TOPICS
+        return even and len(every) == NUMBERS * TOPICS and set(every.values()) == {1}
+
+    def kept(self) -> Counter[str]:
+        """How often each prediction is in the journal, which is committed with the offsets."""
+        with closing(Store(self.url)) as store:
+            frames = [frame for model in MODELS for frame in store.captured(model)]
+        found = [f.request_id.tolist() for f in frames if isinstance(f, PredictionFrame)]
+        return Counter(itertools.chain(*found))
+
+    def close(self) -> None:
+        """Ends everything."""
+        for feed in self._feeds:
+            feed.stop()
+        for member in self._members.values():
+            member.end(signal.SIGKILL)
+
+    def _metrics(self, name: str) -> str:
+        url = f"http://127.0.0.1:{self._ports[name]}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text: bytes = answer.read()
+        return text.decode()
