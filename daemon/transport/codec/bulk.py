@@ -15,12 +15,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from watchkeeper.daemon.transport.codec.fill import Filled, label_block, prediction_block
-from watchkeeper.daemon.transport.codec.json import DecodeErrors, is_utf8
+from watchkeeper.daemon.transport.codec.json import DecodeErrors, is_utf8, unknown_fields
 from watchkeeper.daemon.transport.codec.shapes import BulkKind, Reader, Shape, look, reader_of
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.types import FloatArray, IntArray
 
+# One record in so many is looked at for fields nobody knows.
+SAMPLED = 64
 MOST_SHAPES = 64  # of a topic
 MOST_TOPICS = 256
 MOST_MODELS = 65_536  # whose shape is remembered
@@ -145,8 +147,11 @@ class Learned:
         left.sort()
         if not topic.shapes:
             left = list(range(len(records)))
+        unknown = 0
+        if any(shape.open for shape in topic.shapes):
+            unknown = sum(unknown_fields(kind, value or b"") for value in values[::SAMPLED])
         self._learn(topic, kind, values, left)
-        return Taken(blocks, np.array(left, dtype=np.int64))
+        return Taken(blocks, np.array(left, dtype=np.int64), unknown)
 
     def _topic(self, kind: BulkKind, records: Records) -> _Topic:
         name = (records.places[records.place[0]].topic, kind)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 
+from watchkeeper.daemon.transport.codec.cloudevents import is_envelope
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.detectors.types import EVENT_TYPES, Event, EventKind, Name
 
@@ -57,6 +58,18 @@ DECODE: Mapping[EventKind, Callable[[bytes], Row]] = {
     kind: msgspec.json.Decoder(type_).decode for kind, type_ in ROW_TYPES.items()
 }
 _anything = msgspec.json.Decoder().decode
+
+
+def unknown_fields(kind: EventKind, value: bytes) -> int:
+    """How many top-level fields of an event no type knows."""
+    try:
+        fields = _fields(value)
+    except DecodeErrors:
+        return 0  # the numbers of an ignored field may be beyond every range
+    return 0 if is_envelope(fields) else len(fields.keys() - KNOWN_FIELDS[kind])
+
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def is_utf8(value: bytes) -> bool:

@@ -10,14 +10,13 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
-from watchkeeper.daemon.transport.codec.bulk import BULK, Bulk
+from watchkeeper.daemon.transport.codec.bulk import BULK, SAMPLED, Bulk
 from watchkeeper.daemon.transport.codec.columns import EARLIEST, Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
 from watchkeeper.daemon.transport.codec.dense import blocks_of
 from watchkeeper.daemon.transport.codec.fitting import by_topic, fitting
 from watchkeeper.daemon.transport.codec.json import (
     DECODE,
-    KNOWN_FIELDS,
     NAME,
     DecodeErrors,
     Row,
@@ -26,6 +25,7 @@ from watchkeeper.daemon.transport.codec.json import (
     event_of,
     invalid,
     is_utf8,
+    unknown_fields,
 )
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
@@ -37,8 +37,6 @@ from watchkeeper.detectors.types import AnyFrame, Command, EventKind, IntArray
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
 AHEAD_S = 600.0
-# One record in so many is looked at for fields nobody knows.
-SAMPLED = 64
 _INT64 = 2**63
 
 
@@ -228,12 +226,7 @@ class _Batch:
             raise Refused("wrong_topic", f"is a {kind}, and {record.topic} is for a {wanted}")
 
     def _count_unknown(self, kind: EventKind, record: Record) -> None:
-        try:
-            fields = msgspec.json.decode(record.value or b"", type=dict[str, msgspec.Raw])
-        except DecodeErrors:
-            return  # the numbers of an ignored field may be beyond every range
-        if not cloudevents.is_envelope(fields):
-            self.result.unknown_fields += len(fields.keys() - KNOWN_FIELDS[kind])
+        self.result.unknown_fields += unknown_fields(kind, record.value or b"")
 
     def _collect(self, kind: EventKind, rows: Rows) -> None:
         if kind != "command":

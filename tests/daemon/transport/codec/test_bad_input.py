@@ -115,21 +115,24 @@ CASES: list[tuple[str, bytes, Reason, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("blocks", [False, True], ids=["frames", "blocks"])
 @pytest.mark.parametrize(
     ("value", "reason", "path"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_a_bad_record_is_one_dead_letter_and_spoils_no_other(
-    value: bytes, reason: Reason, path: str
+    value: bytes, reason: Reason, path: str, blocks: bool
 ) -> None:
     began = time.process_time()
 
-    decoded = decode([record(GOOD_VALUE), record(value), record(GOOD_VALUE)], KINDS)
+    batch = [record(GOOD_VALUE), record(value), record(GOOD_VALUE)]
+    decoded = decode(batch, KINDS, blocks=blocks)
 
     (dead,) = decoded.dead
     assert (dead.reason, dead.record.value) == (reason, value)
     assert dead.path == path or not path
     assert dead.message or reason == "empty"
-    assert [frame.seq.tolist() for frame in decoded.frames] == [[0, 2]]
+    assert [frame.seq.tolist() for frame in decoded.all_frames()] == [[0, 2]]
+    assert len(decoded.blocks) == blocks
     assert time.process_time() - began < 0.5
 
 
