@@ -12,9 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
-from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE
-
-_PSEUDO = 0.25  # as in `scores.expected_share`
+from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE, PSEUDO
 
 
 def least(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
@@ -78,7 +76,7 @@ def spread_of(variance: FloatArray, seen: IntArray) -> FloatArray:
 
 
 def _expected_share(share: FloatArray, n: IntArray) -> FloatArray:
-    return (np.clip(share, 0.0, 1.0) * n + _PSEUDO) / (n + 2 * _PSEUDO)
+    return (np.clip(share, 0.0, 1.0) * n + PSEUDO) / (n + 2 * PSEUDO)
 
 
 def _term(x: FloatArray, p: FloatArray) -> FloatArray:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import Sample, Series, Window
+
+Counts = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,8 @@ class Columns:
     n: IntArray
     stderr: FloatArray
     expected: FloatArray
-    counts: IntArray | None = None
-    expected_counts: IntArray | None = None
+    counts: Counts | None = None
+    expected_counts: Counts | None = None
     bins: IntArray | None = None
 
     def __len__(self) -> int:
@@ -87,8 +92,8 @@ class Columns:
             expected_counts=expected,
         )
 
-    def _histogram(self, counts: IntArray | None, row: int, column: int) -> IntArray | None:
+    def _histogram(self, counts: Counts | None, row: int, column: int) -> IntArray | None:
         if counts is None:
             return None
         bins = counts.shape[2] if self.bins is None else int(self.bins[row, column])
-        return counts[row, column, :bins]
+        return counts[row, column, :bins].astype(np.int64)

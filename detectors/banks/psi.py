@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import most
-from watchkeeper.detectors.banks.columns import Columns
+from watchkeeper.detectors.banks.columns import Columns, Counts
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
@@ -87,7 +87,7 @@ def _shares(counts: FloatArray) -> FloatArray:
     return np.asarray(more / more.sum(axis=1)[:, None])
 
 
-def _pooled(counts: IntArray, expected_counts: IntArray) -> _Pooled:
+def _pooled(counts: Counts, expected_counts: Counts) -> _Pooled:
     """Pools neighbouring bins until at least five events are expected in each."""
     seen, expected = _clean(counts), _clean(expected_counts)
     n, m = seen.sum(axis=1), expected.sum(axis=1)
@@ -120,5 +120,5 @@ def _starts(mass: FloatArray) -> BoolArray:
     return starts
 
 
-def _clean(counts: IntArray) -> FloatArray:
+def _clean(counts: Counts) -> FloatArray:
     return np.clip(counts.astype(np.float64), 0.0, MOST)

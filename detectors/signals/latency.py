@@ -22,9 +22,9 @@ from watchkeeper.detectors.types import (
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
-_ACCURACY = 0.01  # relative error of a quantile
+ACCURACY = 0.01  # relative error of a quantile
 _SHORTEST, _LONGEST = 1e-6, 1e5  # seconds; anything outside counts as these
-_GROWTH = (1 + _ACCURACY) / (1 - _ACCURACY)
+_GROWTH = (1 + ACCURACY) / (1 - ACCURACY)
 UPPER = np.array(list(takewhile(lambda s: s < _LONGEST, (_SHORTEST * _GROWTH**i for i in count()))))
 
 
@@ -58,11 +58,15 @@ class Latency:
             rank, step = q * (n - 1), math.sqrt(n * q * (1 - q))
             value = _at_rank(reached, rank)
             spread = _at_rank(reached, rank + step) - _at_rank(reached, rank - step)
-            yield closed.sample(target, value, n, stderr=max(spread / 2, _ACCURACY * value))
+            yield closed.sample(target, value, n, stderr=max(spread / 2, ACCURACY * value))
 
 
 def _at_rank(reached: IntArray, rank: float) -> float:
     """The duration at a rank counted from 0, as the middle of its bucket."""
     inside = min(max(math.floor(rank), 0), int(reached[-1]) - 1)
-    bucket = int(np.searchsorted(reached, inside, side="right"))
+    return middle_of(int(np.searchsorted(reached, inside, side="right")))
+
+
+def middle_of(bucket: int) -> float:
+    """The duration in the middle of a bucket."""
     return _SHORTEST * _GROWTH**bucket * 2 / (1 + _GROWTH)

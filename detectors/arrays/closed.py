@@ -1,0 +1,64 @@
+"""Closed windows of one schema, ready to be sampled; and the groups of series they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.arrays.rates import Measured
+from watchkeeper.detectors.arrays.reference import References
+from watchkeeper.detectors.arrays.tally import HEAD, Tally
+from watchkeeper.detectors.frames import BoolArray, IntArray
+
+
+class Closed:
+    """Rows of a tally and the rows of their references; `live`: the version is the live one."""
+
+    def __init__(
+        self,
+        tally: Tally,
+        references: References,
+        slots: IntArray,
+        refs: IntArray,
+        live: BoolArray,
+    ) -> None:
+        self.schema = tally.schema
+        self.live = live
+        self._tally, self._references = tally.arrays, references.arrays
+        self._slots, self._refs = slots, refs
+
+    @cached_property
+    def head(self) -> IntArray:
+        """The columns of `Tally.head`, each of shape (R, 1)."""
+        rows = self._tally["head"][self._slots]
+        return np.ascontiguousarray(rows.T).reshape(HEAD, -1, 1)
+
+    @cached_property
+    def numeric(self) -> npt.NDArray[np.int32]:
+        """What was counted of numeric columns, (R, P, NUMERIC)."""
+        return self.counted("numeric")
+
+    @cached_property
+    def texts(self) -> npt.NDArray[np.int32]:
+        """What was counted of categorical columns, (R, Q, TEXTS)."""
+        return self.counted("texts")
+
+    def counted(self, name: str, of: BoolArray | None = None) -> npt.NDArray[Any]:
+        """An array of the tally, a row a window, or a row each of some of them."""
+        return self._tally[name][self._slots if of is None else self._slots[of]]
+
+    def reference(self, name: str) -> npt.NDArray[Any]:
+        """An array of the references, a row a window."""
+        return self._references[name][self._refs]
+
+
+class Group(NamedTuple):
+    """Series of one signal that are sampled together."""
+
+    signal: str
+    targets: tuple[str, ...]
+    measure: Callable[[Closed], Measured]

@@ -1,0 +1,119 @@
+"""The closed forms of `signals._sampling` over arrays, with the same result to the last bit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from watchkeeper.detectors.banks.columns import Counts
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+
+_EXACT = 1 << 53  # integers up to here are floats
+
+
+class Measured(NamedTuple):
+    """Samples of several series: what `Columns` says of them, each of shape (R, C)."""
+
+    given: BoolArray
+    value: FloatArray
+    n: IntArray
+    stderr: FloatArray
+    expected: FloatArray
+    counts: Counts | None = None
+    expected_counts: Counts | None = None
+    bins: IntArray | None = None
+
+
+def measured(
+    given: BoolArray,
+    value: FloatArray,
+    n: IntArray,
+    stderr: FloatArray | None = None,
+    expected: FloatArray | None = None,
+) -> Measured:
+    """Samples, without an error or an expected value where there is none."""
+    unknown = np.full(value.shape, np.nan)
+    return Measured(
+        given=np.broadcast_to(given, value.shape),
+        value=value,
+        n=np.broadcast_to(n, value.shape),
+        stderr=unknown if stderr is None else np.broadcast_to(stderr, value.shape),
+        expected=unknown if expected is None else np.broadcast_to(expected, value.shape),
+    )
+
+
+def beside(*parts: Measured) -> Measured:
+    """Series next to each other; none of them has a histogram."""
+    return Measured(
+        given=np.concatenate([part.given for part in parts], axis=1),
+        value=np.concatenate([part.value for part in parts], axis=1),
+        n=np.concatenate([part.n for part in parts], axis=1),
+        stderr=np.concatenate([part.stderr for part in parts], axis=1),
+        expected=np.concatenate([part.expected for part in parts], axis=1),
+    )
+
+
+def quotient(a: IntArray, b: IntArray) -> FloatArray:
+    """a / b, rounded once as Python does it, also where `a` is no float."""
+    result = np.asarray(a / b)
+    wide = ((np.abs(a) > _EXACT) | (b > _EXACT)) & (b != 0)
+    if wide.any():
+        pairs = zip(a[wide].tolist(), np.broadcast_to(b, a.shape)[wide].tolist(), strict=True)
+        result[wide] = [x / y for x, y in pairs]
+    return result
+
+
+def rate(hits: IntArray, n: IntArray, given: BoolArray) -> Measured:
+    """Shares of hits, with their own standard errors."""
+    return measured(given, hits / n, n, rate_error(hits, n))
+
+
+def rate_against(
+    hits: IntArray, n: IntArray, known: IntArray | int, of: IntArray, given: BoolArray
+) -> Measured:
+    """Shares of hits, with the reference's and the errors expected under them."""
+    expected = np.where(of != 0, known / of, np.nan)
+    p = (known + 0.5) / (of + 1)
+    stderr = np.where(of != 0, np.sqrt(p * (1 - p) / n), np.nan)
+    return measured(given, hits / n, n, stderr, expected)
+
+
+def rate_error(hits: IntArray, n: IntArray) -> FloatArray:
+    """Binomial standard errors of rates, as `_sampling.rate_error`."""
+    p = (hits + 2) / (n + 4)
+    return np.sqrt(p * (1 - p) / (n + 4))
+
+
+def positive(errors: FloatArray) -> FloatArray:
+    """Standard errors, unknown where they are 0."""
+    return np.where(errors == 0.0, np.nan, errors)
+
+
+def stability(counts: Counts, expected_counts: Counts, given: BoolArray) -> Measured:
+    """Population stability indices; the histograms are the last axis."""
+    n = counts.sum(axis=2, dtype=np.int64)
+    of = expected_counts.sum(axis=2, dtype=np.int64)
+    used = (counts > 0) | (expected_counts > 0)
+    bins = used.sum(axis=2)
+    unit = 1 / n + 1 / of
+    value = np.full(n.shape, np.nan)
+    for group in np.unique(bins[given]).tolist():
+        which = given & (bins == group)
+        value[which] = _indices(counts, expected_counts, used, which, group)
+    stderr = positive(np.sqrt(2 * (bins - 1)) * unit)
+    return measured(given, value, n, stderr, (bins - 1) * unit)._replace(
+        counts=counts, expected_counts=expected_counts
+    )
+
+
+def _indices(
+    counts: Counts, expected: Counts, used: BoolArray, which: BoolArray, group: int
+) -> FloatArray:
+    """The indices of histograms that have so many bins in use."""
+    bins = used[which]
+    p = counts[which][bins].reshape(-1, group) + 0.5
+    q = expected[which][bins].reshape(-1, group) + 0.5
+    p /= p.sum(axis=1)[:, None]
+    q /= q.sum(axis=1)[:, None]
+    return np.asarray(((p - q) * np.log(p / q)).sum(axis=1))

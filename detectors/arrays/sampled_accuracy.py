@@ -1,0 +1,92 @@
+"""How right many models were in their closed windows, as the signal `Accuracy` samples it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.closed import Closed, Group
+from watchkeeper.detectors.arrays.rates import (
+    Measured,
+    beside,
+    measured,
+    quotient,
+    rate,
+    rate_error,
+)
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.banks.arithmetic import each, least, most
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.signals.accuracy import FINE
+
+_SIGNAL = "accuracy"
+_OF_LABELS = ("precision", "recall", "f1")
+_OF_SCORES = ("roc_auc", "log_loss", "brier")
+
+
+def groups(schema: Schema) -> Iterator[Group]:
+    """The groups of series of a schema; errors of numbers are not among them."""
+    if schema.positive is None:
+        yield Group(_SIGNAL, ("accuracy",), _correct)
+        return
+    yield Group(_SIGNAL, ("accuracy", *_OF_LABELS, *_OF_SCORES), _all)
+
+
+def _all(closed: Closed) -> Measured:
+    return beside(_correct(closed), *_confusion(closed), _auc(closed), *_losses(closed))
+
+
+def _correct(closed: Closed) -> Measured:
+    n = closed.head[t.PAIRS]
+    return rate(closed.head[t.CORRECT], n, n > 0)
+
+
+def _confusion(closed: Closed) -> Iterator[Measured]:
+    tn, fp, fn, tp = (closed.head[cell] for cell in (t.TN, t.FP, t.FN, t.TP))
+    n = tn + fp + fn + tp
+    yield measured(tp + fp > 0, tp / (tp + fp), n, rate_error(tp, tp + fp))
+    yield measured(tp + fn > 0, tp / (tp + fn), n, rate_error(tp, tp + fn))
+    some = tp + fp + fn
+    slope = 2 / each(lambda overlap: (1 + overlap) ** 2, np.where(some > 0, tp / some, 0.0))
+    f1 = 2 * tp / (2 * tp + fp + fn)
+    yield measured(some > 0, f1, n, slope * rate_error(tp, some))
+
+
+def _auc(closed: Closed) -> Measured:
+    given = closed.head[t.SCORED][:, 0] > 0
+    n = np.zeros((len(given), 2), dtype=np.int64)
+    twice = np.zeros(len(given), dtype=np.int64)
+    n[given], twice[given] = _ranked(closed, given)
+    m, k = n[:, :1], n[:, 1:]
+    auc = quotient(twice[:, None], 2 * m * k)
+    return measured((m > 0) & (k > 0), auc, m + k, _auc_error(auc, k, m))
+
+
+def _ranked(closed: Closed, given: BoolArray) -> tuple[IntArray, IntArray]:
+    """How many negatives and positives there are, and twice the pairs of them in right order."""
+    scores = closed.counted("scores", given).astype(np.int64)
+    negative, positive = scores[:, 0], scores[:, 1]
+    reached = negative.cumsum(axis=1)
+    twice = np.einsum("rb,rb->r", positive, 2 * reached - negative)
+    return scores.sum(axis=2), twice
+
+
+def _auc_error(auc: FloatArray, positives: IntArray, negatives: IntArray) -> FloatArray:
+    """Hanley and McNeil's, as in `signals.accuracy`."""
+    both = positives * negatives
+    half = 0.5 / both
+    a = least(most(auc, half), 1 - half)
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    spread = a * (1 - a) + (positives - 1) * (q1 - a * a) + (negatives - 1) * (q2 - a * a)
+    return np.asarray(np.sqrt(most(spread, 0.0) / both))
+
+
+def _losses(closed: Closed) -> Iterator[Measured]:
+    n, sums = closed.head[t.SCORED], closed.counted("losses")[:, :, None]
+    for first, second in ((t.LOG_LOSS, t.LOG_LOSS_2), (t.BRIER, t.BRIER_2)):
+        loss, square = (quotient(sums[:, place], n) / FINE for place in (first, second))
+        variance = square - loss * loss
+        stderr = np.where((n > 1) & (variance > 0), np.sqrt(variance / (n - 1)), np.nan)
+        yield measured(n > 0, loss, n, stderr)

@@ -1,0 +1,174 @@
+"""Features of many closed windows, as the signal `Features` samples them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.closed import Closed, Group
+from watchkeeper.detectors.arrays.rates import (
+    Measured,
+    measured,
+    positive,
+    quotient,
+    rate_against,
+    stability,
+)
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.banks.columns import Counts
+from watchkeeper.detectors.frames import FloatArray, IntArray
+from watchkeeper.detectors.signals._exact import STEPS
+
+_SIGNAL = "features"
+_VANISHED = -1_100.0  # powers of two below this are 0
+
+
+def groups(schema: Schema) -> Iterator[Group]:
+    """The groups of series of a schema: all series of a kind together."""
+    if not schema.profiled:
+        return
+    numeric, texts = schema.numeric, schema.categorical
+    if numeric or texts:
+        yield Group(_SIGNAL, tuple(f"{name}:missing" for name in (*numeric, *texts)), _missing)
+    if numeric:
+        yield Group(_SIGNAL, tuple(f"{name}:out_of_range" for name in numeric), _outside)
+        yield Group(_SIGNAL, tuple(f"{name}:mean" for name in numeric), _means)
+        yield Group(_SIGNAL, tuple(f"{name}:histogram" for name in numeric), _histograms)
+    if texts:
+        yield Group(_SIGNAL, tuple(f"{name}:unseen" for name in texts), _unseen)
+        yield Group(_SIGNAL, tuple(f"{name}:histogram" for name in texts), _categories)
+    if numeric or texts:
+        yield Group(_SIGNAL, ("schema:missing_features",), _missing_features)
+    yield Group(_SIGNAL, ("schema:new_features",), _new_features)
+
+
+def means(closed: Closed, columns: slice, n: IntArray) -> FloatArray:
+    """The means of numeric columns over n values each, in their own units."""
+    sums = closed.counted("sums")[:, columns]
+    centre, scale = (closed.reference(name)[:, columns] for name in ("centre", "scale"))
+    return np.asarray(centre + scale * (quotient(sums, n) / STEPS))
+
+
+def histograms_of_texts(closed: Closed, columns: slice) -> tuple[Counts, Counts, IntArray]:
+    """Counts of categorical columns over their kept categories and all others, those of the
+    reference, and how many bins that is."""
+    texts, known = closed.texts[:, columns], closed.reference("c_counts")[:, columns]
+    kept = closed.reference("kept")[:, columns].astype(np.int64)
+    width = int(kept.max(initial=0)) + 1
+    counts, expected = texts[..., :width].copy(), known[..., :width].copy()
+    row, column = np.ix_(*(np.arange(size) for size in kept.shape))
+    counts[row, column, kept] = texts[..., t.OTHER]
+    expected[row, column, kept] = known[..., t.OTHER]
+    return counts, expected, kept + 1
+
+
+def _absent(closed: Closed) -> tuple[IntArray, IntArray, IntArray]:
+    """How many events lack each feature; and how many of how many events of the reference did."""
+    numbers = slice(len(closed.schema.numeric))
+    texts = slice(len(closed.schema.categorical))
+    here = closed.numeric[:, numbers, t.MISSING], closed.texts[:, texts, t.ABSENT]
+    known = closed.reference("missing")[:, numbers], closed.reference("c_missing")[:, texts]
+    of = closed.reference("known")[:, numbers], closed.reference("c_known")[:, texts]
+    return (_wide(*here), _wide(*known), _wide(*of))
+
+
+def _wide(*parts: Counts) -> IntArray:
+    return np.concatenate(parts, axis=1).astype(np.int64)
+
+
+def _missing(closed: Closed) -> Measured:
+    n = closed.head[t.MEASURED]
+    missing, known, of = _absent(closed)
+    return rate_against(missing, n, known, of, n > 0)
+
+
+def _present(closed: Closed, *, numeric: bool) -> tuple[IntArray, IntArray]:
+    """How many events have each feature, and how many of the reference; no event, if either has
+    none."""
+    missing, known, of = _absent(closed)
+    cut = len(closed.schema.numeric)
+    part = slice(cut) if numeric else slice(cut, None)
+    present, given = (closed.head[t.MEASURED] - missing)[:, part], (of - known)[:, part]
+    return np.where(given > 0, present, 0), given
+
+
+def _outside(closed: Closed) -> Measured:
+    present, of = _present(closed, numeric=True)
+    hits = closed.numeric[:, : of.shape[1], t.OUTSIDE].astype(np.int64)
+    return rate_against(hits, present, 0, of, present > 0)
+
+
+def _means(closed: Closed) -> Measured:
+    present, of = _present(closed, numeric=True)
+    columns = slice(of.shape[1])
+    stderr = positive(closed.reference("sd")[:, columns] / np.sqrt(present))
+    value = means(closed, columns, present)
+    return measured(present > 0, value, present, stderr, closed.reference("mean")[:, columns])
+
+
+def _histograms(closed: Closed) -> Measured:
+    present, of = _present(closed, numeric=True)
+    columns = slice(of.shape[1])
+    counts = closed.numeric[:, columns, t.FIRST_BIN :]
+    expected = closed.reference("counts")[:, columns]
+    bins = closed.reference("bins")[:, columns].astype(np.int64)
+    return stability(counts, expected, present > 0)._replace(bins=bins)
+
+
+def _unseen(closed: Closed) -> Measured:
+    present, of = _present(closed, numeric=False)
+    columns = slice(of.shape[1])
+    hits = closed.texts[:, columns, t.OTHER].astype(np.int64)
+    known = closed.reference("c_counts")[:, columns, -1].astype(np.int64)
+    return rate_against(hits, present, known, of, present > 0)
+
+
+def _categories(closed: Closed) -> Measured:
+    present, of = _present(closed, numeric=False)
+    counts, expected, bins = histograms_of_texts(closed, slice(of.shape[1]))
+    return stability(counts, expected, present > 0)._replace(bins=bins)
+
+
+def _missing_features(closed: Closed) -> Measured:
+    n = closed.head[t.MEASURED]
+    missing, known, of = _absent(closed)
+    features = missing.shape[1]
+    chances = _never(known, of, n)
+    spread = np.sqrt(_sums(chances * (1 - chances)))
+    return measured(
+        n > 0,
+        (missing == n).sum(axis=1)[:, None] / features,
+        n,
+        spread / features,
+        _sums(chances) / features,
+    )
+
+
+def _new_features(closed: Closed) -> Measured:
+    n = closed.head[t.MEASURED]
+    of = closed.reference("n")[:, None]
+    return rate_against(closed.head[t.NEW], n, 0, of, n > 0)
+
+
+def _never(missing: IntArray, of: IntArray, n: IntArray) -> FloatArray:
+    """The chances that none of n events has a feature that the reference misses in some.
+
+    Powers are rounded as Python rounds them, so they are taken one by one; most are 0 by far.
+    """
+    share = (missing + 0.5) / (of + 1)
+    chances = np.where(missing == of, 1.0, 0.0)
+    n = np.broadcast_to(n, share.shape)
+    some = (missing != of) & (n * np.log2(share) > _VANISHED)
+    powers = (x**k for x, k in zip(share[some].tolist(), n[some].tolist(), strict=True))
+    chances[some] = np.fromiter(powers, np.float64)
+    return chances
+
+
+def _sums(values: FloatArray) -> FloatArray:
+    """Each row's sum as Python's `sum` rounds it; nothing to add up in most of them."""
+    some = values.any(axis=1)
+    result = np.zeros(len(values))
+    result[some] = [sum(row) for row in values[some].tolist()]
+    return result[:, None]

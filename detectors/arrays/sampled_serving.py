@@ -1,0 +1,61 @@
+"""Volume, errors, latency and clients of many closed windows, as their signals sample them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.closed import Closed, Group
+from watchkeeper.detectors.arrays.rates import Measured, measured, rate
+from watchkeeper.detectors.banks.arithmetic import most
+from watchkeeper.detectors.frames import FloatArray, IntArray
+from watchkeeper.detectors.signals.latency import ACCURACY, QUANTILES, middle_of
+
+_MIDDLES = np.array([middle_of(bucket) for bucket in range(t.DURATIONS)])
+_Q = np.array(list(QUANTILES.values()))
+
+
+def _clients(closed: Closed) -> Measured:
+    groups = closed.counted("clients")
+    n = groups.sum(axis=1, dtype=np.int64)[:, None]
+    return rate(groups.max(axis=1)[:, None].astype(np.int64), n, n > 0)
+
+
+def _errors(closed: Closed) -> Measured:
+    head = closed.head
+    n = head[t.OK] + head[t.ERROR] + head[t.TIMEOUT]
+    hits = np.concatenate([head[t.ERROR], head[t.TIMEOUT]], axis=1)
+    return rate(hits, n, n > 0)
+
+
+def _latency(closed: Closed) -> Measured:
+    buckets = closed.counted("durations")
+    reached = buckets.cumsum(dtype=np.int64)
+    end = reached[t.DURATIONS - 1 :: t.DURATIONS][:, None]
+    begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), end[:-1]])
+    n = end - begin
+    rank, step = _Q * (n - 1), np.sqrt(n * _Q * (1 - _Q))
+    value, low, high = (_at(reached, begin, n, r) for r in (rank, rank - step, rank + step))
+    return measured(n > 0, value, n, most((high - low) / 2, ACCURACY * value))
+
+
+def _at(reached: IntArray, begin: IntArray, n: IntArray, rank: FloatArray) -> FloatArray:
+    """The durations at ranks counted from 0, in the middle of their buckets.
+
+    `reached` counts through the buckets of all windows, one window behind the other, from `begin`.
+    """
+    inside = np.clip(np.floor(rank).astype(np.int64), 0, np.maximum(n - 1, 0))
+    bucket = np.searchsorted(reached, (begin + inside).ravel(), side="right")
+    return _MIDDLES[bucket % t.DURATIONS].reshape(rank.shape)
+
+
+def _volume(closed: Closed) -> Measured:
+    n = closed.head[t.N]
+    given = (n > 0) | closed.live[:, None]
+    return measured(given, n.astype(np.float64), n, np.sqrt(np.maximum(n, 1)))
+
+
+CLIENTS = Group("clients", ("",), _clients)
+ERRORS = Group("errors", ("error_rate", "timeout_rate"), _errors)
+LATENCY = Group("latency", tuple(QUANTILES), _latency)
+VOLUME = Group("volume", ("",), _volume)
