@@ -1,0 +1,379 @@
+"""Joins predictions of many models with the labels that come later, whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.daemon.core.keyed import FIRST, Numbers
+from watchkeeper.daemon.core.sampling import Sampling
+from watchkeeper.daemon.core.side import Places, Rows, Side, firsts, has_repeated
+from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
+
+_TAIL = 4_096  # rows that are searched one by one before all are grouped by model anew
+_Chosen = BoolArray | slice
+
+
+class _Predicted(NamedTuple):
+    """Predictions, columns of equal length; labels are keys, 0 is none."""
+
+    model: IntArray
+    member: Numbers
+    key: Keys
+    at: FloatArray
+    label: Keys
+    score: FloatArray
+    value: FloatArray
+    closed: FloatArray
+
+    def take(self, rows: _Chosen) -> _Predicted:
+        """The chosen rows."""
+        return _Predicted(*(column[rows] for column in self))  # type: ignore[arg-type]
+
+
+class _Truths(NamedTuple):
+    """Labels, columns of equal length."""
+
+    model: IntArray
+    key: Keys
+    at: FloatArray
+    label: Keys
+    value: FloatArray
+    time: FloatArray
+
+    def take(self, rows: _Chosen) -> _Truths:
+        """The chosen rows."""
+        return _Truths(*(column[rows] for column in self))  # type: ignore[arg-type]
+
+
+class Joined(NamedTuple):
+    """Predictions with their labels, columns of equal length; `at` is the label's time."""
+
+    member: Numbers
+    at: FloatArray
+    predicted_at: FloatArray
+    predicted_label: Keys
+    score: FloatArray
+    predicted_value: FloatArray
+    label: Keys
+    value: FloatArray
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return len(self.at)
+
+    def take(self, rows: BoolArray) -> Joined:
+        """The chosen rows."""
+        return Joined(*(column[rows] for column in self))  # type: ignore[arg-type]
+
+
+class Tally(NamedTuple):
+    """What became of labels that were not joined, by model, since it was met."""
+
+    conflicts: IntArray
+    orphans: IntArray
+    not_sampled: IntArray
+
+
+class Joins:
+    """The predictions still waiting for a label and the labels still waiting for a prediction.
+
+    Models and members are numbers that the caller gives out; a key is that of a request combined
+    with that of its model, never 0. Both sides keep the last `capacity` arrivals of each model; a
+    label that waits ends as an orphan when its model's time is `horizon_s` further. The first
+    label of a request wins; a second is a conflict. A second prediction with the same request is
+    a duplicate. Labels of requests that are not kept (see `Sampling`) are counted apart. What
+    comes out for a model hangs on its own events and their order alone.
+
+    >>> joins, no, at = Joins(10, 60.0), np.zeros(1, dtype=np.int64), np.zeros(1)
+    >>> key = np.array([7], dtype=np.uint64)
+    >>> joins.predictions(no, no.astype(np.int32), key, at, key, at, at).n
+    0
+    >>> joins.labels(no, key, at, key, at).n
+    1
+    """
+
+    def __init__(self, capacity: int, horizon_s: float) -> None:
+        self.capacity = capacity
+        self.horizon_s = horizon_s
+        self.sampling = Sampling()
+        self._predicted = Side()  # marked: the label is known, `value` is when it was
+        self._waiting = Side()  # marked: the prediction may have come and gone
+        self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
+        self._order: IntArray = np.zeros(0, dtype=np.int64)
+        self._starts: IntArray = np.zeros(1, dtype=np.int64)
+        self._grouped = (-1, 0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the rows and their indexes."""
+        return self._predicted.table.nbytes + self._waiting.table.nbytes + self._order.nbytes
+
+    @property
+    def tally(self) -> Tally:
+        """Counts by model; an orphan counts when `sweep` comes by it."""
+        return Tally(*self._tally)
+
+    def bound(self, model: int, capacity: int, horizon_s: float) -> None:
+        """Gives one model bounds of its own, before its first event."""
+        self._meet(model + 1)
+        self._predicted.room[model] = self._waiting.room[model] = capacity
+        self._waiting.horizon[model] = horizon_s
+        self.sampling.bound(model, capacity)
+
+    def fresh(self, models: IntArray, keys: Keys) -> BoolArray:
+        """Which predictions are no duplicates of one that is known, or earlier in the block.
+
+        Those that are not kept are always taken for fresh.
+        """
+        fresh = np.ones(len(keys), dtype=np.bool_)
+        if not len(keys):
+            return fresh
+        self._meet(int(models.max()) + 1)
+        kept = self.sampling.kept(models, keys)
+        chosen = slice(None) if kept is None else kept
+        models, keys = models[chosen], keys[chosen]
+        fresh[chosen] = self._predicted.unknown(models, keys, np.zeros(len(keys)))
+        return fresh
+
+    def predictions(
+        self,
+        model: IntArray,
+        member: Numbers,
+        key: Keys,
+        at: FloatArray,
+        label: Keys,
+        score: FloatArray,
+        value: FloatArray,
+        closed: FloatArray | None = None,
+        *,
+        again: bool = False,
+    ) -> Joined:
+        """Takes in fresh predictions; gives those whose label was already waiting.
+
+        A label from before `closed`, the end of the closed windows as each row came, is joined
+        but not given: its window was judged without it. `again`: the rows come from the store, and
+        the sampling heard of them before.
+        """
+        if not len(key):
+            return _NOTHING
+        self._meet(int(model.max()) + 1)
+        self._predicted.own(member, model)
+        ends = np.full(len(key), -np.inf) if closed is None else closed
+        made = _Predicted(model, member, key, at, label, score, value, ends)
+        kept = self.sampling.kept(model, key)
+        return self._predict(made if kept is None else made.take(kept), again)
+
+    def labels(
+        self,
+        model: IntArray,
+        key: Keys,
+        at: FloatArray,
+        label: Keys,
+        value: FloatArray,
+        time: FloatArray | None = None,
+        *,
+        again: bool = False,
+    ) -> Joined:
+        """Takes in labels; gives the predictions they belong to.
+
+        `time` is how far the model's time had come with each row, by which waiting labels grow
+        old; by default `at`. `again`: as for predictions.
+        """
+        if not len(key):
+            return _NOTHING
+        self._meet(int(model.max()) + 1)
+        truths = _Truths(model, key, at, label, value, at if time is None else time)
+        kept = self.sampling.kept(model, key)
+        if kept is not None:
+            if not again:
+                self._count(2, model[~kept])
+            truths = truths.take(kept)
+        return self._label(truths, again)
+
+    def settle(self, models: Iterable[int]) -> bool:
+        """Decides which share of the requests of these models is kept from now on, to be called
+        when a window of theirs has closed; True when that changed."""
+        changes = self.sampling.settle(models)
+        if not changes:
+            return False
+        self.sweep()
+        for model, halvings in changes:
+            self.sampling.change(model, halvings)
+        self._predicted.drop_over(self.sampling.limit)
+        gone = self._waiting.drop_over(self.sampling.limit)
+        self._count(2, self._waiting.models(gone))
+        return True
+
+    def sweep(self) -> None:
+        """Lets go of what no event can reach any more, and counts the orphans."""
+        self._make_room(self._predicted, 0)
+        self._make_room(self._waiting, 0)
+
+    def examples_since(self, model: int, at: float, known: float = float("inf")) -> int:
+        """How many kept predictions made at or after `at` had a label before `known`: what a
+        batch brought of later times must not count yet. Estimated where not all are kept."""
+        if at >= known:
+            return 0
+        rows = self._mine(model)
+        wanted = (rows["owner"] < 0) & (rows["at"] >= at) & (rows["value"] < known)
+        return round(int(np.count_nonzero(wanted)) / self.sampling.share(model))
+
+    def coverage(self, model: int) -> float:
+        """The share of the kept predictions whose label is known; NaN before the first."""
+        rows = self._mine(model)
+        return float(np.count_nonzero(rows["owner"] < 0)) / len(rows) if len(rows) else float("nan")
+
+    def forget(self, models: Iterable[int]) -> None:
+        """Drops models that are somebody else's now; their numbers may be given out anew."""
+        gone = np.zeros(len(self._waiting.room), dtype=np.bool_)
+        gone[[each for each in models if each < len(gone)]] = True
+        for side, horizon in ((self._predicted, np.inf), (self._waiting, self.horizon_s)):
+            side.forget(gone)
+            side.room[gone], side.horizon[gone] = self.capacity, horizon
+        for model in np.flatnonzero(gone).tolist():
+            self.sampling.forget(model)
+            self.sampling.bound(model, self.capacity)
+        self._tally[:, gone] = 0
+        self.sweep()
+
+    def state(self, model: int) -> dict[str, Any]:
+        """What of a model cannot be rebuilt from its kept rows, as plain data."""
+        return self.sampling.state(model)
+
+    def restore(self, model: int, plain: Mapping[str, Any]) -> None:
+        """Takes up what `state` gave, before the kept rows are taken in `again`."""
+        self._meet(model + 1)
+        self.sampling.restore(model, plain)
+
+    def _predict(self, made: _Predicted, again: bool) -> Joined:
+        if not len(made.key):
+            return _NOTHING
+        if len(made.key) > self._predicted.room[made.model].min() and has_repeated(made.key):
+            # The first of two has left before the second comes: only the first meets the label.
+            half = len(made.key) // 2
+            parts = [
+                self._predict(made.take(rows), again)
+                for rows in (slice(None, half), slice(half, None))
+            ]
+            return Joined(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
+        waiting, met = self._waiting.find(made.model, made.key)
+        truth = self._waiting.table.rows.take(waiting)
+        joined = _joined(made, truth, met & (truth["at"] >= made.closed))
+        self._waiting.table.drop(waiting[met])
+        places = self._keep(made, truth["at"], met)
+        if not again:
+            self.sampling.predicted(made.model, made.key, places, met)
+        return joined
+
+    def _keep(self, made: _Predicted, label_at: FloatArray, met: BoolArray) -> Places:
+        self._make_room(self._predicted, len(made.key))
+        model, member, key, at, label, score, value, _ = made
+        if met.any():
+            member = np.where(met, ~member, member)
+            value = np.where(met, np.maximum(at, label_at), value)
+        return self._predicted.add(model, key, at, label, score, value, member)[0]
+
+    def _label(self, truths: _Truths, again: bool) -> Joined:
+        rows, here = self._predicted.find(truths.model, truths.key)
+        table = self._predicted.table.rows
+        found = table.take(rows)
+        joins = here & (found["owner"] >= 0)
+        if has_repeated(truths.key):
+            joins &= firsts(truths.key)
+        if not again:
+            self._count(0, truths.model[here & ~joins])
+            self.sampling.labelled(truths.model, truths.key)
+        place, found, mine = rows[joins], found.take(np.flatnonzero(joins)), truths.take(joins)
+        table["owner"][place] = ~found["owner"]
+        table["value"][place] = np.maximum(found["at"], mine.at)
+        if not here.all():
+            self._wait(truths.take(~here), again)
+        told = (found["at"], found["label"], found["score"], found["value"])
+        return Joined(found["owner"], mine.at, *told, mine.label, mine.value)
+
+    def _wait(self, truths: _Truths, again: bool) -> None:
+        """Lets labels wait for their predictions, unless there is one that waits."""
+        self._make_room(self._waiting, len(truths.key))
+        new = self._waiting.unknown(truths.model, truths.key, truths.at, truths.time)
+        self._waiting.reach(truths.model, truths.time)
+        if not again:
+            self._count(0, truths.model[~new])
+        model, key, at, label, value, _ = truths.take(new)
+        owner = model.astype(np.int32)
+        unsure = np.ones(len(key), dtype=np.bool_) if again else self.sampling.unsure(model, key)
+        if unsure is not None:
+            owner = np.where(unsure, ~owner, owner)
+        _, lost = self._waiting.add(model, key, at, label, float("nan"), value, owner)
+        self._lose(lost)
+
+    def _meet(self, n: int) -> None:
+        """There are at least `n` models."""
+        known = len(self._waiting.room)
+        if n <= known:
+            return
+        more = max(n - known, known)
+        self._predicted.grow(more, self.capacity, np.inf)
+        self._waiting.grow(more, self.capacity, self.horizon_s)
+        self._tally = np.pad(self._tally, ((0, 0), (0, more)))
+        self.sampling.grow(more, self.capacity)
+
+    def _make_room(self, side: Side, n: int) -> None:
+        if n and side.table.has_room(n):
+            return
+        gone = side.sweep(n)
+        if side is self._waiting:
+            self._lose(gone)
+
+    def _lose(self, labels: Rows) -> None:
+        """Labels waited in vain."""
+        models, sure = self._waiting.models(labels), labels["owner"] >= 0
+        self._count(1, models[sure])
+        self._count(2, models[~sure])
+
+    def _count(self, what: int, models: npt.NDArray[np.integer[Any]]) -> None:
+        if len(models):
+            np.add.at(self._tally[what], models, 1)
+
+    def _mine(self, model: int) -> Rows:
+        """The kept predictions of one model."""
+        self._meet(model + 1)
+        side, table = self._predicted, self._predicted.table
+        epoch, end = self._grouped
+        if epoch != table.epoch or table.end - end > max(_TAIL, end // 8):
+            self._group()
+            end = table.end
+        tail = table.rows[end : table.end]
+        start, stop = np.searchsorted(self._starts, [model, model + 1])
+        rows = table.rows.take(self._order[start:stop])
+        tail = tail.take(np.flatnonzero(side.models(tail) == model))
+        return side.living(model, np.concatenate([rows, tail]))
+
+    def _group(self) -> None:
+        """Sorts the rows by model, so that one model's are found without a look at all."""
+        table = self._predicted.table
+        models = self._predicted.models(table.used())
+        order = np.argsort(models, kind="stable")
+        self._order, self._starts = order + FIRST, models[order].astype(np.int64)
+        self._grouped = table.epoch, table.end
+
+
+def _joined(made: _Predicted, truth: Rows, given: BoolArray) -> Joined:
+    if not given.any():
+        return _NOTHING
+    truth, made = truth.take(np.flatnonzero(given)), made.take(given)
+    told = (made.at, made.label, made.score, made.value)
+    return Joined(made.member, truth["at"], *told, truth["label"], truth["value"])
+
+
+def _nothing() -> Joined:
+    keys, none = np.zeros(0, dtype=np.uint64), np.zeros(0)
+    return Joined(np.zeros(0, dtype=np.int32), none, none, keys, none, none, keys, none)
+
+
+_NOTHING = _nothing()
