@@ -20,8 +20,9 @@ from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span
 
 # base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and
 # newest timestamp, (producer id, its epoch, base sequence,) number of records
-_HEADER = Struct(">qiiBIhiqq14xi")
-HEADER_SIZE = _HEADER.size
+HEADER = Struct(">qiiBIhiqq14xi")
+HEADER_SIZE = HEADER.size
+FORMAT = 2
 MAGIC_AT = 16
 _AFTER_LENGTH, _AFTER_CHECKSUM, _SMALLEST = 12, 21, 26
 CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
@@ -79,7 +80,9 @@ Splitter = Callable[[bytes, Cursor, int, int, int, int, bool], Split]
 
 def best() -> Splitter:
     """The fastest splitter there is here."""
-    return split
+    from watchkeeper.daemon.transport import batches_arrays  # it needs this file
+
+    return batches_arrays.split
 
 
 def plain(head: bytes, records: bytes) -> bytes:
@@ -122,14 +125,14 @@ def split(
     fault = ""
     while most > 0:
         if end - batch < HEADER_SIZE:
-            stop, fault = _remnant(data, batch, end)
+            stop, fault = remnant(data, batch, end)
             break
         (base, length, epoch_here, magic, checksum, attributes, last, first, newest, count) = (
-            _HEADER.unpack_from(data, batch)
+            HEADER.unpack_from(data, batch)
         )
         limit = batch + _AFTER_LENGTH + length
-        if length < 0 or magic < 2 or limit > end or limit < batch + HEADER_SIZE:
-            stop, fault = _remnant(data, batch, end)
+        if length < 0 or magic < FORMAT or limit > end or limit < batch + HEADER_SIZE:
+            stop, fault = remnant(data, batch, end)
             break
         if attributes & stops:
             stop = "other"
@@ -160,7 +163,7 @@ def split(
     return columns.split(floor, stop, Cursor(batch, record, done, delta), position, epoch, fault)
 
 
-def _remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:
+def remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:
     """Why there is no batch of format 2 at `batch`."""
     if end - batch < _AFTER_LENGTH:
         return "end", ""
@@ -169,7 +172,7 @@ def _remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:
         return "end", ""
     if length < _SMALLEST - _AFTER_LENGTH:
         return "fault", f"a batch of {length} bytes is too small for one"
-    if data[batch + MAGIC_AT] < 2:
+    if data[batch + MAGIC_AT] < FORMAT:
         return "other", ""
     return "fault", f"a batch of {length} bytes is too small for its head"
 
@@ -225,26 +228,26 @@ class _Columns:
                 elif (b := data[p + 1]) < 128 and not a & 1:
                     size, p = (a & 127) >> 1 | b << 6, p + 2
                 else:
-                    size, p = _varint(data, p)
+                    size, p = varint(data, p)
                 stop = p + size
                 if size < 0 or stop > limit:
                     p, fault = start, "a record does not end within its batch"
                     break
-                p = p + 1 if data[p] < 128 else _varint(data, p)[1]
+                p = p + 1 if data[p] < 128 else varint(data, p)[1]
                 a = data[p]
                 if a < 128:
                     later, p = (a >> 1) ^ -(a & 1), p + 1
                 elif (b := data[p + 1]) < 128 and not a & 1:
                     later, p = (a & 127) >> 1 | b << 6, p + 2
                 else:
-                    later, p = _varint(data, p)
+                    later, p = varint(data, p)
                 a = data[p]
                 if a < 128:
                     number, p = (a >> 1) ^ -(a & 1), p + 1
                 elif (b := data[p + 1]) < 128 and not a & 1:
                     number, p = (a & 127) >> 1 | b << 6, p + 2
                 else:
-                    number, p = _varint(data, p)
+                    number, p = varint(data, p)
                 if number <= delta:
                     p, fault = start, "a record's offset is not behind the one before"
                     break
@@ -252,7 +255,7 @@ class _Columns:
                 if a < 128:
                     size, p = (a >> 1) ^ -(a & 1), p + 1
                 else:
-                    size, p = _varint(data, p)
+                    size, p = varint(data, p)
                 if size >= 0:
                     key, p = data[p : p + size], p + size
                 else:
@@ -263,14 +266,14 @@ class _Columns:
                 elif (b := data[p + 1]) < 128 and not a & 1:
                     size, p = (a & 127) >> 1 | b << 6, p + 2
                 else:
-                    size, p = _varint(data, p)
+                    size, p = varint(data, p)
                 if size >= 0:
                     value, p = data[p : p + size], p + size
                 else:
                     value = None
                 named: Headers = ()
                 if data[p]:
-                    named, p = _headers(data, p)
+                    named, p = headers_at(data, p)
                     self.with_headers = self.with_headers or bool(named)
                 else:
                     p += 1
@@ -321,7 +324,7 @@ class _Columns:
         self.with_headers = self.with_headers and any(self.headers)
 
 
-def _varint(data: bytes, p: int) -> tuple[int, int]:
+def varint(data: bytes, p: int) -> tuple[int, int]:
     """The number at `p`, in zigzag, and where the next byte is."""
     raw = shift = 0
     while True:
@@ -335,20 +338,20 @@ def _varint(data: bytes, p: int) -> tuple[int, int]:
             raise ValueError("a number of more than 64 bits")
 
 
-def _headers(data: bytes, p: int) -> tuple[Headers, int]:
+def headers_at(data: bytes, p: int) -> tuple[Headers, int]:
     """The headers at `p`, none where they are too large, and where the next byte is."""
     begin = p
-    count, p = _varint(data, p)
+    count, p = varint(data, p)
     if count < 0:
         raise ValueError(f"{count} headers")
     found: list[tuple[str, bytes | None]] = []
     for _ in range(count):
-        size, p = _varint(data, p)
+        size, p = varint(data, p)
         if size < 0:
             raise ValueError("a header without a name")
         name = data[p : p + size].decode("utf-8", "backslashreplace")
         p += size
-        size, p = _varint(data, p)
+        size, p = varint(data, p)
         if size >= 0:
             found.append((name, data[p : p + size]))
             p += size

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from watchkeeper.daemon.transport.ports import Partition, Record  # noqa: F401 - the doctest
-from watchkeeper.daemon.transport.records import FloatArray, Records
+from watchkeeper.daemon.transport.records import FloatArray, Records, Span
 
 # What a record takes next to its value.
 _RECORD_BYTES = 100
@@ -70,9 +70,8 @@ class _Run:
         while count > 0:
             records, times, size = self._chunks.popleft()
             if len(times) > count:
-                rest = records[count:]
-                left = _size(rest)
-                self._chunks.appendleft((rest, times[count:], left))
+                left = size * (len(times) - count) // len(times)
+                self._chunks.appendleft((_compact(records[count:]), times[count:], left))
                 records, times, size = records[:count], times[:count], size - left
             taken.append((records, times))
             count -= len(times)
@@ -81,6 +80,25 @@ class _Run:
         if len(taken) == 1:
             return taken[0]
         return Records.joined([r for r, _ in taken]), np.concatenate([t for _, t in taken])
+
+
+def _compact(records: Records) -> Records:
+    """The records without a buffer that is four times what they need of it."""
+    if not records.in_buffer:
+        return records
+    span = records.span()
+    if 4 * int((span.end - span.start).sum()) >= len(span.buffer):
+        return records
+    return Records(
+        records.places,
+        records.place,
+        records.offset,
+        records.at,
+        None,
+        Span.of(span.values()),
+        records.keys,
+        records.headers,
+    )
 
 
 def _size(records: Records) -> int:

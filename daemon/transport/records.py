@@ -128,16 +128,16 @@ class Records(Sequence[Record]):
 
     def take(self, rows: Rows) -> Records:
         """The chosen records, in the order in which they are chosen."""
-        chosen = range(len(self))[rows] if isinstance(rows, slice) else _numbers(rows)
+        chosen = rows if isinstance(rows, slice) else _numbers(rows)
         return Records(
             self.places,
             self.place[rows],
             self.offset[rows],
             self.at[rows],
-            None if self._values is None else [self._values[i] for i in chosen],
+            _chosen(self._values, chosen),
             None if self._span is None else self._span.take(rows),
-            None if self.keys is None else [self.keys[i] for i in chosen],
-            None if self.headers is None else [self.headers[i] for i in chosen],
+            _chosen(self.keys, chosen),
+            _chosen(self.headers, chosen),
         )
 
     @classmethod
@@ -185,14 +185,27 @@ def _numbers(rows: IntArray | npt.NDArray[np.bool_]) -> list[int]:
     return numbers
 
 
+def _chosen(column: list[T] | None, rows: slice | list[int]) -> list[T] | None:
+    if column is None:
+        return None
+    return column[rows] if isinstance(rows, slice) else [column[i] for i in rows]
+
+
 def _joined_spans(spans: Sequence[Span]) -> Span:
-    shift, starts, ends = 0, [], []
+    """The spans in one buffer: the same one, or a new one of the parts that are needed."""
+    if all(span.buffer is spans[0].buffer for span in spans):
+        starts, ends = [span.start for span in spans], [span.end for span in spans]
+        return Span(spans[0].buffer, np.concatenate(starts), np.concatenate(ends))
+    size, starts, ends, parts = 0, [], [], []
     for span in spans:
-        starts.append(np.where(span.start < 0, span.start, span.start + shift))
-        ends.append(span.end + shift)
-        shift += len(span.buffer)
-    buffer = b"".join(span.buffer for span in spans)
-    return Span(buffer, np.concatenate(starts), np.concatenate(ends))
+        there = span.start >= 0
+        first = int(span.start.min(initial=len(span.buffer), where=there))
+        last = int(span.end.max(initial=first, where=there))
+        starts.append(np.where(there, span.start + (size - first), span.start))
+        ends.append(span.end + (size - first))
+        parts.append(memoryview(span.buffer)[first:last])
+        size += last - first
+    return Span(b"".join(parts), np.concatenate(starts), np.concatenate(ends))
 
 
 def _joined(parts: Sequence[tuple[list[T] | None, int]], nothing: T) -> list[T] | None:

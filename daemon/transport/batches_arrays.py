@@ -1,0 +1,261 @@
+"""Splits record batches by arrays: one loop over the records' lengths, NumPy for all the rest.
+
+Only what is in order is split here. Whatever is not, and what is too little to be worth it, goes
+to `batches.split`, which says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from crc32c import crc32c
+
+from watchkeeper.daemon.transport import batches
+from watchkeeper.daemon.transport.batches import (
+    APPEND_TIME,
+    HEADER,
+    HEADER_SIZE,
+    PLAIN,
+    Cursor,
+    Split,
+    Stop,
+)
+from watchkeeper.daemon.transport.ports import Headers
+from watchkeeper.daemon.transport.records import IntArray, Span
+
+_WORTH_IT = 8_192  # bytes
+_LARGEST = 1 << 53  # beyond it a timestamp is no longer exact as a float
+_LENGTH, _CHECKED = 12, 21
+Bytes = npt.NDArray[np.uint8]
+
+
+class _Odd(Exception):
+    """Something is out of order."""
+
+
+def split(
+    data: bytes,
+    cursor: Cursor,
+    end: int,
+    most: int,
+    floor: int = 0,
+    stops: int = PLAIN,
+    check: bool = True,
+) -> Split:
+    """As `batches.split`."""
+    if end - cursor.batch >= _WORTH_IT and most > 1:
+        try:
+            walk = _walk(data, cursor, end, most, stops, check)
+            if walk.begins:
+                return _columns(data, walk, floor)
+        except (_Odd, ValueError, IndexError):
+            pass
+    return batches.split(data, cursor, end, most, floor, stops, check)
+
+
+class _Batch(NamedTuple):
+    """What the records of a batch, or of a part of one, have in common."""
+
+    base: int
+    last: int
+    first: int
+    append_time: bool
+    records: int
+    whole: bool
+
+
+class _Walk(NamedTuple):
+    """Where the records of the batches begin, behind their lengths, and where they end."""
+
+    begins: list[int]
+    ends: list[int]
+    batches: list[_Batch]
+    size: int
+    stop: Stop
+    cursor: Cursor
+    epoch: int
+
+
+def _walk(data: bytes, cursor: Cursor, end: int, most: int, stops: int, check: bool) -> _Walk:
+    batch, record, done, delta = cursor
+    begins: list[int] = []
+    ends: list[int] = []
+    found: list[_Batch] = []
+    begun, ended = begins.append, ends.append
+    epoch, size, stop = -1, 0, "full"
+    view = memoryview(data)
+    while most > 0:
+        if end - batch < HEADER_SIZE:
+            stop = "end"
+            break
+        base, length, epoch_here, magic, checksum, attributes, last, first, newest, count = (
+            HEADER.unpack_from(data, batch)
+        )
+        limit = batch + _LENGTH + length
+        if (
+            length < HEADER_SIZE - _LENGTH
+            or magic < batches.FORMAT
+            or count < done
+            or abs(base) > _LARGEST
+        ):
+            raise _Odd
+        if limit > end:
+            stop = "end"
+            break
+        if attributes & stops:
+            stop = "other"
+            break
+        if not record:
+            if check and crc32c(view[batch + _CHECKED : limit]) != checksum:
+                raise _Odd
+            record = batch + HEADER_SIZE
+        epoch = epoch_here
+        wanted = min(count - done, most)
+        p = record
+        for _ in range(wanted):
+            a = data[p]
+            if a < 128:
+                p += 1
+            elif (b := data[p + 1]) < 128:
+                a, p = a & 127 | b << 7, p + 2
+            else:
+                raw, p = batches.varint(data, p)
+                a = raw << 1
+            if a & 1:
+                raise _Odd
+            begun(p)
+            p += a >> 1
+            ended(p)
+        done += wanted
+        most -= wanted
+        size += p - record
+        whole = done >= count
+        if p > limit or (whole and p != limit):
+            raise _Odd
+        late = bool(attributes & APPEND_TIME)
+        found.append(_Batch(base, last, newest if late else first, late, wanted, whole))
+        record = p
+        if whole:
+            batch, record, done = limit, 0, 0
+    if stop == "end" and batches.remnant(data, batch, end) != ("end", ""):
+        raise _Odd
+    # The delta of the last record is not known yet.
+    return _Walk(begins, ends, found, size, stop, Cursor(batch, record, done, delta), epoch)  # type: ignore[arg-type]
+
+
+def _columns(data: bytes, walk: _Walk, floor: int) -> Split:
+    buffer = np.frombuffer(data, dtype=np.uint8)
+    at, ends = np.array(walk.begins, dtype=np.int64), np.array(walk.ends, dtype=np.int64)
+    counts = [batch.records for batch in walk.batches]
+    if (buffer[at] > 127).any():
+        raise _Odd
+    later, at = _varints(buffer, at + 1)
+    delta, at = _varints(buffer, at)
+    offset = _spread([batch.base for batch in walk.batches], counts) + delta
+    cursor, position = _checked(walk, offset, delta, counts)
+    first = _spread([batch.first for batch in walk.batches], counts)
+    if any(batch.append_time for batch in walk.batches):
+        later = np.where(_spread([batch.append_time for batch in walk.batches], counts), 0, later)
+    if max(np.abs(first).max(), np.abs(later).max()) > _LARGEST:
+        raise _Odd
+    stamps = np.maximum((first + later).astype(np.float64), 0.0) / 1000
+    key_size, key_at = _varints(buffer, at)
+    size, value_at = _varints(buffer, key_at + np.maximum(key_size, 0))
+    value_end = value_at + np.maximum(size, 0)
+    headers = _headers(data, buffer, value_end, ends)
+    value_at = np.where(size < 0, -1, value_at) if (size < 0).any() else value_at
+    keys = _keys(data, key_at, key_size)
+    cut = int(np.searchsorted(offset, floor)) if len(offset) and offset[0] < floor else 0
+    if cut and keys is not None:
+        keys = _some(keys[cut:])
+    if cut and headers is not None:
+        headers = headers[cut:] if any(headers[cut:]) else None
+    return Split(
+        offset[cut:],
+        stamps[cut:],
+        None,
+        Span(data, value_at[cut:], value_end[cut:]),
+        keys,
+        headers,
+        walk.size,
+        walk.stop,
+        cursor,
+        position,
+        walk.epoch,
+    )
+
+
+def _spread(values: list[int], counts: list[int]) -> IntArray:
+    """A batch's value for each of its records."""
+    if len(counts) == 1:
+        return np.full(counts[0], values[0], dtype=np.int64)
+    return np.repeat(np.array(values, dtype=np.int64), counts)
+
+
+def _checked(
+    walk: _Walk, offset: IntArray, delta: IntArray, counts: list[int]
+) -> tuple[Cursor, int]:
+    """Where to go on, and the offset to fetch next; all offsets must rise within their batches."""
+    last = np.array([batch.last for batch in walk.batches], dtype=np.int64)
+    ends = np.cumsum(counts) - 1
+    filled = np.array(counts) > 0
+    # Of a batch that is gone on with, the records before are not looked at again.
+    if (offset[1:] <= offset[:-1]).any() or (delta < 0).any() or delta[0] <= walk.cursor.delta:
+        raise _Odd
+    if (delta[ends[filled]] > last[filled]).any():
+        raise _Odd
+    newest = walk.batches[-1]
+    if newest.whole:
+        return walk.cursor._replace(delta=-1), newest.base + newest.last + 1
+    return walk.cursor._replace(delta=int(delta[-1])), int(offset[-1]) + 1
+
+
+def _varints(buffer: Bytes, at: IntArray) -> tuple[IntArray, IntArray]:
+    """The numbers that begin at these places, in zigzag, and where each ends."""
+    byte = buffer[at]
+    raw = byte.astype(np.int64)
+    at = at + 1
+    rows = np.flatnonzero(byte > 127)
+    shift = 7
+    if len(rows):
+        raw &= 127
+    while len(rows):
+        if shift > 49:
+            raise _Odd
+        byte = buffer[at[rows]]
+        raw[rows] |= (byte & 127).astype(np.int64) << shift
+        at[rows] += 1
+        rows = rows[byte > 127]
+        shift += 7
+    return (raw >> 1) ^ -(raw & 1), at
+
+
+def _keys(data: bytes, at: IntArray, size: IntArray) -> list[bytes | None] | None:
+    begins, ends = at.tolist(), (at + size).tolist()
+    if (size >= 0).all():
+        return [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return _some(
+        [data[begin:end] if end >= begin else None for begin, end in zip(begins, ends, strict=True)]
+    )
+
+
+def _some(keys: list[bytes | None]) -> list[bytes | None] | None:
+    return keys if any(key is not None for key in keys) else None
+
+
+def _headers(data: bytes, buffer: Bytes, at: IntArray, ends: IntArray) -> list[Headers] | None:
+    """The headers at these places; each record must end right behind them."""
+    rows = np.flatnonzero(buffer[at])
+    behind = at + 1
+    if not len(rows):
+        if (behind != ends).any():
+            raise _Odd
+        return None
+    found: list[Headers] = [()] * len(at)
+    for row in rows.tolist():
+        found[row], behind[row] = batches.headers_at(data, int(at[row]))
+    if (behind != ends).any():
+        raise _Odd
+    return found if any(found) else None
