@@ -39,14 +39,14 @@ from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.reporting.sentry import SentryReporter
 from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
 from watchkeeper.daemon.reporting.webhook import WebhookChannel
-from watchkeeper.daemon.starting import CannotStart, make_ready
+from watchkeeper.daemon.starting import MISCONFIGURED, CannotStart, make_ready
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.outbox import Deliver, Outbox
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
-from watchkeeper.daemon.transport.ports import Sink, Source, SourceError
+from watchkeeper.daemon.transport.ports import Replaced, Sink, Source, SourceError
 from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import Probe, make_app
 from watchkeeper.daemon.web.server import BindError, WebServer
@@ -338,7 +338,7 @@ def turning(daemon: Daemon, url: str) -> int:
         daemon.loop.run()
     except SourceError as error:
         log.error("the source cannot go on", reason=str(error))
-        return TRY_AGAIN
+        return MISCONFIGURED if isinstance(error, Replaced) else TRY_AGAIN
     except DatabaseDown as error:
         log.error("the database stayed away", reason=str(error))
         return TRY_AGAIN

@@ -13,8 +13,9 @@ import structlog
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
-from watchkeeper.daemon.transport.ports import Partition, SourceError
+from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.vitals import pulse, share_anew
 
 log = structlog.get_logger()
 
@@ -26,6 +27,9 @@ _MOST_BACKOFF_S = 30.0
 _LOST_AFTER_S = 120.0
 # A topic counts as missing once it was absent from the brokers' answers for so long.
 _ABSENT_S = 3.0
+# A heartbeat is enabled right after the joining: only one that stays off was stopped.
+_STOPPED_S = 2.0
+_REPLACED = "another process has joined the group as {}: give each its own kafka.group_instance_id"
 _STABLE = "<stable>"
 _REBALANCE_S = 5.0
 _POLL_BYTES = 16 * 1024 * 1024
@@ -54,6 +58,8 @@ class KafkaMember:
         self._unanswered: str | None = None
         self._absent: tuple[str, ...] = ()
         self._absent_since = 0.0
+        self._counts: dict[str, int] = {}
+        self._stopped_since: float | None = None
 
     @property
     def trouble(self) -> str | None:
@@ -69,6 +75,7 @@ class KafkaMember:
             log.warning("connecting anew", reason=self.trouble)
             self.leave(2.0)
         self._watch_membership()
+        self._watch_pulse()
         self._watch_topics()
         if self.consumer is not None:
             return True
@@ -128,7 +135,14 @@ class KafkaMember:
         return int(found[at])
 
     def failed(self, error: Exception) -> None:
-        """Notes that the brokers could not do what they were asked for."""
+        """Notes that the brokers could not do what they were asked for.
+
+        Raises SourceError when another process has taken this one's static name.
+        """
+        from kafka.errors import FencedInstanceIdError
+
+        if isinstance(error, FencedInstanceIdError):
+            raise Replaced(_REPLACED.format(self.settings.group_instance_id))
         self._failures += 1
         self._failing_since = self._failing_since or time.monotonic()
         name = type(error).__name__
@@ -147,6 +161,7 @@ class KafkaMember:
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
         self._unanswered, self._absent = None, ()
+        self._counts, self._stopped_since = {}, None
         self.assignment.lose_all()
 
     def _most(self) -> int:
@@ -206,6 +221,21 @@ class KafkaMember:
             self.leave(2.0)
             self._unsettled_since = None
 
+    def _watch_pulse(self) -> None:
+        """Begins anew when the heartbeat has died, and ends when it stopped for good."""
+        if self.consumer is None or not self._settled():
+            self._stopped_since = None
+            return
+        found = pulse(self.consumer)
+        if found == "dead":
+            log.warning("the heartbeat has ended: joining the group anew")
+            self.leave(2.0)
+            return
+        now = time.monotonic()
+        self._stopped_since = None if found == "beating" else self._stopped_since or now
+        if self._stopped_since is not None and now - self._stopped_since > _STOPPED_S:
+            raise Replaced(_REPLACED.format(self.settings.group_instance_id))
+
     def _watch_topics(self) -> None:
         """Notes the topics that the brokers do not know: the library waits for them in silence."""
         if self.consumer is None or not self._settled():
@@ -215,6 +245,10 @@ class KafkaMember:
         absent = tuple(t for t in self._topics if not known.partitions_for_topic(t))
         if absent != self._absent:
             self._absent, self._absent_since = absent, time.monotonic()
+        counts = {t: len(known.partitions_for_topic(t) or ()) for t in self._topics}
+        if self._counts and counts != self._counts and self.settings.group_instance_id:
+            share_anew(self.consumer)
+        self._counts = counts
 
     def _missing(self) -> str | None:
         if not self._absent or time.monotonic() - self._absent_since < _ABSENT_S:

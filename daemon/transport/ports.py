@@ -56,6 +56,10 @@ class SourceError(Exception):
     """The source cannot go on by itself; the message says what happened and what to do."""
 
 
+class Replaced(SourceError):
+    """Another process reads under this one's name: going on, or trying again, would harm both."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """Gives records in order of offset a partition. Owned by one thread."""
