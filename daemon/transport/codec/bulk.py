@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from watchkeeper.daemon.transport.codec.fill import Filled, label_block, prediction_block
+from watchkeeper.daemon.transport.codec.fill import label_block, prediction_block
+from watchkeeper.daemon.transport.codec.filled import Filled
 from watchkeeper.daemon.transport.codec.json import DecodeErrors, is_utf8, unknown_fields
 from watchkeeper.daemon.transport.codec.shapes import BulkKind, Reader, Shape, look, reader_of
 from watchkeeper.daemon.transport.records import Records
@@ -182,7 +183,7 @@ def _read(
     reader: Reader, values: Sequence[bytes | None], seq: IntArray, latest: FloatArray
 ) -> Taken:
     """The rows of one shape."""
-    filled = Filled(reader)
+    filled = Filled(reader, len(values))
     left: list[int] = []
     for begin in range(0, len(values), _CHUNK):
         chunk = values[begin : begin + _CHUNK]

@@ -37,7 +37,7 @@ def dense(block: PredictionBlock) -> list[Block]:
     there += sum(int(np.count_nonzero(words.codes >= 0)) for words in block.categorical.values())
     if cells <= 2 * there + SLACK:
         return [block]
-    return [_without_empty(block.take(rows)) for rows in _parts(block)]
+    return [without_empty(block.take(rows)) for rows in _parts(block)]
 
 
 def _parts(block: PredictionBlock) -> Iterator[IntArray]:
@@ -54,7 +54,8 @@ def _parts(block: PredictionBlock) -> Iterator[IntArray]:
     return (np.sort(np.array(each.items, dtype=np.int64)) for each in bins)
 
 
-def _without_empty(block: PredictionBlock) -> PredictionBlock:
+def without_empty(block: PredictionBlock) -> PredictionBlock:
+    """The block without features that none of its rows has."""
     numeric = {n: c for n, c in block.numeric.items() if not np.isnan(c).all()}
     categorical = {n: w for n, w in block.categorical.items() if (w.codes >= 0).any()}
     return replace(block, numeric=numeric, categorical=categorical)

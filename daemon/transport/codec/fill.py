@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain, count
-from typing import Any
 
 import numpy as np
-from msgspec.structs import astuple
 
 from watchkeeper.daemon.transport.codec.columns import EARLIEST, from_probabilities, is_distribution
-from watchkeeper.daemon.transport.codec.dense import dense
+from watchkeeper.daemon.transport.codec.dense import dense, without_empty
 from watchkeeper.daemon.transport.codec.features import objects
+from watchkeeper.daemon.transport.codec.filled import Column, Filled
 from watchkeeper.daemon.transport.codec.json import NAME
-from watchkeeper.daemon.transport.codec.shapes import BOTH, NUMBER, WORD, Reader
 from watchkeeper.daemon.transport.codec.times import seconds_of
 from watchkeeper.detectors.blocks import Block, Codes, LabelBlock, Member, PredictionBlock, Words
 from watchkeeper.detectors.keys import Keys, keys_of, mixed
@@ -24,55 +20,9 @@ from watchkeeper.detectors.types import (
     BoolArray,
     FloatArray,
     IntArray,
-    ObjectArray,
 )
 
 _INT64 = float(2**63)
-Column = list[Any]
-
-
-class Filled:
-    """The values of rows, column by column; a column that the shape has not is None."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-        self._rows: list[Any] = []
-        self._answers: list[Any] = []
-        self._features: list[Any] = []
-
-    def add(self, rows: Sequence[Any]) -> None:
-        """Takes in decoded rows, which need not be kept afterwards."""
-        flat = [*chain.from_iterable(map(astuple, rows))]
-        self._rows += flat
-        width = len(self.reader.fields)
-        for name, cells in (("prediction", self._answers), ("features", self._features)):
-            if name in self.reader.fields:
-                structs = flat[self.reader.fields.index(name) :: width]
-                cells += chain.from_iterable(map(astuple, structs))
-
-    def __len__(self) -> int:
-        return len(self._rows) // len(self.reader.fields)
-
-    def column(self, name: str) -> Column | None:
-        """One field of every row."""
-        fields = self.reader.fields
-        return self._rows[fields.index(name) :: len(fields)] if name in fields else None
-
-    def answer(self, name: str) -> Column | None:
-        """One field of every row's prediction."""
-        answers = self.reader.answers
-        if name not in answers or "prediction" not in self.reader.fields:
-            return None
-        return self._answers[answers.index(name) :: len(answers)]
-
-    def features(self, *types: int) -> list[tuple[str, Column]]:
-        """The features of these types with their values."""
-        known = self.reader.shape.features
-        return [
-            (name, self._features[i :: len(known)])
-            for i, (name, type_) in enumerate(known)
-            if type_ in types
-        ]
 
 
 def prediction_block(
@@ -81,14 +31,13 @@ def prediction_block(
     """The block of predictions, and which rows are not in it; None: all are."""
     n = len(filled)
     at, good = _times(filled, latest)
-    models, versions = _words(filled.column("model_name")), _words(filled.column("model_version"))
+    models, versions = filled.words("model_name"), filled.words("model_version")
     good &= _named(models) & _named(versions)
     members, member = _members(models, versions)
     numeric, categorical = _features(filled, good)
     label, score, value, valid = _answers(filled, n)
-    requests = filled.column("request_id") or []
-    entities = filled.column("entity_id")
-    status = filled.column("status")
+    requests, entities = filled.kept("request_id") or [], filled.kept("entity_id")
+    status = filled.kept("status")
     block = PredictionBlock(
         members=members,
         member=member,
@@ -98,7 +47,7 @@ def prediction_block(
         request_id=objects(requests),
         entity_key=np.zeros(n, dtype=np.uint64) if entities is None else keys_of(entities),
         entity=np.full(n, None) if entities is None else objects(entities),
-        duration_s=_floats(filled.column("duration_s"), n),
+        duration_s=filled.numbers("duration_s"),
         status=np.zeros(n, dtype=np.int64) if status is None else _status(status),
         label=label,
         score=score,
@@ -109,19 +58,17 @@ def prediction_block(
     )
     if good.all():
         return dense(block), None
-    return (dense(block.take(good)) if good.any() else []), ~good
+    return (dense(without_empty(block.take(good))) if good.any() else []), ~good
 
 
 def label_block(
     filled: Filled, seq: IntArray, latest: FloatArray
 ) -> tuple[list[Block], BoolArray | None]:
     """The block of labels, and which rows are not in it; None: all are."""
-    n = len(filled)
     at, good = _times(filled, latest)
-    models = _words(filled.column("model_name"))
+    models = filled.words("model_name")
     good &= _named(models)
-    requests = filled.column("request_id") or []
-    label = filled.column("label")
+    requests = filled.kept("request_id") or []
     block = LabelBlock(
         models=models.words,
         model=models.codes,
@@ -129,8 +76,8 @@ def label_block(
         seq=seq,
         key=keys(requests),
         request_id=objects(requests),
-        label=Words.missing(n) if label is None else _words(label),
-        value=_floats(filled.column("value"), n),
+        label=filled.words("label"),
+        value=filled.numbers("value"),
     )
     if good.all():
         return [block], None
@@ -139,16 +86,8 @@ def label_block(
 
 def _times(filled: Filled, latest: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Every row's time, and whether it can be right."""
-    at = seconds_of(filled.column("time") or [])
+    at = seconds_of(filled.kept("time") or [])
     return at, (at >= EARLIEST) & (at <= latest)  # NaN, no time, is neither
-
-
-def _words(texts: Column | None) -> Words:
-    """The column of these texts; all in C, also where a text is new."""
-    code: defaultdict[str | None, int] = defaultdict(count().__next__)
-    code[None] = -1
-    codes = np.fromiter(map(code.__getitem__, texts or ()), np.int32, len(texts or ()))
-    return Words(codes, tuple(code)[1:])  # type: ignore[arg-type]
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -175,13 +114,6 @@ def _members(models: Words, versions: Words) -> tuple[tuple[Member, ...], Codes]
     return members, member.astype(np.int32)
 
 
-def _floats(values: Column | None, n: int) -> FloatArray:
-    """A column of numbers; None is NaN."""
-    if values is None:
-        return np.full(n, np.nan)
-    return np.array(values, dtype=np.float64)
-
-
 def _status(values: Column) -> IntArray:
     return np.fromiter(map(STATUS_CODES.__getitem__, values), np.int64, len(values))
 
@@ -189,40 +121,27 @@ def _status(values: Column) -> IntArray:
 def _features(filled: Filled, good: BoolArray) -> tuple[dict[str, FloatArray], dict[str, Words]]:
     """The features that some row has. Rows with a number that may be beyond 64 bits are not
     good: a double no longer says whether it was an integer."""
-    n = len(filled)
-    numbers = filled.features(NUMBER)
-    mixed_ = filled.features(BOTH)
-    table = np.empty((len(numbers) + len(mixed_), n))
-    for row, (_, values) in zip(table, numbers, strict=False):
-        row[:] = values
-    for row, (_, values) in zip(table[len(numbers) :], mixed_, strict=True):
-        row[:] = [None if type(each) is str else each for each in values]
-    if len(table):
-        good &= ~(np.abs(table) >= _INT64).any(axis=0)
-    numeric = {
-        name: row
-        for row, (name, _) in zip(table, numbers + mixed_, strict=True)
-        if not np.isnan(row).all()
-    }
-    categorical = {name: _words(values) for name, values in filled.features(WORD)}
-    for name, values in mixed_:
-        categorical[name] = _words([each if type(each) is str else None for each in values])
+    numeric, categorical = filled.features()
+    for column in numeric.values():
+        beyond = np.abs(column) >= _INT64
+        if beyond.any():
+            good &= ~beyond
+    numeric = {name: column for name, column in numeric.items() if not np.isnan(column).all()}
     return numeric, {name: words for name, words in categorical.items() if words.words}
 
 
 def _answers(filled: Filled, n: int) -> tuple[Words, FloatArray, FloatArray, BoolArray]:
-    labels = filled.answer("label")
-    score, value = _floats(filled.answer("score"), n), _floats(filled.answer("value"), n)
+    label, score, value = filled.words("label"), filled.numbers("score"), filled.numbers("value")
     valid = ~((score < 0) | (score > 1)) & ~np.isinf(value)
-    probabilities = filled.answer("probabilities") or []
+    probabilities = filled.kept("probabilities") or []
     if any(probabilities):
-        texts: ObjectArray = np.full(n, None) if labels is None else objects(labels)
+        texts = label.texts()
         for i, each in enumerate(probabilities):
             if each:
                 valid[i] &= is_distribution(each)
                 from_probabilities(each, i, texts, score)
-        labels = texts.tolist()
-    return Words.missing(n) if labels is None else _words(labels), score, value, valid
+        label = Words.of(texts)
+    return label, score, value, valid
 
 
 def keys(texts: Sequence[str]) -> Keys:
