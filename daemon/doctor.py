@@ -20,6 +20,9 @@ from watchkeeper.daemon.config.secrets import masked
 from watchkeeper.daemon.config.sections import READ
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
+from watchkeeper.daemon.transport import kafka_guard
+from watchkeeper.daemon.transport.kafka_reading import way
+from watchkeeper.daemon.transport.ports import SourceError
 from watchkeeper.daemon.transport.topics import reach
 
 _LOW_BYTES = 1_000_000_000
@@ -54,6 +57,7 @@ def examine(config: Config) -> list[Check]:
         *_codecs(),
         *_extras(config),
         _kafka(config),
+        _reading(config),
         _database(config),
         _sentry(config),
         _disk(config),
@@ -111,6 +115,18 @@ def _kafka(config: Config) -> Check:
     if unequal:
         return Check("kafka", "warning", unequal)
     return Check("kafka", "ok", f"{servers}: {found.brokers} brokers, {len(topics)} topics")
+
+
+def _reading(config: Config) -> Check:
+    try:
+        kafka_guard.prepare()
+        chosen = way(config.kafka_settings())
+    except SourceError as error:
+        return Check("kafka reading", "bad", f"{error}")
+    if chosen.reading == "batches":
+        return Check("kafka reading", "ok", "whole record batches")
+    slower = f"record by record, which takes more CPU time: {chosen.reason}"
+    return Check("kafka reading", "warning", slower)
 
 
 def unequal_partitions(config: Config, partitions: Mapping[str, int]) -> str:

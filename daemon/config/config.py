@@ -11,7 +11,7 @@ from watchkeeper.daemon.config import sections
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Section, doc
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
 
 
@@ -61,6 +61,8 @@ class Config(Section, frozen=True, kw_only=True):
             max_poll_records=kafka.max_poll_records,
             session_timeout_ms=round(kafka.session_timeout * 1000),
             offset_reset=kafka.offset_reset,
+            batches=kafka.batches,
+            **PROFILES[kafka.profile],
         )
 
     def secrets(self) -> list[str]:

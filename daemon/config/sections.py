@@ -107,6 +107,20 @@ class Kafka(Section, frozen=True, kw_only=True):
     max_poll_records: Annotated[
         int, Meta(ge=1, le=100_000), doc("Most records one poll returns", "records")
     ] = 2_000
+    profile: Annotated[
+        Literal["default", "low_latency"],
+        doc(
+            "How records are fetched: `default` lets brokers collect 64 KiB for at most 50 ms, "
+            "`low_latency` takes each record at once, for more CPU time"
+        ),
+    ] = "default"
+    batches: Annotated[
+        bool,
+        doc(
+            "Reads whole record batches at a fraction of the CPU time; off: record by record, "
+            "as also when the installed kafka-python turns out to be unfit for it"
+        ),
+    ] = True
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         doc("How to talk to the brokers"),

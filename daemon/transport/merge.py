@@ -13,10 +13,11 @@ from itertools import pairwise
 import numpy as np
 
 from watchkeeper.daemon.transport.ports import Partition, Record  # noqa: F401 - the doctest
-from watchkeeper.daemon.transport.records import FloatArray, Records, Span
+from watchkeeper.daemon.transport.records import FloatArray, Records
 
 # What a record takes next to its value.
 _RECORD_BYTES = 100
+_SMALL = 65_536
 
 
 class _Run:
@@ -87,7 +88,8 @@ def _compact(records: Records) -> Records:
     if not records.in_buffer:
         return records
     span = records.span()
-    if 4 * int((span.end - span.start).sum()) >= len(span.buffer):
+    left = int(span.end[-1] - span.start[0])
+    if len(span.buffer) < _SMALL or 4 * left >= len(span.buffer):
         return records
     return Records(
         records.places,
@@ -95,7 +97,7 @@ def _compact(records: Records) -> Records:
         records.offset,
         records.at,
         None,
-        Span.of(span.values()),
+        span.trimmed(),
         records.keys,
         records.headers,
     )

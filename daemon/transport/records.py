@@ -36,6 +36,14 @@ class Span:
         """The chosen records' values, in the same buffer."""
         return Span(self.buffer, self.start[rows], self.end[rows])
 
+    def trimmed(self) -> Span:
+        """The values in a buffer without what is before the first and behind the last."""
+        there = self.start >= 0
+        first = int(self.start.min(initial=len(self.buffer), where=there))
+        last = int(self.end.max(initial=first, where=there))
+        start = np.where(there, self.start - first, self.start)
+        return Span(self.buffer[first:last], start, self.end - first)
+
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Span:
         """The values in a buffer of their own."""
@@ -196,16 +204,14 @@ def _joined_spans(spans: Sequence[Span]) -> Span:
     if all(span.buffer is spans[0].buffer for span in spans):
         starts, ends = [span.start for span in spans], [span.end for span in spans]
         return Span(spans[0].buffer, np.concatenate(starts), np.concatenate(ends))
-    size, starts, ends, parts = 0, [], [], []
-    for span in spans:
-        there = span.start >= 0
-        first = int(span.start.min(initial=len(span.buffer), where=there))
-        last = int(span.end.max(initial=first, where=there))
-        starts.append(np.where(there, span.start + (size - first), span.start))
-        ends.append(span.end + (size - first))
-        parts.append(memoryview(span.buffer)[first:last])
-        size += last - first
-    return Span(b"".join(parts), np.concatenate(starts), np.concatenate(ends))
+    shift, starts, ends = 0, [], []
+    parts = [span.trimmed() for span in spans]
+    for part in parts:
+        starts.append(np.where(part.start < 0, part.start, part.start + shift))
+        ends.append(part.end + shift)
+        shift += len(part.buffer)
+    buffer = b"".join(part.buffer for part in parts)
+    return Span(buffer, np.concatenate(starts), np.concatenate(ends))
 
 
 def _joined(parts: Sequence[tuple[list[T] | None, int]], nothing: T) -> list[T] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import kafka.codec
+import msgspec
 import pytest
 
 from watchkeeper.daemon import doctor
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.sections import Daemon, Database, Sentry
+from watchkeeper.daemon.config.sections import Daemon, Database, Kafka, Sentry
 from watchkeeper.daemon.config.units import Secret
 from watchkeeper.daemon.doctor import unequal_partitions
 from watchkeeper.daemon.storage import migrate
@@ -40,6 +42,19 @@ def test_a_migrated_database_and_a_dsn_are_in_order(tmp_path: Path) -> None:
 
     assert (database.state, sentry.state) == ("ok", "ok")
     assert "key@" not in sentry.message
+
+
+def test_it_says_how_records_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = config(tmp_path)
+    off = msgspec.structs.replace(here, kafka=Kafka(batches=False))
+
+    whole, single = doctor._reading(here), doctor._reading(off)
+    monkeypatch.setattr(kafka.codec, "snappy", None)
+
+    assert (whole.state, whole.message) == ("ok", "whole record batches")
+    assert single.state == "warning"
+    assert "kafka.batches is off" in single.message
+    assert doctor._reading(here).state == "bad"
 
 
 def test_an_old_layout_is_bad(tmp_path: Path) -> None:
