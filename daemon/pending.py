@@ -9,7 +9,6 @@ from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.storage.values import (
     AuditEntry,
-    CapturedFrame,
     Checkpoint,
     DeadLetter,
     Deployment,
@@ -18,6 +17,7 @@ from watchkeeper.daemon.storage.values import (
 )
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
 from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
@@ -37,7 +37,7 @@ class Pending:
     incidents: dict[str, Incident] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
     profiles: list[Profile] = field(default_factory=list)
-    captured: list[CapturedFrame] = field(default_factory=list)
+    captured: list[Block] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Pending:
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),
             profiles=self.profiles,
-            captured=self.captured,
+            captured=[frame for block in self.captured for frame in block.frames()],
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,

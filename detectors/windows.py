@@ -39,7 +39,7 @@ class Watermark(msgspec.Struct, frozen=True):
     least: float = float("inf")
 
 
-def window_index(at: FloatArray, width: float) -> IntArray:
+def window_index(at: FloatArray, width: float | FloatArray) -> IntArray:
     """The number of the window each time falls into; `window_of` gives the window itself."""
     index = np.floor(at / width)
     index += at >= (index + 1.0) * width

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from watchkeeper.daemon.core import incidents
+from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import ModelState, State
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.detectors.types import Command
 from watchkeeper.handlers.types import Action, ActionState, Context, IncidentState

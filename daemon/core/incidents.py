@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core.locate import locate
+from watchkeeper.daemon.core.model import RECENT_LIMIT, Health, ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import RECENT_LIMIT, Health, ModelState
 from watchkeeper.detectors.types import Finding, Severity
 from watchkeeper.handlers.types import (
     ActionState,

@@ -1,4 +1,8 @@
-"""Takes one model's frames in: late rows apart, joins, references, and partials into windows."""
+"""Takes events in: late rows apart, joins, references, and counts into open windows.
+
+Predictions and labels come as blocks of many models and are worked on in columns; the frames of
+logs, metrics and changes are few, and are measured model by model.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,18 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from msgspec.structs import replace
 
+from watchkeeper.daemon.core.clocks import Arrivals
+from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import ModelState
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.detectors.arrays.absorb import Pairs
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals.accuracy import Accuracy
 from watchkeeper.detectors.signals.metrics import TARGETS
 from watchkeeper.detectors.types import (
     AnyFrame,
@@ -20,13 +29,14 @@ from watchkeeper.detectors.types import (
     ChangeFrame,
     FloatArray,
     Frame,
+    IntArray,
     JoinedFrame,
     LabelFrame,
     MetricFrame,
     Partial,
     PredictionFrame,
 )
-from watchkeeper.detectors.windows import arrived, first_open, window_index, window_of
+from watchkeeper.detectors.windows import window_index
 from watchkeeper.handlers.types import VersionRecord
 
 CHANGES_LIMIT = 50
@@ -35,150 +45,323 @@ OPEN_LIMIT = 20  # versions that are told apart in the open windows
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
 METRICS_LIMIT = TARGETS - 1  # different (name, host) of metrics told apart; all others are one
 OTHER = "__other__"
-COUNT = ""  # stands for a signal's name in the partials: how many predictions a window had
 LIVE = ""  # stands for the version that is live once the window is closed
+# What is counted in arrays; all other signals are measured into parts.
+COUNTED = frozenset({"accuracy", "clients", "errors", "features", "latency", "output", "volume"})
+_REGRESSED = Accuracy()
 
 
-def ingest(state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame], step: Step) -> None:
-    """Brings all frames of one batch and model into the open windows."""
-    counts = step.counts.setdefault(state.model, Counts())
-    arrivals = _arrive(state, policy, frames)
-    for frame, (too_late, before) in zip(frames, arrivals, strict=True):
-        counts.late += int(too_late.sum())
-        if isinstance(frame, PredictionFrame):
-            _predictions(state, policy, _told_apart(state, frame), too_late, before, step)
-        elif isinstance(frame, LabelFrame):
-            _labels(state, policy, frame, too_late, step)
-        elif isinstance(frame, ChangeFrame):
-            step.changes.extend(frame.events)
-            state.changes.extend(frame.events)
-            state.changes.sort(key=lambda change: change.time)
-            del state.changes[:-CHANGES_LIMIT]
+def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
+    """Brings all events of one batch into the open windows."""
+    given = [_as_block(each) for each in events if len(each)]
+    if not given:
+        return
+    rows = [_models(state, each) for each in given]
+    arrivals = _arrive(state, given, rows)
+    for each, models, (late, before) in zip(given, rows, arrivals, strict=True):
+        for row, n in _counted(models[late]):
+            _counts(state, row, step).late += n
+        if isinstance(each, PredictionBlock):
+            _predictions(state, each, models, late, before, step)
+        elif isinstance(each, LabelBlock):
+            _labels(state, each, models, late, step)
         else:
-            kept = frame.take(~too_late)
-            if isinstance(kept, MetricFrame):
-                kept = _bounded(state, kept)
-            _measure(state, policy, kept, LIVE)
-    step.dirty.add(state.model)
+            _frame(state.models[each.model], state.policy(each.model), each, late, step)
+        step.dirty.update(state.by_row[row].model for row, _ in _counted(models))
+    for row, conflicts, orphans in state.arrays.tallied():
+        if row in state.by_row:
+            counts = _counts(state, row, step)
+            counts.conflicts += conflicts
+            counts.unmatched += orphans
+
+
+def _as_block(event: Block | AnyFrame) -> Block | AnyFrame:
+    if isinstance(event, PredictionFrame):
+        return PredictionBlock.of(event)
+    return LabelBlock.of(event) if isinstance(event, LabelFrame) else event
+
+
+def _models(state: State, event: Block | AnyFrame) -> IntArray:
+    """The row of each event's model."""
+    if isinstance(event, PredictionBlock):
+        known = [state.model(member.model).row for member in event.members]
+        return np.array(known, dtype=np.int64)[event.member]
+    if isinstance(event, LabelBlock):
+        known = [state.model(model).row for model in event.models]
+        return np.array(known, dtype=np.int64)[event.model]
+    return np.full(len(event), state.model(event.model).row, dtype=np.int64)
 
 
 def _arrive(
-    state: ModelState, policy: ModelPolicy, frames: Sequence[AnyFrame]
-) -> list[tuple[BoolArray, FloatArray]]:
-    """Moves the model's newest time on; gives for each frame the mask of late rows, and the newest
-    time before each row."""
-    at = np.concatenate([frame.at for frame in frames])
-    order = np.argsort(np.concatenate([frame.seq for frame in frames]), kind="stable")
-    if state.next_window is None:
-        state.next_window = first_open(float(at[order[0]]), policy.lateness_s, policy.window_s)
-    state.live_stream = abs(float(at.max()) - state.last_tick) <= _live_skew(policy)
-    leap = max(policy.window_s, 60.0) + policy.lateness_s
-    result = arrived(at[order], state.mark, policy.lateness_s, policy.window_s, leap)
-    state.mark = result.mark
-    state.behind_s = max(state.last_tick - result.mark.newest, 0.99 * state.behind_s, 0.0)
-    late, before = np.empty(len(at), dtype=np.bool_), np.empty(len(at), dtype=np.float64)
-    late[order], before[order] = result.late, result.before
-    cuts = np.cumsum([len(frame) for frame in frames])[:-1]
-    return list(zip(np.split(late, cuts), np.split(before, cuts), strict=True))
+    state: State, events: Sequence[Block | AnyFrame], rows: Sequence[IntArray]
+) -> list[Arrivals]:
+    """Moves the models' times on; says for each event list who is late."""
+    at = np.concatenate([each.at for each in events])
+    seq = np.concatenate([each.seq for each in events])
+    found = state.arrays.clocks.arrive(np.concatenate(rows), at, seq)
+    cuts = np.cumsum([len(each) for each in events])[:-1]
+    parts = zip(np.split(found.late, cuts), np.split(found.before, cuts), strict=True)
+    return [Arrivals(*part) for part in parts]
 
 
-def _told_apart(state: ModelState, frame: PredictionFrame) -> PredictionFrame:
-    """The frame under its version, or under one name for all versions beyond the limit."""
-    known = {version for by_key in state.partials.values() for version, _ in by_key}
-    if frame.version in known | {state.live_version} or len(known) < OPEN_LIMIT:
-        return frame
-    return dataclasses.replace(frame, version=OTHER)
+def _counted(rows: IntArray) -> Iterator[tuple[int, int]]:
+    """How many there are of each number."""
+    if not len(rows):
+        return iter(())
+    if rows[0] == rows[-1] and (rows == rows[0]).all():
+        return iter([(int(rows[0]), len(rows))])
+    counts = np.bincount(rows)
+    numbers = np.flatnonzero(counts)
+    return zip(numbers.tolist(), counts[numbers].tolist(), strict=True)
 
 
-def _live_skew(policy: ModelPolicy) -> float:
-    """How far event time may be from the ticks' time for a stream to count as live, seconds."""
-    return max(300.0, 5 * policy.window_s)
+def _counts(state: State, row: int, step: Step) -> Counts:
+    model = state.by_row[row].model
+    known = step.counts.get(model)
+    if known is None:
+        known = step.counts[model] = Counts()
+    return known
+
+
+# ------------------------------------------------------------------------------------- predictions
 
 
 def _predictions(
-    state: ModelState,
-    policy: ModelPolicy,
-    frame: PredictionFrame,
+    state: State,
+    block: PredictionBlock,
+    models: IntArray,
     late: BoolArray,
     before: FloatArray,
     step: Step,
 ) -> None:
-    counts = step.counts[state.model]
-    fresh = state.join.new(frame)
+    arrays = state.arrays
+    fresh = arrays.fresh(models, block)
     if not fresh.all():
-        counts.conflicts += int((~fresh).sum())
-        frame, late, before = frame.take(fresh), late[fresh], before[fresh]
-    if not len(frame):
+        for row, n in _counted(models[~fresh]):
+            _counts(state, row, step).conflicts += n
+        block, models, late, before = block.take(fresh), models[fresh], late[fresh], before[fresh]
+    if not len(block):
         return
-    counts.predictions += len(frame)
-    step.captured.append(frame)
-    _meet(state, frame)
-    closed = np.floor((before - policy.lateness_s) / policy.window_s) * policy.window_s
-    for joined in state.join.predictions(frame, closed):
-        counts.joined += len(joined)
-        _accuracy(state, policy, joined)
-    for part, rows in _learned(state, policy, frame, step):
-        on_time = part.take(~late[rows])
-        _measure(state, policy, on_time, part.version)
-        _count(state, policy, on_time)
+    for row, n in _counted(models):
+        _counts(state, row, step).predictions += n
+    step.captured.append(block)
+    members = _members(state, block)
+    clocks = arrays.clocks.arrays
+    width = clocks["width"][models]
+    closed = np.floor((before - clocks["lateness"][models]) / width) * width
+    joined = arrays.predicted(models, members, block, closed)
+    _learn(state, block, members, step)
+    on_time = ~late
+    if on_time.all():
+        _count(state, block, models, members)
+    elif on_time.any():
+        _count(state, block.take(on_time), models[on_time], members[on_time])
+    _pairs(state, joined, step)
 
 
-def _labels(
-    state: ModelState, policy: ModelPolicy, frame: LabelFrame, late: BoolArray, step: Step
-) -> None:
-    counts = step.counts[state.model]
-    counts.labels += len(frame)
-    step.captured.append(frame)
-    conflicts, orphans = state.join.conflicts, state.join.orphans
-    for rows, measured in ((~late, True), (late, False)):
-        if not rows.any():
-            continue
-        for joined in state.join.labels(frame.take(rows)):
-            counts.joined += len(joined)
-            if measured:
-                _accuracy(state, policy, joined)
-    counts.conflicts += state.join.conflicts - conflicts
-    counts.unmatched += state.join.orphans - orphans
+def _members(state: State, block: PredictionBlock) -> IntArray:
+    """The row of each event's version; those that are met for the first time begin here."""
+    ledger, known = state.arrays.ledger, []
+    for place, member in enumerate(block.members):
+        row = ledger.rows.get(member)
+        if row is None or member.version not in state.models[member.model].versions:
+            row = _met(state, block, place, member)
+        known.append(row)
+    return np.array(known, dtype=np.int64)[block.member]
 
 
-def _accuracy(state: ModelState, policy: ModelPolicy, joined: JoinedFrame) -> None:
-    _measure(state, policy, joined, joined.version)
-
-
-def _meet(state: ModelState, frame: PredictionFrame) -> None:
+def _met(state: State, block: PredictionBlock, place: int, member: Member) -> int:
     """A version seen for the first time starts with the reference of the one that is live."""
-    version, at = frame.version, float(frame.at[0])
-    if version in state.versions:
-        return
-    inherited = state.profiles.get(state.live_version)
-    if inherited is not None and version not in state.profiles:
-        state.profiles[version] = inherited
-    state.versions[version] = VersionRecord(version, first_seen=at, last_seen=at)
-    if not state.live_version:
-        state.live_version = version
-    _forget_old(state, version)
+    model, ledger = state.models[member.model], state.arrays.ledger
+    rows = np.flatnonzero(block.member == place)
+    if not len(rows):
+        return 0  # a name without events
+    if _many_open(state, model) and member.version != model.live_version:
+        member = Member(member.model, OTHER)
+    row = ledger.member(model.row, member)
+    if member.version in model.versions:
+        return row
+    at = float(block.at[rows[0]])
+    inherited = model.profiles.get(model.live_version)
+    if inherited is not None and member.version not in model.profiles:
+        model.refer(inherited, member.version)
+    model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
+    if not model.live_version:
+        model.live_version = member.version
+    _forget_old(model, member.version)
+    return row
 
 
-def _forget_old(state: ModelState, met: str) -> None:
+def _many_open(state: State, model: ModelState) -> bool:
+    """Whether as many versions have open windows as are told apart."""
+    ledger = state.arrays.ledger
+    versions = ledger.versions.get(model.model, ())
+    if len(versions) < OPEN_LIMIT:
+        return False
+    rows = (ledger.rows[Member(model.model, version)] for version in versions)
+    return sum(bool(ledger.open_slots(row)) for row in rows) >= OPEN_LIMIT
+
+
+def _forget_old(model: ModelState, met: str) -> None:
     """Versions come and go for years: only the last ones stay in memory, and the one just met."""
-    newest = sorted(state.versions, key=lambda v: -state.versions[v].last_seen)
-    kept = {state.live_version, met}
+    if len(model.versions) <= TAUGHT_LIMIT:
+        return
+    model.settle()
+    newest = sorted(model.versions, key=lambda v: -model.versions[v].last_seen)
+    kept = {model.live_version, met}
     for version in set(newest[TAUGHT_LIMIT:]) - kept:
-        state.profiles.pop(version, None)
-        state.learning.pop(version, None)
-        for series in [s for s in state.judges if s.version == version]:
-            del state.judges[series]
+        model.forget(version)
     for version in set(newest[VERSIONS_LIMIT:]) - kept:
-        del state.versions[version]
+        del model.versions[version]
+    if len(model.arrays.ledger.versions[model.model]) > VERSIONS_LIMIT:
+        model.arrays.release(model.model, model.row)
 
 
-def _bounded(state: ModelState, frame: MetricFrame) -> MetricFrame:
+def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
+    """Gathers what references are learned from; a reference holds for windows that begin after
+    the very row with which it is complete."""
+    for place, member in enumerate(block.members):
+        model = state.models[member.model]
+        if member.version in model.profiles:
+            continue
+        rows = np.flatnonzero(block.member == place)
+        if not len(rows):
+            continue
+        version = state.arrays.ledger.names[int(members[rows[0]])].version
+        if version in model.profiles:
+            continue
+        policy = state.policy(member.model)
+        gathered = model.learning.setdefault(version, [])
+        missing = policy.learn_n - sum(len(part) for part in gathered)
+        frame = block.frame(place, rows[:missing])
+        gathered.append(dataclasses.replace(frame, version=version))
+        if len(rows) < missing:
+            continue
+        profile = learn_profile(
+            gathered, member.model, version, source="learned", positive=policy.positive
+        )
+        model.refer(profile, version)
+        step.profiles.append(profile)
+
+
+def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:
+    width, window, open_ = _windows(state, models, block.at)
+    if not open_.all():
+        block, members = block.take(open_), members[open_]
+        width, window = width[open_], window[open_]
+    if len(block):
+        state.arrays.ledger.predictions(members, window, width, block)
+
+
+def _windows(
+    state: State, models: IntArray, at: FloatArray
+) -> tuple[FloatArray, IntArray, BoolArray]:
+    """The width and number of each event's window, and whether that is not closed yet."""
+    clocks = state.arrays.clocks.arrays
+    width = clocks["width"][models]
+    window = window_index(at, width)
+    return width, window, window >= clocks["next_window"][models]
+
+
+# ------------------------------------------------------------------------------------------ labels
+
+
+def _labels(state: State, block: LabelBlock, models: IntArray, late: BoolArray, step: Step) -> None:
+    for row, n in _counted(models):
+        _counts(state, row, step).labels += n
+    step.captured.append(block)
+    if late.any():
+        on_time = ~late
+        _pairs(state, state.arrays.labelled(models[on_time], block.take(on_time)), step)
+        joined = state.arrays.labelled(models[late], block.take(late))
+        _count_joined(state, joined, step)
+    else:
+        _pairs(state, state.arrays.labelled(models, block), step)
+
+
+def _pairs(state: State, joined: Joined, step: Step) -> None:
+    """Counts predictions with their truth into the windows in which this became known."""
+    if not joined.n:
+        return
+    _count_joined(state, joined, step)
+    members = joined.member.astype(np.int64)
+    models = state.arrays.ledger.members.arrays["model"][members]
+    width, window, open_ = _windows(state, models, joined.at)
+    if not open_.all():
+        joined = joined.take(open_)
+        members, width, window = members[open_], width[open_], window[open_]
+    if not joined.n:
+        return
+    none = np.zeros(joined.n, dtype=np.uint64)
+    pairs = Pairs(joined.predicted_label, joined.label, none, joined.score)
+    state.arrays.ledger.pairs(members, window, width, pairs)
+    regressed = np.isfinite(joined.predicted_value) & np.isfinite(joined.value)
+    if regressed.any():
+        _regressed(state, joined.take(regressed), members[regressed])
+
+
+def _count_joined(state: State, joined: Joined, step: Step) -> None:
+    models = state.arrays.ledger.members.arrays["model"][joined.member.astype(np.int64)]
+    for row, n in _counted(models):
+        _counts(state, row, step).joined += n
+
+
+def _regressed(state: State, joined: Joined, members: IntArray) -> None:
+    """Errors of numbers are exact sums of any size: they are kept in parts, not in arrays."""
+    for row, _ in list(_counted(members)):
+        mine = members == row
+        member = state.arrays.ledger.names[row]
+        n = int(mine.sum())
+        nothing = np.full(n, None, dtype=np.object_)
+        frame = JoinedFrame(
+            model=member.model,
+            at=joined.at[mine],
+            seq=np.arange(n, dtype=np.int64),
+            version=member.version,
+            predicted_at=joined.predicted_at[mine],
+            predicted_label=nothing,
+            score=joined.score[mine],
+            predicted_value=joined.predicted_value[mine],
+            label=nothing,
+            value=joined.value[mine],
+        )
+        model, policy = state.models[member.model], state.policy(member.model)
+        for index, rows in _by_window(model, policy, frame):
+            part = _REGRESSED.measure(rows, None)
+            into = model.partials.setdefault(index, {})
+            into.setdefault((member.version, _REGRESSED.name), Partial()).merge(part)
+
+
+# -------------------------------------------------------------------------- logs, metrics, changes
+
+
+def _frame(
+    model: ModelState, policy: ModelPolicy, frame: AnyFrame, late: BoolArray, step: Step
+) -> None:
+    if isinstance(frame, ChangeFrame):
+        step.changes.extend(frame.events)
+        model.changes.extend(frame.events)
+        model.changes.sort(key=lambda change: change.time)
+        del model.changes[:-CHANGES_LIMIT]
+        return
+    kept = frame.take(~late)
+    if isinstance(kept, MetricFrame):
+        kept = _bounded(model, kept)
+    for index, rows in _by_window(model, policy, kept):
+        into = model.partials.setdefault(index, {})
+        for signal in SIGNALS:
+            if signal.watches is type(frame):
+                part = signal.measure(rows, None)
+                into.setdefault((LIVE, signal.name), Partial()).merge(part)
+
+
+def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
     """The frame with metrics beyond the limit under one name."""
     pairs = list(zip(frame.name, frame.host, strict=True))
     for pair in dict.fromkeys(pairs):
-        if pair not in state.metrics and len(state.metrics) < METRICS_LIMIT:
-            state.metrics.add(pair)
-    strange = np.array([pair not in state.metrics for pair in pairs], dtype=np.bool_)
+        if pair not in model.metrics and len(model.metrics) < METRICS_LIMIT:
+            model.metrics.add(pair)
+    strange = np.array([pair not in model.metrics for pair in pairs], dtype=np.bool_)
     if not strange.any():
         return frame
     name, host = frame.name.copy(), frame.host.copy()
@@ -186,60 +369,12 @@ def _bounded(state: ModelState, frame: MetricFrame) -> MetricFrame:
     return dataclasses.replace(frame, name=name, host=host)
 
 
-def _learned(
-    state: ModelState, policy: ModelPolicy, frame: PredictionFrame, step: Step
-) -> Iterator[tuple[PredictionFrame, slice]]:
-    """Cuts a frame at the very row with which its version's reference is complete."""
-    version = frame.version
-    if version in state.profiles:
-        yield frame, slice(0, len(frame))
-        return
-    gathered = state.learning.setdefault(version, [])
-    missing = policy.learn_n - sum(len(part) for part in gathered)
-    gathered.append(frame.take(slice(0, missing)))
-    if len(frame) < missing:
-        yield frame, slice(0, len(frame))
-        return
-    yield frame.take(slice(0, missing)), slice(0, missing)
-    profile = learn_profile(
-        gathered, state.model, version, source="learned", positive=policy.positive
-    )
-    state.profiles[version] = profile
-    step.profiles.append(profile)
-    del state.learning[version]
-    if len(frame) > missing:
-        yield frame.take(slice(missing, None)), slice(missing, len(frame))
-
-
-def _measure(state: ModelState, policy: ModelPolicy, frame: Frame, version: str) -> None:
-    for index, rows in _by_window(state, policy, frame):
-        profile = state.reference(version, window_of(index, policy.window_s).start)
-        into = state.partials.setdefault(index, {})
-        for signal in SIGNALS:
-            if signal.watches is type(frame):
-                partial = signal.measure(rows, profile)
-                into.setdefault((version, signal.name), Partial()).merge(partial)
-
-
-def _count(state: ModelState, policy: ModelPolicy, frame: PredictionFrame) -> None:
-    for index, rows in _by_window(state, policy, frame):
-        into = state.partials.setdefault(index, {})
-        count = Partial(n=np.array([len(rows)], dtype=np.int64))
-        into.setdefault((frame.version, COUNT), Partial()).merge(count)
-    record = state.versions[frame.version]
-    if len(frame):
-        newest = max(record.last_seen, float(frame.at.max()))
-        state.versions[frame.version] = replace(
-            record, last_seen=newest, predictions=record.predictions + len(frame)
-        )
-
-
-def _by_window(state: ModelState, policy: ModelPolicy, frame: Frame) -> Iterator[tuple[int, Frame]]:
+def _by_window(model: ModelState, policy: ModelPolicy, frame: Frame) -> Iterator[tuple[int, Frame]]:
     """The frame's rows of each open window."""
     if not len(frame):
         return
     index = window_index(frame.at, policy.window_s)
-    first = state.next_window or 0
+    first = model.next_window or 0
     for each in np.unique(index).tolist():
         if each >= first:
             rows = index == each

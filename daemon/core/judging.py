@@ -1,69 +1,325 @@
-"""Puts detectors to series, and closed windows before the detectors."""
+"""Puts closed windows before the detectors: those of all models in arrays, the rest as objects."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from watchkeeper.daemon.core.ingest import LIVE
+import numpy as np
+
+from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.model import Judge, ModelState
+from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import Judge, ModelState
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.sampling import Windows, sampled
+from watchkeeper.detectors.banks import Columns
+from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS
-from watchkeeper.detectors.types import Finding, Partial, Sample, Samples, Series, Window
+from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.types import (
+    Finding,
+    Partial,
+    Sample,
+    Samples,
+    Series,
+    Severity,
+    Window,
+)
 
-SERIES_LIMIT = 5_000  # series a model may have; further ones are not judged
+SERIES_LIMIT = 5_000  # series of one model whose detectors are objects; further ones are not judged
+LABELLED_MIN = 30  # labels a window must have to show a version healthy
+AT_ONCE = 512  # windows that are judged together: more do not fit into the caches
 
-
-def samples_of(
-    state: ModelState, index: int, window: Window, versions: list[str]
-) -> Iterator[Sample]:
-    """The samples of a closed window, in the fixed order of versions and signals."""
-    partials = state.partials.get(index, {})
-    for version in versions:
-        profile = state.reference(version, window.start)
-        for signal in SIGNALS:
-            partial = partials.get((version, signal.name))
-            if partial is None and version == state.live_version:
-                partial = partials.get((LIVE, signal.name))
-            if partial is None and (signal.name != "volume" or version != state.live_version):
-                continue
-            found = Partial() if partial is None else partial
-            yield from signal.samples(found, profile, state.model, version, window)
+Key = tuple[str, str, str]  # signal, target, detector
+_Order = tuple[str, str, int, int, int]  # version, signal, group, column, watch
 
 
-def judged(state: ModelState, policy: ModelPolicy, sample: Sample) -> list[tuple[Judge, bool]]:
-    """Every judge of the sample's series, and whether the sample was enough to judge by."""
-    judges = state.judges.get(sample.series)
-    if judges is None:
-        full = len(state.judges) >= SERIES_LIMIT
-        judges = [] if full else _posted(state, policy, sample.series)
-        if not full:
-            state.judges[sample.series] = judges
+@dataclass(slots=True)
+class Closing:
+    """One window of one model, while it is being closed.
+
+    `answering` holds how many predictions each version made, and the live one in any case.
+    `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
+    found), `shown` the versions of which there was enough to see whether they are healthy.
+    """
+
+    model: ModelState
+    policy: ModelPolicy
+    index: int
+    window: Window
+    answering: dict[str, int] = field(default_factory=dict)
+    slots: list[int] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
+    verdicts: dict[str, dict[Key, bool]] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+    _ordered: list[tuple[_Order, Finding]] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> set[str]:
+        """The versions that were seen and had nothing harmful."""
+        harmed = {f.series.version for f in self.found if f.severity is not Severity.INFO}
+        return self.shown - harmed
+
+    def add(self, order: _Order, finding: Finding) -> None:
+        """Takes a finding in."""
+        self._ordered.append((order, finding))
+
+    def settle(self) -> None:
+        """Puts the findings in their order."""
+        self._ordered.sort(key=lambda each: each[0])
+        self.found = [finding for _, finding in self._ordered]
+
+    def judged(self, series: Series, watch: Watch, found: bool) -> None:
+        """Notes a verdict on what would be harm."""
+        known = self.verdicts.setdefault(series.version, {})
+        key = (series.signal, series.target, watch.detector)
+        known[key] = known.get(key, False) or found
+
+
+def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
+    """Judges one window of each of these models."""
+    for each in closing:
+        _elect(state, each)
+    for first in range(0, len(closing), AT_ONCE):
+        _judge_arrays(state, closing[first : first + AT_ONCE], step)
+    state.arrays.joins.settle(each.model.row for each in closing)
+    for each in closing:
+        _judge_objects(each, step)
+        each.settle()
+        state.arrays.ledger.close(each.slots)
+        each.model.partials.pop(each.index, None)
+
+
+def _elect(state: State, closing: Closing) -> None:
+    """The live version is the one that made most of a window's predictions."""
+    ledger, model = state.arrays.ledger, closing.model
+    closing.slots = ledger.slots_of(model.row, closing.index)
+    counts: dict[str, int] = {}
+    for slot in closing.slots:
+        here = ledger.slots[slot]
+        n = int(ledger.tables[here.table].tally.arrays["head"][here.row, t.N])
+        if n:
+            counts[ledger.names[here.member].version] = n
+    if counts:
+        live = model.live_version
+        model.live_version = max(counts, key=lambda v: (counts[v], v == live, v))
+    closing.answering = {model.live_version: 0} | counts
+    member = ledger.rows.get(Member(model.model, model.live_version))
+    if member is None and model.live_version:
+        member = ledger.member(model.row, Member(model.model, model.live_version))
+    if member is not None and all(ledger.slots[s].member != member for s in closing.slots):
+        # Silence is a sample too: a window without any count.
+        profile = model.reference(model.live_version, closing.window.start)
+        closing.slots.append(ledger.put(member, closing.index, profile))
+
+
+# -------------------------------------------------------------------------------------- in arrays
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A window of one version: which closing it is of, its place in the arrays."""
+
+    closing: Closing
+    member: int
+    version: str
+    slot: int
+
+
+def _judge_arrays(state: State, closing: Sequence[Closing], step: Step) -> None:
+    ledger = state.arrays.ledger
+    groups: dict[tuple[int, int], list[_Row]] = {}
+    suites: list[ModelPolicy] = []
+    for each in closing:
+        suite = _suite(suites, each.policy)
+        for slot in each.slots:
+            here = ledger.slots[slot]
+            row = _Row(each, here.member, ledger.names[here.member].version, slot)
+            groups.setdefault((here.table, suite), []).append(row)
+    for (table, suite), rows in sorted(groups.items()):
+        _judge_group(state, table, suites[suite], rows, step)
+
+
+def _suite(known: list[ModelPolicy], policy: ModelPolicy) -> int:
+    """The number of the first policy with the same watches."""
+    for number, other in enumerate(known):
+        if other is policy or other.suite == policy.suite:
+            return number
+    known.append(policy)
+    return len(known) - 1
+
+
+def _judge_group(
+    state: State, table: int, policy: ModelPolicy, rows: Sequence[_Row], step: Step
+) -> None:
+    ledger, of = state.arrays.ledger, state.arrays.ledger.tables[table]
+    _, slots, refs = ledger.place([row.slot for row in rows])
+    start = np.array([row.closing.window.start for row in rows])
+    end = np.array([row.closing.window.end for row in rows])
+    live = np.array([row.version == row.closing.model.live_version for row in rows])
+    columns = sampled(of.tally, of.references, Windows(slots, refs, start, end, live))
+    panel = state.arrays.panel(of.schema, policy.suite)
+    members = [row.member for row in rows]
+    for row in rows:
+        if state.arrays.panel_of.get(row.member) is not panel:
+            state.arrays.seat(row.member, panel, _predecessor(state, row))
+    step.sampled.append(Sampled([ledger.names[m] for m in members], columns))
+    _shown(rows, columns)
+    for number, verdicts in enumerate(panel.judge(members, columns)):
+        _take(rows, verdicts, number)
+    if panel.loose:
+        _judge_loose(rows, panel, columns, step)
+
+
+def _predecessor(state: State, row: _Row) -> int | None:
+    """The version whose detectors a new one continues: the live one, else the newest."""
+    model, rows = row.closing.model, state.arrays.ledger.rows
+    older = [v for v in model.versions if v != row.version]
+    if older:
+        model.settle()
+    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
+    for version in older:
+        member = rows.get(Member(model.model, version))
+        if member is not None and member in state.arrays.panel_of:
+            return member
+    return None
+
+
+def _shown(rows: Sequence[_Row], columns: Sequence[Columns]) -> None:
+    """Notes which versions were seen well enough, and which models have labels."""
+    seen = np.zeros(len(rows), dtype=np.bool_)
+    right, labelled = seen.copy(), seen.copy()
+    for each in columns:
+        enough = (each.given & (each.n >= LABELLED_MIN)).any(axis=1)
+        if each.signal == "accuracy":
+            right |= enough
+            labelled |= each.given.any(axis=1)
+        elif each.signal == "volume":
+            seen |= enough
+    columns_of = zip(rows, seen.tolist(), right.tolist(), labelled.tolist(), strict=True)
+    for row, by_volume, by_labels, has_labels in columns_of:
+        model = row.closing.model
+        if by_labels if model.labelled or has_labels else by_volume:
+            row.closing.shown.add(row.version)
+        model.labelled |= has_labels
+
+
+def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int) -> None:
+    """Takes the findings of one post in, and what it says of the harm of open incidents."""
+    post, judged, samples = verdicts.post, verdicts.judged, verdicts.samples
+    if judged.found.any():
+        for at, column in np.argwhere(judged.found).tolist():
+            row = rows[at]
+            member = Member(row.closing.model.model, row.version)
+            finding = judged.finding(at, column, samples, member, post.watch)
+            order = (row.version, post.signal, post.group, int(post.columns[column]), number)
+            row.closing.add(order, finding)
+    if post.watch.severity is Severity.INFO:
+        return
+    for at, row in enumerate(rows):
+        incident = row.closing.model.incident
+        if incident is None or not incident.open:
+            continue
+        for column in np.flatnonzero(judged.enough[at]).tolist():
+            series = Series(incident.model, row.version, post.signal, post.targets[column])
+            row.closing.judged(series, post.watch, bool(judged.found[at, column]))
+
+
+def _judge_loose(
+    rows: Sequence[_Row], panel: Panel, columns: Sequence[Columns], step: Step
+) -> None:
+    """Puts samples before the detectors that have no bank."""
+    for group, each in enumerate(columns):
+        watches = [w for w in panel.loose if w.signal == each.signal]
+        if not watches:
+            continue
+        for at, column in np.argwhere(each.given).tolist():
+            row = rows[at]
+            sample = each.sample(at, column, row.closing.model.model, row.version)
+            _judge_one(row.closing, sample, watches, (group, column), step)
+
+
+# -------------------------------------------------------------------------------------- as objects
+
+
+def _judge_objects(closing: Closing, step: Step) -> None:
+    """Puts the samples of what is kept in parts before their detectors."""
+    for number, sample in enumerate(_samples_of(closing)):
+        step.samples.append(sample)
+        series = sample.series
+        if series.signal == "accuracy":
+            closing.model.labelled = True
+            if sample.n >= LABELLED_MIN:
+                closing.shown.add(series.version)
+        _judge_one(closing, sample, closing.policy.watches, (number, 0), step)
+
+
+def _samples_of(closing: Closing) -> Iterator[Sample]:
+    model = closing.model
+    partials = model.partials.get(closing.index, {})
+    for version, name in sorted(partials):
+        signal = next(each for each in SIGNALS if each.name == name)
+        of = model.live_version if version == LIVE and name not in COUNTED else version
+        profile = model.reference(of, closing.window.start)
+        part: Partial = partials[version, name]
+        yield from signal.samples(part, profile, model.model, of, closing.window)
+
+
+def _judge_one(
+    closing: Closing,
+    sample: Sample,
+    watches: Sequence[Watch],
+    place: tuple[int, int],
+    step: Step,
+) -> None:
+    series = sample.series
     finite = math.isfinite(sample.value)
-    return [(j, finite and sample.n >= getattr(j.detector, "min_n", 0)) for j in judges]
+    for number, judge_ in enumerate(_judges(closing, series, watches)):
+        enough = finite and sample.n >= getattr(judge_.detector, "min_n", 0)
+        found = _findings_of(closing.model, judge_, sample, step.failures)
+        for finding in found:
+            closing.add((series.version, series.signal, *place, number), finding)
+        if judge_.watch.severity is not Severity.INFO and enough:
+            closing.judged(series, judge_.watch, bool(found))
 
 
-def findings_of(
-    state: ModelState, judge: Judge, sample: Sample, failures: list[str]
+def _judges(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:
+    """The judges of a series, posted when it is met for the first time."""
+    model = closing.model
+    known = model.judges.get(series)
+    if known is None:
+        if len(model.judges) >= SERIES_LIMIT:
+            return []
+        known = model.judges[series] = _posted(closing, series, watches)
+    return known
+
+
+def _findings_of(
+    model: ModelState, judge_: Judge, sample: Sample, failures: list[str]
 ) -> list[Finding]:
     """What one judge finds in one sample. A detector that raises is dismissed and reported: a
     plugin's bug must not stop the watch over everything else."""
     try:
-        return judge.detector.update(Samples.of([sample]))
+        return judge_.detector.update(Samples.of([sample]))
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-        state.judges[sample.series] = [j for j in state.judges[sample.series] if j is not judge]
-        failures.append(f"{sample.series}: detector {judge.watch.detector} dismissed: {error!r}")
+        model.judges[sample.series] = [j for j in model.judges[sample.series] if j is not judge_]
+        failures.append(f"{sample.series}: detector {judge_.watch.detector} dismissed: {error!r}")
         return []
 
 
-def _posted(state: ModelState, policy: ModelPolicy, series: Series) -> list[Judge]:
+def _posted(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:
     """New judges for a new series. Those of a new version take up what the version it replaces
     had taught them, so that a bad version is not its own idea of normal."""
-    watches = policy.watches_of(series)
-    before = _predecessor(state, series)
-    judges = []
+    suite, model = closing.policy.suite, closing.model
+    before, judges = _taught_before(model, series), []
     for watch in watches:
+        if not suite.stands(watch, series.signal, series.target):
+            continue
         detector = make(watch.detector, watch.settings, watch.severity)
         for old in before:
             if old.watch == watch:
@@ -72,11 +328,13 @@ def _posted(state: ModelState, policy: ModelPolicy, series: Series) -> list[Judg
     return judges
 
 
-def _predecessor(state: ModelState, series: Series) -> list[Judge]:
-    older = [v for v in state.versions if v != series.version]
-    older.sort(key=lambda v: (v == state.live_version, state.versions[v].last_seen), reverse=True)
+def _taught_before(model: ModelState, series: Series) -> list[Judge]:
+    older = [v for v in model.versions if v != series.version]
+    if older:
+        model.settle()
+    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
     for version in older:
-        found = state.judges.get(Series(series.model, version, series.signal, series.target))
+        found = model.judges.get(Series(series.model, version, series.signal, series.target))
         if found is not None:
             return found
     return []

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core import incidents
 from watchkeeper.daemon.core.commands import obey
-from watchkeeper.daemon.core.ingest import COUNT, LIVE, ingest
-from watchkeeper.daemon.core.judging import findings_of, judged, samples_of
+from watchkeeper.daemon.core.ingest import LIVE, ingest
+from watchkeeper.daemon.core.judging import Closing, judge
+from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import ModelState, State
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.core.stored import members_of
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.types import AnyFrame, Finding, Severity, Tick, Window
-from watchkeeper.detectors.windows import Watermark, first_open, window_of
+from watchkeeper.detectors.windows import window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome, Rule
 
 EMPTY_LIMIT = 60  # windows of a gap that are judged; a longer silence says nothing new
-LABELLED_MIN = 30  # labels a window must have to show a version healthy
 
 
 class Pipeline:
@@ -43,19 +44,18 @@ class Pipeline:
             step.answers[command.id] = obey(
                 self.state, planner, command, step, batch.now, context_of
             )
-        for name, frames in _by_model(batch.frames).items():
-            ingest(self.state.model(name), self.state.policy(name), frames, step)
-        self._tick(batch.tick, step)
-        for name in sorted(step.dirty):
-            self._close_windows(self.state.model(name), planner, step)
+        ingest(self.state, batch.frames, step)
+        if batch.tick is not None:
+            for row in self.state.arrays.clocks.tick(batch.tick.at).tolist():
+                step.dirty.add(self.state.by_row[row].model)
+        self._close_windows(planner, step)
         return step
 
     def _adopt(self, profile: Profile, step: Step) -> None:
         """From now on a version is compared with what a person gave, not with what was learned."""
         state = self.state.model(profile.model)
         if state.profiles.get(profile.version) != profile:
-            state.profiles[profile.version] = profile
-            state.learning.pop(profile.version, None)
+            state.refer(profile, profile.version)
             step.dirty.add(profile.model)
 
     def _outcome(self, planner: Planner, step: Step, outcome: Outcome) -> None:
@@ -67,94 +67,78 @@ class Pipeline:
         changed += planner.plan(state, policy, context_of(state, policy))
         step.note(state.model, changed, before, state.incident)
 
-    def _tick(self, tick: Tick | None, step: Step) -> None:
-        """Time passes for the models whose events are of today, not for a replayed past."""
-        if tick is None:
-            return
-        for name, state in self.state.models.items():
-            state.last_tick = tick.at
-            # A stream that runs behind the clock keeps its distance, and may double it.
-            reached = tick.at - self.state.policy(name).lateness_s - 2.0 * state.behind_s
-            if state.live_stream and reached > state.mark.newest:
-                state.mark = Watermark(reached)
-                step.dirty.add(name)
+    def _close_windows(self, planner: Planner, step: Step) -> None:
+        """Closes what is due, one window of each model at a time: those of all models together."""
+        state = self.state
+        rows = sorted(state.models[name].row for name in step.dirty)
+        due = state.arrays.clocks.due(np.array(rows, dtype=np.int64))
+        while len(due):
+            closing = [each for row in due.tolist() if (each := self._next(row)) is not None]
+            judge(state, closing, step)
+            for each in sorted(closing, key=lambda each: each.model.model):
+                self._close(each, planner, step)
+            due = state.arrays.clocks.due(due)
 
-    def _close_windows(self, state: ModelState, planner: Planner, step: Step) -> None:
-        policy = self.state.policy(state.model)
-        if state.next_window is None or state.mark.newest == float("-inf"):
-            return
-        stop = first_open(state.mark.newest, policy.lateness_s, policy.window_s)
-        while state.next_window < stop:
-            index = state.next_window
-            state.next_window += 1
-            if index in state.partials:
-                state.empty_run = 0
-            elif state.empty_run >= EMPTY_LIMIT:
-                state.next_window = min([i for i in state.partials if i < stop], default=stop)
-                continue
-            else:
-                state.empty_run += 1
-            self._close(state, policy, planner, step, index)
-            state.partials.pop(index, None)
+    def _next(self, row: int) -> Closing | None:
+        """A model's next window to close; None where one of a long gap is passed over."""
+        model = self.state.by_row[row]
+        index, ledger = model.next_window, self.state.arrays.ledger
+        if index is None:
+            return None
+        held = bool(ledger.slots_of(row, index)) or index in model.partials
+        if not held and model.empty_run >= EMPTY_LIMIT:
+            model.next_window = self._after_gap(model)
+            return None
+        model.next_window = index + 1
+        model.empty_run = 0 if held else model.empty_run + 1
+        policy = self.state.policy(model.model)
+        return Closing(model, policy, index, window_of(index, policy.window_s))
 
-    def _close(
-        self, state: ModelState, policy: ModelPolicy, planner: Planner, step: Step, index: int
-    ) -> None:
-        window = window_of(index, policy.window_s)
-        answering = _elect(state, index)
-        before = state.incident
-        found, verdicts, healthy = self._judge(state, policy, step, index, window)
+    def _after_gap(self, model: ModelState) -> int:
+        """The first window of a gap's end that holds anything, or that stays open."""
+        stop = self.state.arrays.clocks.stop(model.row)
+        members = [member for _, member in members_of(model)]
+        held = [*self.state.arrays.ledger.windows(members), *model.partials]
+        return min([i for i in held if i < stop], default=stop)
+
+    def _close(self, closing: Closing, planner: Planner, step: Step) -> None:
+        state, policy, window = closing.model, closing.policy, closing.window
+        before, found = state.incident, closing.found
+        if not found and (before is None or not before.open):
+            _credit(state, closing.healthy)
+            step.dirty.add(state.model)
+            return
+        state.settle()
         step.findings.extend(found)
         incidents.remember(state, policy, window.end, found)
-        now_served = [f for f in found if f.series.version in answering]
+        now_served = [f for f in found if f.series.version in closing.answering]
         incidents.take_findings(state, policy, window.end, now_served)
         if state.incident is not None and (before is None or before.id != state.incident.id):
-            state.incident = replace(state.incident, share=_share(state.incident, answering))
-        _credit(state, healthy)
+            share = _share(state.incident, closing.answering)
+            state.incident = replace(state.incident, share=share)
+        _credit(state, closing.healthy)
         changed: list[Action] = []
         if state.incident is not None and state.incident.open:
-            context = context_of(state, policy)
-            incidents.relocate(state, context, self.rules)
-            if before is not None and (
-                state.verify_since is None or window.start >= state.verify_since
-            ):
-                incidents.follow(
-                    state, verdicts.get(_suspect(state, policy, answering) or LIVE, {})
-                )
-            incidents.retire(state, policy, window.end)
-            changed = planner.verify(state, policy, window.end)
-            changed += planner.plan(state, policy, context_of(state, policy))
+            changed = self._care(closing, planner, before)
         step.note(state.model, changed, before, state.incident)
 
-    def _judge(
-        self, state: ModelState, policy: ModelPolicy, step: Step, index: int, window: Window
-    ) -> tuple[list[Finding], dict[str, dict[incidents.Key, bool]], set[str]]:
-        """The window's findings; the verdicts on each version; the versions that did well."""
-        partials = state.partials.get(index, {})
-        versions = sorted({state.live_version, *(v for v, _ in partials if v != LIVE)})
-        found: list[Finding] = []
-        verdicts: dict[str, dict[incidents.Key, bool]] = {}
-        shown: set[str] = set()
-        shows = "accuracy" if state.labelled else "volume"
-        for sample in samples_of(state, index, window, versions):
-            step.samples.append(sample)
-            series = sample.series
-            state.labelled |= series.signal == "accuracy"
-            if series.signal == shows and sample.n >= LABELLED_MIN:
-                shown.add(series.version)
-            for judge, enough in judged(state, policy, sample):
-                new = findings_of(state, judge, sample, step.failures)
-                found.extend(new)
-                if judge.watch.severity is not Severity.INFO and enough:
-                    key = (series.signal, series.target, judge.watch.detector)
-                    known = verdicts.setdefault(series.version, {})
-                    known[key] = known.get(key, False) or bool(new)
-        harmed = {f.series.version for f in found if f.severity is not Severity.INFO}
-        return found, verdicts, shown - harmed
+    def _care(self, closing: Closing, planner: Planner, before: Incident | None) -> list[Action]:
+        """Takes the model's open incident one window further."""
+        state, policy, window = closing.model, closing.policy, closing.window
+        incidents.relocate(state, context_of(state, policy), self.rules)
+        if before is not None and (
+            state.verify_since is None or window.start >= state.verify_since
+        ):
+            suspect = _suspect(state, policy, closing.answering) or LIVE
+            incidents.follow(state, closing.verdicts.get(suspect, {}))
+        incidents.retire(state, policy, window.end)
+        changed = planner.verify(state, policy, window.end)
+        return changed + planner.plan(state, policy, context_of(state, policy))
 
 
 def context_of(state: ModelState, policy: ModelPolicy) -> Context:
     """What is known of the model besides the incident's own findings."""
+    state.settle()
     now = (state.next_window or 0) * policy.window_s
     since = state.incident.since if state.incident is not None else now
     return Context(
@@ -165,31 +149,10 @@ def context_of(state: ModelState, policy: ModelPolicy) -> Context:
         changes=tuple(c for c in state.changes if c.time.timestamp() <= now),
         recent=tuple(state.recent),
         actions=tuple(state.actions.values()),
-        examples=state.join.examples_since(since, now),
-        label_coverage=state.join.coverage(),
+        examples=state.arrays.joins.examples_since(state.row, since, now),
+        label_coverage=state.arrays.joins.coverage(state.row),
         window_s=policy.window_s,
     )
-
-
-def _by_model(frames: Sequence[AnyFrame]) -> dict[str, list[AnyFrame]]:
-    grouped: dict[str, list[AnyFrame]] = {}
-    for frame in frames:
-        if len(frame):
-            grouped.setdefault(frame.model, []).append(frame)
-    return grouped
-
-
-def _elect(state: ModelState, index: int) -> dict[str, int]:
-    """The live version is the one that made most of a window's predictions; gives how many each
-    version made, and the live one in any case."""
-    counts = {
-        version: int(partial["n"][0])
-        for (version, signal), partial in state.partials.get(index, {}).items()
-        if signal == COUNT
-    }
-    if counts:
-        state.live_version = max(counts, key=lambda v: (counts[v], v == state.live_version, v))
-    return {state.live_version: 0} | counts
 
 
 def _share(incident: Incident, answering: dict[str, int]) -> float:

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core import guards, incidents
 from watchkeeper.daemon.core.guards import Answer, Case
+from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import ModelState
 from watchkeeper.detectors.types import Severity
 from watchkeeper.handlers.types import (
     Action,

@@ -11,6 +11,20 @@ from watchkeeper.detectors.types import Series
 from watchkeeper.handlers.types import Mode
 
 
+class Suite(msgspec.Struct, frozen=True):
+    """Watches, and patterns over `signal/target:detector` of those that are switched off."""
+
+    watches: tuple[Watch, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def stands(self, watch: Watch, signal: str, target: str) -> bool:
+        """Whether the watch stands over the series of this signal and target."""
+        if watch.signal != signal or not fnmatchcase(target, watch.target):
+            return False
+        name = f"{signal}/{target}:{watch.detector}"
+        return not any(fnmatchcase(name, pattern) for pattern in self.without)
+
+
 class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the core has to know about one model. Durations in seconds.
 
@@ -37,15 +51,15 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     deployment_window_s: float = 72 * 3600.0
     healthy_windows_min: int = 10
 
+    @property
+    def suite(self) -> Suite:
+        """The watches that stand over this model, and what is switched off."""
+        return Suite(self.watches, self.without)
+
     def watches_of(self, series: Series) -> list[Watch]:
         """The watches that stand over a series."""
-        return [w for w in self.watches if self._stands(w, series)]
-
-    def _stands(self, watch: Watch, series: Series) -> bool:
-        if watch.signal != series.signal or not fnmatchcase(series.target, watch.target):
-            return False
-        name = f"{series.signal}/{series.target}:{watch.detector}"
-        return not any(fnmatchcase(name, pattern) for pattern in self.without)
+        suite = self.suite
+        return [w for w in self.watches if suite.stands(w, series.signal, series.target)]
 
     def mode_of(self, action: str) -> Mode:
         """The mode that holds for one kind of action."""

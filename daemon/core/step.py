@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from watchkeeper.detectors.banks import Columns
+from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import (
     AnyFrame,
     Change,
     Command,
     Finding,
-    LabelFrame,
-    PredictionFrame,
     Sample,
     Tick,
 )
@@ -28,7 +30,7 @@ class Batch:
     `profiles` are references that people gave, to be taken up before anything else.
     """
 
-    frames: Sequence[AnyFrame] = ()
+    frames: Sequence[Block | AnyFrame] = ()
     commands: Sequence[Command] = ()
     outcomes: Sequence[Outcome] = ()
     tick: Tick | None = None
@@ -49,17 +51,32 @@ class Counts:
     conflicts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The samples of some closed windows as columns; `members` are those of the rows."""
+
+    members: Sequence[Member]
+    columns: Sequence[Columns]
+
+    def samples(self, signal: str | None = None) -> Iterator[Sample]:
+        """Each as an object; of one signal or of all."""
+        for each in self.columns:
+            if signal is None or each.signal == signal:
+                for row, column in np.argwhere(each.given).tolist():
+                    yield each.sample(row, column, *self.members[row])
+
+
 @dataclass(slots=True)
 class Step:
     """One turn's output, in the order in which it came about.
 
     `incidents` and `actions` hold every changed one once, in its newest form;
     `incident_changes` every new revision with the one before it, and `action_changes` every new
-    state of an action, for those who are told of each. `captured` holds the
-    predictions and labels to keep for label joins and retraining; `samples` the newest sample of
-    each series closed in this step; `profiles` newly learned references; `changes` those
-    that applications told of; `dirty` the models whose state changed; `answers` says what became
-    of each command, by its id.
+    state of an action, for those who are told of each. `captured` holds the predictions and
+    labels to keep for label joins and retraining; `samples` those closed in this step of series
+    whose detectors are objects, `sampled` those of all others; `profiles` newly learned
+    references; `changes` those that applications told of; `dirty` the models whose state changed;
+    `answers` says what became of each command, by its id.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -67,8 +84,9 @@ class Step:
     actions: dict[str, Action] = field(default_factory=dict)
     incident_changes: list[tuple[Incident | None, Incident]] = field(default_factory=list)
     action_changes: list[Action] = field(default_factory=list)
-    captured: list[PredictionFrame | LabelFrame] = field(default_factory=list)
+    captured: list[Block] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    sampled: list[Sampled] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)

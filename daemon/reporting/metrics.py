@@ -89,6 +89,8 @@ class Metrics:
                 self._joined.labels(model).inc(counts.joined)
                 self._unmatched.labels(model).inc(counts.unmatched)
         self._sampled(step.samples)
+        for sampled in step.sampled:
+            self._sampled(sampled.samples("accuracy"))
         self._found(step.findings)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
@@ -132,7 +134,7 @@ class Metrics:
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
 
-    def _sampled(self, samples: Sequence[Sample]) -> None:
+    def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
             series = each.series
             known = series.signal == "accuracy" and series.target in QUALITY

@@ -38,6 +38,10 @@ class Pairs(NamedTuple):
     positive: Keys
     score: FloatArray
 
+    def take(self, rows: IntArray | BoolArray) -> Pairs:
+        """The chosen rows."""
+        return Pairs(self.said[rows], self.truth[rows], self.positive[rows], self.score[rows])
+
 
 def absorb_predictions(
     tally: t.Tally, references: References, slot: IntArray, ref: IntArray, block: PredictionBlock

@@ -12,7 +12,7 @@ import pytest
 from tests.playbook import MODEL, START, GoBack, Play, labels, objects
 from watchkeeper.daemon.core.ingest import METRICS_LIMIT
 from watchkeeper.daemon.core.step import Batch
-from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import AnyFrame, Command, LabelFrame, MetricFrame, Severity, Tick
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Mode, Outcome, Phase
 
@@ -567,6 +567,8 @@ def test_a_regression_of_what_was_only_observed_pages_nobody_anew() -> None:
 
 def test_a_detector_that_raises_is_dismissed_and_the_watch_goes_on() -> None:
     play = Play()
+    watch = Watch(signal="volume", detector="page_hinkley")
+    play.policy = msgspec.structs.replace(play.policy, watches=(*DEFAULT_WATCHES, watch))
     play.traffic(40)
     judges = play.pipeline.state.models[MODEL].judges
     series = next(s for s in judges if s.signal == "volume")

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from tests.daemon.storage.examples import T0, action, incident
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import Health, ModelState, State
+from watchkeeper.daemon.core.model import Health, ModelState
+from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
 

@@ -1,0 +1,126 @@
+"""What is kept of all models together, in arrays: times, open windows, detectors, label joins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.daemon.core.clocks import Clocks
+from watchkeeper.daemon.core.joins import Joined, Joins
+from watchkeeper.daemon.core.ledger import Ledger
+from watchkeeper.daemon.core.panel import Panel
+from watchkeeper.daemon.core.policy import Suite
+from watchkeeper.detectors.arrays.sampling import targets_of
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.blocks import LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.keys import Keys, combined
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
+
+
+class Arrays:
+    """Models and their versions (members) are rows of these, numbered by whoever holds them."""
+
+    def __init__(self) -> None:
+        self.clocks = Clocks()
+        self.ledger = Ledger()
+        self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0)
+        self.panels: list[tuple[Schema, Suite, Panel]] = []
+        self.panel_of: dict[int, Panel] = {}
+        self._tallied = np.zeros((2, 0), dtype=np.int64)
+
+    def panel(self, schema: Schema, suite: Suite) -> Panel:
+        """The detectors over series of this schema, for those of this suite of watches."""
+        for known, watched, panel in self.panels:
+            if known == schema and (watched is suite or watched == suite):
+                return panel
+        panel = Panel.of(suite, targets_of(schema), schema.profiled)
+        self.panels.append((schema, suite, panel))
+        return panel
+
+    def seat(self, member: int, panel: Panel, before: int | None) -> None:
+        """Gives a member its place in a panel: with what its own windows taught under another
+        schema, or else with what another member's did."""
+        old = self.panel_of.get(member)
+        if old is panel:
+            return
+        if old is not None:
+            panel.inherit(member, old, member)
+            old.forget(member)
+        elif before is not None and before in self.panel_of:
+            panel.inherit(member, self.panel_of[before], before)
+        self.panel_of[member] = panel
+
+    def forget(self, member: Member) -> None:
+        """Lets go of what a version taught; what is open of it stays."""
+        row = self.ledger.rows.get(member)
+        if row is None:
+            return
+        panel = self.panel_of.pop(row, None)
+        if panel is not None:
+            panel.forget(row)
+        self.ledger.refer(row, None)
+
+    def release(self, model: str, row: int) -> None:
+        """Lets go of versions of which nothing is open, taught or waited for."""
+        awaited = self.joins.awaited(row)
+        for version in sorted(self.ledger.versions.get(model, ())):
+            member = self.ledger.rows[Member(model, version)]
+            if member in awaited or member in self.panel_of or self.ledger.open_slots(member):
+                continue
+            self.ledger.forget(Member(model, version))
+
+    def drop(self, model: str, row: int) -> None:
+        """Lets go of everything of a model."""
+        for version in list(self.ledger.versions.get(model, ())):
+            self.forget(Member(model, version))
+            self.ledger.forget(Member(model, version))
+        self.joins.forget([row])
+        self.clocks.release(np.array([row]))
+        self.clocks.arrays["live"][row] = False
+
+    # ------------------------------------------------------------------------------ label joins
+
+    def tallied(self) -> list[tuple[int, int, int]]:
+        """The models with new conflicts and orphans since the last call, and how many."""
+        now = np.array([self.joins.tally.conflicts, self.joins.tally.orphans])
+        last = np.zeros_like(now)
+        last[:, : self._tallied.shape[1]] = self._tallied[:, : now.shape[1]]
+        self._tallied = now
+        more = np.maximum(now - last, 0)
+        rows = np.flatnonzero(more.any(axis=0))
+        return list(zip(rows.tolist(), more[0, rows].tolist(), more[1, rows].tolist(), strict=True))
+
+    def fresh(self, models: IntArray, block: PredictionBlock) -> BoolArray:
+        """Which predictions are no duplicates."""
+        return self.joins.fresh(models, self._keys(models, block))
+
+    def predicted(
+        self,
+        models: IntArray,
+        members: IntArray,
+        block: PredictionBlock,
+        closed: FloatArray | None,
+        *,
+        again: bool = False,
+    ) -> Joined:
+        """Takes in predictions; gives those whose label was waiting and is not from before
+        `closed`. `again`: they were taken in before, and are on record."""
+        return self.joins.predictions(
+            models,
+            members.astype(np.int32),
+            self._keys(models, block),
+            block.at,
+            block.label.keys(),
+            block.score,
+            block.value,
+            closed,
+            again=again,
+        )
+
+    def labelled(self, models: IntArray, block: LabelBlock, *, again: bool = False) -> Joined:
+        """Takes in labels; gives the predictions they belong to."""
+        keys = combined(block.key, self.clocks.arrays["key"][models])
+        label = block.label.keys()
+        return self.joins.labels(models, keys, block.at, label, block.value, again=again)
+
+    def _keys(self, models: IntArray, block: PredictionBlock) -> Keys:
+        return combined(block.key, self.clocks.arrays["key"][models])

@@ -1,0 +1,316 @@
+"""The open windows of all models, counted in shared arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.absorb import Pairs, absorb_pairs, absorb_predictions
+from watchkeeper.detectors.arrays.grown import Grown
+from watchkeeper.detectors.arrays.reference import References
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.arrays.tally import Tally
+from watchkeeper.detectors.blocks import Member, PredictionBlock
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import FloatArray, IntArray
+
+NO_WINDOW = -(2**62)
+_PLAIN = 0  # the table of windows that are compared with no reference
+
+# What a tally holds with or without a reference; the rest is measured against one.
+_FREE_HEAD = [t.N, t.OK, t.ERROR, t.TIMEOUT, t.INVALID, t.PAIRS, t.CORRECT]
+_FREE_HEAD += [t.TN, t.FP, t.FN, t.TP, t.SCORED]
+_FREE = ("durations", "clients", "scores", "losses")
+
+
+@dataclass(slots=True)
+class Table:
+    """The arrays of one schema: references, and tallies of open windows."""
+
+    schema: Schema
+    references: References
+    tally: Tally
+    by_profile: dict[Profile, list[int]]  # row, and how many hold it
+
+    @classmethod
+    def of(cls, schema: Schema) -> Table:
+        """Empty arrays."""
+        return cls(schema, References(schema), Tally(schema), {})
+
+    def hold(self, profile: Profile) -> int:
+        """The row of a reference, kept until it is let go as often."""
+        known = self.by_profile.get(profile)
+        if known is None:
+            known = self.by_profile[profile] = [self.references.add(profile), 0]
+        known[1] += 1
+        return known[0]
+
+    def let_go(self, profile: Profile) -> None:
+        """Holds a reference once less."""
+        known = self.by_profile[profile]
+        known[1] -= 1
+        if not known[1]:
+            self.references.release(np.array([known[0]]))
+            del self.by_profile[profile]
+
+
+@dataclass(slots=True)
+class Slot:
+    """One open window of one member."""
+
+    member: int
+    window: int
+    table: int
+    row: int
+    profile: Profile | None
+
+
+class Ledger:
+    """Counts events into open windows.
+
+    Members have rows (`member`), and so have open windows (`slot`). `members` holds by member:
+    `model` (the clock's row), `predictions` and `last_seen` since they were last taken, and the
+    window that was counted into last with its slot.
+    """
+
+    def __init__(self) -> None:
+        self.tables = [Table.of(Schema())]
+        self._table_of = {Schema(): _PLAIN}
+        self.names: dict[int, Member] = {}
+        self.rows: dict[Member, int] = {}
+        self.versions: dict[str, set[str]] = {}
+        self.members = Grown(
+            {
+                **dict.fromkeys(("model", "predictions", "window", "slot"), (np.int64, ())),
+                "last_seen": (np.float64, ()),
+            }
+        )
+        self._slots = Grown(dict.fromkeys(("table", "row", "ref"), (np.int64, ())))
+        self.slots: dict[int, Slot] = {}
+        self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
+        self._at: dict[int, dict[int, int]] = {}  # member: window: slot
+        self._references: dict[int, list[tuple[float, Profile]]] = {}
+
+    # ------------------------------------------------------------------------------- members
+
+    def member(self, model_row: int, member: Member) -> int:
+        """The member's row; a new one when it is met for the first time."""
+        row = self.rows.get(member)
+        if row is None:
+            row = self.rows[member] = int(self.members.claim(1)[0])
+            self.names[row] = member
+            self.versions.setdefault(member.model, set()).add(member.version)
+            self.members.arrays["model"][row] = model_row
+            self.members.arrays["window"][row] = NO_WINDOW
+            self.members.arrays["last_seen"][row] = -np.inf
+        return row
+
+    def forget(self, member: Member) -> None:
+        """Lets go of everything of a member."""
+        row = self.rows.pop(member, None)
+        if row is None:
+            return
+        for slot in list(self._at.get(row, {}).values()):
+            self._release(slot)
+        del self.names[row]
+        self.versions[member.model].discard(member.version)
+        if not self.versions[member.model]:
+            del self.versions[member.model]
+        self.refer(row, None)
+        self.members.release(np.array([row]))
+
+    def take_counts(self, member: int) -> tuple[int, float] | None:
+        """How many predictions were counted since this was last asked, and the newest time; None
+        where there were none."""
+        a = self.members.arrays
+        n, last = int(a["predictions"][member]), float(a["last_seen"][member])
+        if not n:
+            return None
+        a["predictions"][member] = 0
+        return n, last
+
+    def refer(self, member: int, profile: Profile | None, after: float = float("-inf")) -> None:
+        """From now on windows that begin after `after` are measured against this reference."""
+        old = self._references.pop(member, None)
+        if profile is not None:
+            table = self._table(Schema.of(profile))
+            self.tables[table].hold(profile)
+            self._references[member] = [(after, profile)]
+        for _, past in old or ():
+            self.tables[self._table(Schema.of(past))].let_go(past)
+
+    def reference(self, member: int, start: float) -> Profile | None:
+        """What a member's window that begins at `start` is measured against."""
+        for after, profile in self._references.get(member, ()):
+            if start > after:
+                return profile
+        return None
+
+    def remeasure(self, member: int, width: float) -> None:
+        """After another reference was given: open windows that are measured against another one
+        than before begin anew in what is measured against it."""
+        for window, slot in list(self._at.get(member, {}).items()):
+            old, profile = self.slots[slot], self.reference(member, window * width)
+            if old.profile != profile:
+                kept = self._kept(old)
+                self._release(slot)
+                self._fill(self.put(member, window, profile), kept)
+
+    # --------------------------------------------------------------------------------- counting
+
+    def predictions(
+        self, member: IntArray, window: IntArray, width: FloatArray, block: PredictionBlock
+    ) -> None:
+        """Counts each row of a block into its member's window of that number."""
+        slot = self._slots_of(member, window, width)
+        a = self._slots.arrays
+        table, row, ref = a["table"][slot], a["row"][slot], a["ref"][slot]
+        self._count(member, block.at)
+        for each, rows in _parts(table):
+            of = self.tables[each]
+            if rows is None:
+                absorb_predictions(of.tally, of.references, row, ref, block)
+            else:
+                absorb_predictions(of.tally, of.references, row[rows], ref[rows], block.take(rows))
+
+    def pairs(self, member: IntArray, window: IntArray, width: FloatArray, pairs: Pairs) -> None:
+        """Counts predictions with their truth into windows; `pairs.positive` is filled in."""
+        slot = self._slots_of(member, window, width)
+        table, row = self._slots.arrays["table"][slot], self._slots.arrays["row"][slot]
+        for each, rows in _parts(table):
+            of = self.tables[each]
+            chosen = pairs if rows is None else pairs.take(rows)
+            positive = np.full(len(chosen.said), of.schema.positive_key, dtype=np.uint64)
+            at = row if rows is None else row[rows]
+            absorb_pairs(of.tally, at, chosen._replace(positive=positive))
+
+    def _count(self, member: IntArray, at: FloatArray) -> None:
+        a = self.members.arrays
+        np.add.at(a["predictions"], member, 1)
+        np.maximum.at(a["last_seen"], member, at)
+
+    # ------------------------------------------------------------------------------------ slots
+
+    def slots_of(self, model: int, window: int) -> list[int]:
+        """The slots of a model's window, one for each version that was counted in it."""
+        return list(self._open.get((model, window), ()))
+
+    def place(self, slots: Sequence[int]) -> tuple[IntArray, IntArray, IntArray]:
+        """The tables, the tallies' rows and the references' rows of slots."""
+        a, chosen = self._slots.arrays, np.array(slots, dtype=np.int64)
+        return a["table"][chosen], a["row"][chosen], a["ref"][chosen]
+
+    def close(self, slots: Sequence[int]) -> None:
+        """Gives up windows that were judged."""
+        for slot in slots:
+            self._release(slot)
+
+    def windows(self, members: Iterable[int]) -> list[int]:
+        """The numbers of the windows that are open for some of these members, ascending."""
+        return sorted({window for member in members for window in self._at.get(member, {})})
+
+    def put(self, member: int, window: int, profile: Profile | None) -> int:
+        """Opens a member's window, without counts, to be measured against this reference."""
+        table = _PLAIN if profile is None else self._table(Schema.of(profile))
+        of = self.tables[table]
+        row, slot = int(of.tally.claim(1)[0]), int(self._slots.claim(1)[0])
+        a = self._slots.arrays
+        a["table"][slot], a["row"][slot] = table, row
+        a["ref"][slot] = 0 if profile is None else of.hold(profile)
+        self.slots[slot] = Slot(member, window, table, row, profile)
+        self._at.setdefault(member, {})[window] = slot
+        model = int(self.members.arrays["model"][member])
+        self._open.setdefault((model, window), []).append(slot)
+        return slot
+
+    def dump(self, slot: int) -> bytes:
+        """The counts of a window (`load` takes them back)."""
+        here = self.slots[slot]
+        return self.tables[here.table].tally.dump(here.row)
+
+    def load(self, slot: int, counts: bytes) -> None:
+        """Fills an open window. Raises ValueError where the counts are of another schema."""
+        here = self.slots[slot]
+        self.tables[here.table].tally.load(here.row, counts)
+
+    def open_slots(self, member: int) -> list[tuple[int, int]]:
+        """The member's open windows and their slots, in order."""
+        return sorted(self._at.get(member, {}).items())
+
+    def _slots_of(self, member: IntArray, window: IntArray, width: FloatArray) -> IntArray:
+        """The slot of each row, opened where there is none yet."""
+        a = self.members.arrays
+        slot = a["slot"][member]
+        miss = np.flatnonzero(a["window"][member] != window)
+        if not len(miss):
+            return slot
+        both = np.stack([member[miss], window[miss]], axis=1)
+        pairs, first, which = np.unique(both, axis=0, return_index=True, return_inverse=True)
+        found = [
+            self._at_or_opened(m, w, float(width[miss[i]]))
+            for (m, w), i in zip(pairs.tolist(), first.tolist(), strict=True)
+        ]
+        slot[miss] = np.array(found, dtype=np.int64)[which.reshape(-1)]
+        # Of several windows the newest is remembered: its events are still to come.
+        a["window"][pairs[:, 0]], a["slot"][pairs[:, 0]] = pairs[:, 1], found
+        return slot
+
+    def _at_or_opened(self, member: int, window: int, width: float) -> int:
+        slot = self._at.get(member, {}).get(window)
+        if slot is None:
+            slot = self.put(member, window, self.reference(member, window * width))
+        return slot
+
+    def _release(self, slot: int) -> None:
+        here = self.slots.pop(slot)
+        of = self.tables[here.table]
+        of.tally.release(np.array([here.row]))
+        if here.profile is not None:
+            of.let_go(here.profile)
+        self._slots.release(np.array([slot]))
+        del self._at[here.member][here.window]
+        if not self._at[here.member]:
+            del self._at[here.member]
+        a = self.members.arrays
+        if a["window"][here.member] == here.window:
+            a["window"][here.member] = NO_WINDOW
+        key = int(a["model"][here.member]), here.window
+        self._open[key].remove(slot)
+        if not self._open[key]:
+            del self._open[key]
+
+    def _table(self, schema: Schema) -> int:
+        known = self._table_of.get(schema)
+        if known is None:
+            known = self._table_of[schema] = len(self.tables)
+            self.tables.append(Table.of(schema))
+        return known
+
+    def _kept(self, slot: Slot) -> dict[str, npt.NDArray[Any]]:
+        """What was counted without looking at a reference."""
+        arrays = self.tables[slot.table].tally.arrays
+        kept = {name: arrays[name][slot.row].copy() for name in _FREE}
+        return {"head": arrays["head"][slot.row, _FREE_HEAD], **kept}
+
+    def _fill(self, slot: int, kept: dict[str, npt.NDArray[Any]]) -> None:
+        here = self.slots[slot]
+        arrays = self.tables[here.table].tally.arrays
+        arrays["head"][here.row, _FREE_HEAD] = kept.pop("head")
+        for name, array in kept.items():
+            arrays[name][here.row] = array
+
+
+def _parts(table: IntArray) -> Iterator[tuple[int, IntArray | None]]:
+    """The tables that rows are of, with the rows; None: all of them."""
+    if not len(table):
+        return
+    if (table == table[0]).all():
+        yield int(table[0]), None
+        return
+    for each in np.unique(table).tolist():
+        yield each, np.flatnonzero(table == each)

@@ -1,0 +1,154 @@
+"""What is remembered of one model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec.structs import replace
+
+from watchkeeper.daemon.core.arrays import Arrays
+from watchkeeper.daemon.core.clocks import NOT_BEGUN
+from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.types import (
+    Change,
+    Detector,
+    Finding,
+    Partial,
+    PredictionFrame,
+    Series,
+)
+from watchkeeper.detectors.windows import Watermark
+from watchkeeper.handlers.types import Action, Incident, VersionRecord
+
+RECENT_LIMIT = 200
+
+PartialKey = tuple[str, str]  # version, signal
+
+
+class Health(msgspec.Struct):
+    """How one harmful (signal, target, detector) of an open incident has fared lately.
+
+    `quiet` counts judged windows in a row without its finding, `bad` those with one, both since
+    the incident opened or its last action ended; `unjudged` windows in a row without a verdict.
+    `level` is the newest value found, `before` that at the last action; `up`: larger is worse.
+    """
+
+    signal: str
+    target: str
+    detector: str
+    quiet: int = 0
+    bad: int = 0
+    unjudged: int = 0
+    level: float = float("nan")
+    before: float = float("nan")
+    up: bool = True
+
+
+@dataclass(slots=True)
+class Judge:
+    """One detector at its post: the watch it stands, its series, and when it last judged."""
+
+    watch: Watch
+    detector: Detector
+
+
+@dataclass(slots=True)
+class ModelState:
+    """Everything remembered of one model but for what lies in the arrays of all models.
+
+    `row` is its row in those. Windows before number `next_window` are closed. `partials` are the
+    parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
+    the rows a version's reference is learned from; it is rebuilt from the captured frames, so it
+    is not part of the stored state, and neither are the joins.
+    """
+
+    model: str
+    row: int
+    arrays: Arrays
+    empty_run: int = 0
+    partials: dict[int, dict[PartialKey, Partial]] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    learning: dict[str, list[PredictionFrame]] = field(default_factory=dict)
+    judges: dict[Series, list[Judge]] = field(default_factory=dict)
+    versions: dict[str, VersionRecord] = field(default_factory=dict)
+    live_version: str = ""
+    labelled: bool = False
+    metrics: set[tuple[str, str | None]] = field(default_factory=set)
+    changes: list[Change] = field(default_factory=list)
+    recent: list[Finding] = field(default_factory=list)
+    incident: Incident | None = None
+    health: list[Health] = field(default_factory=list)
+    verify_since: float | None = None
+    verified_windows: int = 0
+    absent: int = 0
+    planned_for: str = ""
+    actions: dict[str, Action] = field(default_factory=dict)
+    paused: bool = False
+
+    @property
+    def mark(self) -> Watermark:
+        """How far event time has come."""
+        return self.arrays.clocks.mark(self.row)
+
+    @property
+    def live_stream(self) -> bool:
+        """Whether events are of the ticks' time."""
+        return bool(self.arrays.clocks.arrays["live"][self.row])
+
+    @property
+    def last_tick(self) -> float:
+        """The time of the last tick, seconds since the epoch."""
+        return float(self.arrays.clocks.arrays["last_tick"][self.row])
+
+    @property
+    def next_window(self) -> int | None:
+        """The number of the first window that is not closed; None before the first event."""
+        number = int(self.arrays.clocks.arrays["next_window"][self.row])
+        return None if number == NOT_BEGUN else number
+
+    @next_window.setter
+    def next_window(self, number: int | None) -> None:
+        begun = NOT_BEGUN if number is None else number
+        self.arrays.clocks.arrays["next_window"][self.row] = begun
+
+    def reference(self, version: str, start: float) -> Profile | None:
+        """The reference for a version's window: a learned one holds only for windows that begin
+        after it was complete, so that no window's measure hangs on how events were batched."""
+        profile = self.profiles.get(version)
+        if profile is None or (profile.source == "learned" and start <= profile.until):
+            return None
+        return profile
+
+    def refer(self, profile: Profile, version: str) -> None:
+        """From now on a version is measured against this reference."""
+        ledger = self.arrays.ledger
+        self.profiles[version] = profile
+        self.learning.pop(version, None)
+        member = ledger.member(self.row, Member(self.model, version))
+        after = profile.until if profile.source == "learned" else float("-inf")
+        ledger.refer(member, profile, after)
+        ledger.remeasure(member, float(self.arrays.clocks.arrays["width"][self.row]))
+
+    def settle(self) -> None:
+        """Brings the records of versions up to what was counted in the arrays."""
+        ledger = self.arrays.ledger
+        for version, record in self.versions.items():
+            row = ledger.rows.get(Member(self.model, version))
+            taken = None if row is None else ledger.take_counts(row)
+            if taken is not None:
+                n, last = taken
+                last = max(record.last_seen, last)
+                self.versions[version] = replace(
+                    record, predictions=record.predictions + n, last_seen=last
+                )
+
+    def forget(self, version: str) -> None:
+        """Lets go of what a version taught."""
+        self.profiles.pop(version, None)
+        self.learning.pop(version, None)
+        self.arrays.forget(Member(self.model, version))
+        for series in [s for s in self.judges if s.version == version]:
+            del self.judges[series]
