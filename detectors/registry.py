@@ -24,6 +24,7 @@ _OTHER_FILES = frozenset(
         "blocks",
         "checks",
         "events",
+        "fast",
         "frames",
         "histograms",
         "keys",
