@@ -44,9 +44,10 @@ class Kernel(Generic[P, R]):
     needs no example of its own. Calling it needs numba: ask `available` first.
     """
 
-    def __init__(self, function: Callable[P, R], example: Example | None) -> None:
+    def __init__(self, function: Callable[P, R], example: Example | None, inline: bool) -> None:
         self.function = function
         self.example = example
+        self.inline = inline
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,7 +58,7 @@ class Kernel(Generic[P, R]):
     def compiled(self) -> Callable[..., Any]:
         """The machine code."""
         with _compiling:
-            return _compiled(self.function, self.example)
+            return _compiled(self.function, self.example, self.inline)
 
     @property
     def _numba_type_(self) -> Any:
@@ -65,12 +66,15 @@ class Kernel(Generic[P, R]):
         return self.compiled._numba_type_  # type: ignore[attr-defined]
 
 
-def kernel(example: Example | None = None) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+def kernel(
+    example: Example | None = None, apart: bool = False
+) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Makes a kernel of a function; `example` gives arguments of the types it takes, None is for
-    one that only other kernels call."""
+    one that only other kernels call. It becomes part of these, unless it is to stay `apart`: what
+    is long and rarely called had better."""
 
     def made(function: Callable[P, R]) -> Kernel[P, R]:
-        each = Kernel(function, example)
+        each = Kernel(function, example, example is None and not apart)
         if example is not None:
             _KERNELS.append(each)
         return each
@@ -88,14 +92,25 @@ def warm() -> None:
             _ = each.compiled
 
 
-def _compiled(function: Callable[..., Any], example: Example | None) -> Callable[..., Any]:
+def _compiled(
+    function: Callable[..., Any], example: Example | None, inline: bool
+) -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")  # heavy: only where a kernel is really used
     # What only other kernels call becomes part of these: it is not kept on disk by itself.
     folder = None if example is None else _cache()
     if folder is not None:
         numba.config.CACHE_DIR = str(folder)
     types = None if example is None else tuple(map(numba.typeof, example()))
-    compiler = numba.njit(types, nogil=True, error_model="numpy", cache=folder is not None)
+    # Kernels take arrays and give numbers: nothing needs counted references, which would cost more
+    # than the work that is done.
+    compiler = numba.njit(
+        types,
+        nogil=True,
+        error_model="numpy",
+        cache=folder is not None,
+        forceinline=inline,
+        _nrt=False,
+    )
     made: Callable[..., Any] = compiler(function)
     return made
 

@@ -15,7 +15,14 @@ import numpy as np
 from watchkeeper.daemon.transport.codec import fast_fields as f
 from watchkeeper.daemon.transport.codec.fast_fields import Out
 from watchkeeper.daemon.transport.codec.fast_object import next_name, next_value, passed
-from watchkeeper.daemon.transport.codec.fast_scan import OPEN, Raw, Wide, space, wide
+from watchkeeper.daemon.transport.codec.fast_scan import (
+    OPEN,
+    SHORTEST,
+    Raw,
+    Wide,
+    space,
+    wide,
+)
 from watchkeeper.daemon.transport.codec.fast_values import answer, features, value
 from watchkeeper.daemon.transport.codec.fast_words import (
     FULL,
@@ -26,9 +33,9 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     VERSION,
     Array,
     Coded,
+    Known,
     Names,
     member_of,
-    names_of,
     words_of,
 )
 from watchkeeper.detectors.fast import kernel
@@ -36,9 +43,9 @@ from watchkeeper.detectors.frames import OK
 
 
 def _example() -> tuple[Any, ...]:
-    raw, words = wide(b"{}      ")
+    raw, words = wide(bytes(SHORTEST))
     none = np.zeros(1, dtype=np.int64)
-    latest, names = np.zeros(1), names_of(f.FIXED, f.SCOPES)
+    latest, names = np.zeros(1), Known(f.SCOPES, f.FIXED).names
     return raw, words, none, none, latest, f.PREDICTION, names, words_of(1, 8), f.out_of(1, 1, 64)
 
 
@@ -112,7 +119,7 @@ def _event(
 ) -> int:
     """Reads one record; ODD where it is not taken, FULL where there is no room for it."""
     needed = f.NEEDED if scope == f.PREDICTION else f.NEEDED_OF_TRUTH
-    seen, previous = 0, len(names.key) + scope
+    seen, previous = 0, scope
     at = space(raw, at, end)
     if at >= end or raw[at] != OPEN:
         return ODD

@@ -73,10 +73,12 @@ def number(raw: Raw, at: int, end: int) -> tuple[int, float]:
         count -= exponent
     if count > _MOST_DIGITS and _significant(raw, first, at) > _MOST_DIGITS:
         return -1, 0.0
+    if exponent == 0 and mantissa > _EXACT:
+        return -1, 0.0  # whether an integer fits 64 bits is for others to say
     if at < end and (raw[at] == LOWER_E or raw[at] == UPPER_E):
         at, power = _power(raw, at + 1, end)
         exponent += power
-    if at < 0 or (mantissa == _NONE and negative):
+    if at < 0 or (mantissa == _NONE and negative and exponent == 0):
         return -1, 0.0
     value = _scaled(mantissa, exponent)
     return (at if value >= 0 else -1), (-value if negative else value)
@@ -90,7 +92,7 @@ def _digits(raw: Raw, at: int, end: int, value: np.uint64) -> tuple[int, np.uint
     return at, value
 
 
-@kernel()
+@kernel(apart=True)
 def _significant(raw: Raw, at: int, end: int) -> int:
     """How many digits there are from the first that is not zero."""
     while at < end and (raw[at] == ZERO or raw[at] == POINT):
@@ -101,7 +103,7 @@ def _significant(raw: Raw, at: int, end: int) -> int:
     return count
 
 
-@kernel()
+@kernel(apart=True)
 def _power(raw: Raw, at: int, end: int) -> tuple[int, int]:
     """The number behind an E, and where it ends: -1 where it is none or long."""
     negative = at < end and raw[at] == MINUS
@@ -126,7 +128,7 @@ def _scaled(mantissa: np.uint64, exponent: int) -> float:
     return _rounded(mantissa, exponent)
 
 
-@kernel()
+@kernel(apart=True)
 def _rounded(mantissa: np.uint64, exponent: int) -> float:
     zeros = _leading_zeros(mantissa)
     shifted = mantissa << np.uint64(zeros)
@@ -169,7 +171,7 @@ def _product(one: np.uint64, other: np.uint64) -> tuple[np.uint64, np.uint64]:
     return a * c + (middle >> _HALF) + (second >> _HALF), one * other
 
 
-@kernel()
+@kernel(apart=True)
 def moment(raw: Raw, at: int, end: int) -> float:
     """An RFC 3339 time in seconds since the epoch; -1 where the typed decoder has to read it."""
     if end - at < 20 or raw[at + 4] != MINUS or raw[at + 7] != MINUS or raw[at + 10] != 84:

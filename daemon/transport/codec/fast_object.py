@@ -98,7 +98,7 @@ def literal(raw: Raw, words: Wide, at: int, end: int) -> tuple[int, float]:
     return ODD, 0.0
 
 
-@kernel()
+@kernel(apart=True)
 def passed(raw: Raw, words: Wide, at: int, end: int) -> int:
     """The place behind a value that nobody reads; ODD for arrays and what is nested deeper."""
     return (
@@ -120,7 +120,7 @@ def _simple(raw: Raw, words: Wide, at: int, end: int) -> int:
     return literal(raw, words, at, end)[0]
 
 
-@kernel()
+@kernel(apart=True)
 def passed_object(raw: Raw, words: Wide, at: int, end: int, short: bool) -> int:
     """The place behind a flat object; with `short` it may hold short texts alone."""
     empty = end_of_empty(raw, at, end)

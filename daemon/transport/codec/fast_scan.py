@@ -20,6 +20,7 @@ Raw = npt.NDArray[np.uint8]
 Wide = npt.NDArray[Any]
 WIDE = np.dtype([("word", "<u8")])  # packed, so that it may stand at any place
 
+SHORTEST = 9  # with less, the wide view is of another type
 QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT = 34, 92, 44, 58, 45, 43, 46
 OPEN, CLOSE, ZERO, NINE, UPPER_E, LOWER_E = 123, 125, 48, 57, 69, 101
 
@@ -34,9 +35,9 @@ _NONE, _ONE, _HALF = np.uint64(0), np.uint64(1), np.uint64(32)
 
 
 def wide(buffer: bytes) -> tuple[Raw, Wide]:
-    """The two views of a buffer that the kernels want."""
+    """The two views of a buffer of at least `SHORTEST` bytes that the kernels want."""
     raw = np.frombuffer(buffer, dtype=np.uint8)
-    return raw, np.ndarray((max(len(buffer) - 7, 0),), WIDE, buffer, strides=(1,))
+    return raw, np.ndarray((len(buffer) - 7,), WIDE, buffer, strides=(1,))
 
 
 @kernel()
@@ -81,7 +82,7 @@ def _stops(word: np.uint64) -> np.uint64:
     return (found | (word - _SPACES) & ~word | word) & _HIGH
 
 
-@kernel()
+@kernel(apart=True)
 def _after_character(raw: Raw, at: int, end: int) -> int:
     """Where a character of several bytes ends; -1 where it is no UTF-8."""
     lead = signed(raw[at])
@@ -137,7 +138,7 @@ def same(raw: Raw, words: Wide, one: int, other: int, length: int) -> bool:
     return True
 
 
-@kernel()
+@kernel(apart=True)
 def is_name(raw: Raw, at: int, end: int) -> bool:
     """Whether a text keeps the rule for names of models and versions."""
     if end <= at or end - at > 128:

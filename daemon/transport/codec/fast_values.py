@@ -17,6 +17,7 @@ from watchkeeper.daemon.transport.codec.fast_object import (
     literal,
     next_name,
     next_value,
+    passed,
     passed_object,
     word,
 )
@@ -139,7 +140,7 @@ def _text(
     return _choice(raw, words, at, stop, field, scope, row, out)
 
 
-@kernel()
+@kernel(apart=True)
 def _choice(
     raw: Raw, words: Wide, at: int, stop: int, field: int, scope: int, row: int, out: Out
 ) -> int:
@@ -152,8 +153,9 @@ def _choice(
         out.status[row] = status
         return status
     if field == f.KIND and size <= 16:
-        short = first == _FINAL or first == _PROXY
-        return 0 if short or (first == _PROVISIO and second == _NAL) else ODD
+        if first == _FINAL:
+            return 0
+        return 0 if first == _PROXY or (first == _PROVISIO and second == _NAL) else ODD
     if field == f.SCHEMA and scope == f.PREDICTION:
         return 0 if size == 13 and first == _PREDICTI and second == _ON_V1 else ODD
     if field == f.SCHEMA:
@@ -171,16 +173,19 @@ def answer(
     empty = end_of_empty(raw, at, end)
     if empty >= 0:
         return empty
-    seen, previous, more = 0, len(names.key) + f.ANSWER, True
+    seen, previous, more = 0, f.ANSWER, True
     while more:
         entry, at = next_name(raw, words, names, f.ANSWER, previous, at, end)
-        if at < 0 or entry < 0:
+        if at < 0:
             return ODD
-        previous, field = entry, names.field[entry]
-        if seen >> field & 1:
-            return ODD
-        seen |= 1 << field
-        at = value(raw, words, at, end, field, f.ANSWER, 0.0, row, table, out)
+        if entry < 0:
+            at = passed(raw, words, at, end)
+        else:
+            previous, field = entry, names.field[entry]
+            if seen >> field & 1:
+                return ODD
+            seen |= 1 << field
+            at = value(raw, words, at, end, field, f.ANSWER, 0.0, row, table, out)
         at, more = next_value(raw, at, end)
         if at < 0:
             return at
@@ -205,7 +210,7 @@ def features(
     empty = end_of_empty(raw, at, end)
     if empty >= 0:
         return empty
-    count, previous, more = 0, len(names.key) + f.FEATURES, True
+    count, previous, more = 0, f.FEATURES, True
     while more:
         entry, at = next_name(raw, words, names, f.FEATURES, previous, at, end)
         if at < 0 or entry < 0 or out.touched[entry] == i or count == MOST_FEATURES:

@@ -6,7 +6,7 @@ trusted, the bytes are compared as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,18 +39,18 @@ _FACTOR = np.uint64(FACTOR)
 
 
 class Names(NamedTuple):
-    """Names by entry. `table` holds entries by key, one too high; `scope` says which object the
-    name belongs to, `field` what it means, `text` its bytes as numbers. `follows` is the entry
-    that came next when it was seen last; those of the scopes' beginnings are at the end.
+    """Names by entry. `table` holds entries by key; `scope` says which object the name belongs
+    to, `field` what it means, `text` its bytes as numbers. `follows` is the entry that came next
+    when it was seen last. The first entries, one a scope, are no names but their beginnings.
     """
 
-    table: Array  # int32
+    table: Array  # int32, 0 where there is none
     scope: Array  # int64
     field: Array  # int64
     key: Array  # uint64
     length: Array  # int64
     text: Array  # uint64, (entries, 16)
-    follows: Array  # int32
+    follows: Array  # int32, 0 where there is none
 
 
 class Coded(NamedTuple):
@@ -68,29 +68,59 @@ class Coded(NamedTuple):
     counts: Array  # int64
 
 
-def names_of(known: Sequence[tuple[int, int, str]], scopes: int) -> Names:
-    """The table of these (scope, field, name)."""
-    room = 1 << max(6, (2 * len(known)).bit_length())
-    raw = [name.encode() for _, _, name in known]
-    text = np.zeros((len(known), _WIDTH), dtype=np.uint64)
-    names = Names(
-        np.zeros(room, dtype=np.int32),
-        np.array([scope for scope, _, _ in known], dtype=np.int64),
-        np.array([field for _, field, _ in known], dtype=np.int64),
-        keys_of([name for _, _, name in known]),
-        np.fromiter(map(len, raw), np.int64, len(raw)),
-        text,
-        np.full(len(known) + scopes, -1, dtype=np.int32),
-    )
-    text[:] = np.array(raw, dtype=f"S{LONGEST}").view("<u8").reshape(len(raw), _WIDTH)
-    for entry, (scope, key) in enumerate(
-        zip(names.scope.tolist(), names.key.tolist(), strict=True)
-    ):
-        place = (key + scope * _SPREAD) % room
+class Known:
+    """The names of fields and features that the kernels know; entries never change."""
+
+    def __init__(self, scopes: int, fixed: Iterable[tuple[int, int, str]]) -> None:
+        self.words = [""] * scopes
+        self.names = _empty_names(64)
+        for scope, field, name in fixed:
+            self.add(scope, field, name)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def add(self, scope: int, field: int, name: str) -> None:
+        """Takes up a name; one of more than `LONGEST` bytes stays unknown."""
+        raw = name.encode()
+        if len(raw) > LONGEST:
+            return
+        entry = len(self.words)
+        if entry == len(self.names.key):
+            self._grow()
+        names = self.names
+        names.scope[entry], names.field[entry], names.length[entry] = scope, field, len(raw)
+        names.key[entry] = keys_of([name])[0]
+        names.text[entry] = np.frombuffer(raw.ljust(LONGEST, b"\0"), dtype="<u8")
+        self.words.append(name)
+        self._put(entry)
+
+    def _put(self, entry: int) -> None:
+        names = self.names
+        room = len(names.table)
+        place = (int(names.key[entry]) + int(names.scope[entry]) * _SPREAD) % room
         while names.table[place]:
             place = (place + 1) % room
-        names.table[place] = entry + 1
-    return names
+        names.table[place] = entry
+
+    def _grow(self) -> None:
+        old, self.names = self.names, _empty_names(2 * len(self.names.key))
+        for before, after in zip(old[1:], self.names[1:], strict=True):
+            after[: len(before)] = before
+        for entry in np.flatnonzero(old.field >= 0).tolist():
+            self._put(entry)
+
+
+def _empty_names(room: int) -> Names:
+    return Names(
+        np.zeros(2 * room, dtype=np.int32),
+        np.zeros(room, dtype=np.int64),
+        np.full(room, -1, dtype=np.int64),
+        np.zeros(room, dtype=np.uint64),
+        np.zeros(room, dtype=np.int64),
+        np.zeros((room, _WIDTH), dtype=np.uint64),
+        np.zeros(room, dtype=np.int32),
+    )
 
 
 def words_of(entries: int, columns: int) -> Coded:
@@ -112,7 +142,7 @@ def named(
 ) -> tuple[int, int]:
     """The entry of the name begun at `at`, ODD where nobody knows it, and the place of the quote
     behind it, ODD where that is not plain. `guess` is tried first."""
-    if guess >= 0:
+    if guess > 0:
         stop = at + names.length[guess]
         if stop < end and raw[stop] == QUOTE and _is_entry(raw, words, names, guess, at, stop):
             return guess, stop
@@ -123,7 +153,7 @@ def named(
     mask = len(names.table) - 1
     place = (signed(key) + scope * _SPREAD) & mask
     while names.table[place] != 0:
-        entry = signed(names.table[place]) - 1
+        entry = signed(names.table[place])
         if names.key[entry] == key and names.scope[entry] == scope:
             equal = names.length[entry] == stop - at
             if equal and _is_entry(raw, words, names, entry, at, stop):

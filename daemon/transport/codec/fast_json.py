@@ -1,0 +1,208 @@
+"""Bare JSON predictions and labels to blocks in compiled loops: the `Bulk` of the extra `fast`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from watchkeeper.daemon.transport.codec import fast_fields as f
+from watchkeeper.daemon.transport.codec.bulk import Taken
+from watchkeeper.daemon.transport.codec.dense import dense
+from watchkeeper.daemon.transport.codec.fast_event import events
+from watchkeeper.daemon.transport.codec.fast_fields import Out, out_of
+from watchkeeper.daemon.transport.codec.fast_scan import SHORTEST, wide
+from watchkeeper.daemon.transport.codec.fast_words import (
+    FIRST_TEXT,
+    LABEL,
+    MEMBER,
+    MODEL,
+    VERSION,
+    Coded,
+    Known,
+    words_of,
+)
+from watchkeeper.daemon.transport.codec.features import wrong_names
+from watchkeeper.daemon.transport.codec.json import DecodeErrors
+from watchkeeper.daemon.transport.codec.shapes import BulkKind
+from watchkeeper.daemon.transport.records import Records, Span
+from watchkeeper.detectors.blocks import (
+    Block,
+    LabelBlock,
+    Member,
+    PredictionBlock,
+    Spans,
+    Words,
+)
+from watchkeeper.detectors.types import FloatArray, IntArray
+
+MOST_NAMES = 32_768  # of features; where there are more, all are learned anew
+_CHUNK = 4_096  # rows of a block at most
+_CELLS = 2**22  # of a block's features
+_FEWEST, _MOST = 64, 2_048  # columns of features there is room for
+_LOOKS = 256  # rows of a batch that are looked at for new features
+
+
+class Compiled:
+    """The fast way with numba: it knows the names of features that it has seen before."""
+
+    def __init__(self) -> None:
+        self._known = Known(f.SCOPES, f.FIXED)
+        self._features: set[str] = set()
+
+    def __call__(
+        self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
+    ) -> Taken:
+        """See `Bulk`."""
+        span = records.span()
+        blocks, left = self._read(kind, span, seq, latest)
+        if len(left) and kind == "prediction" and self._learn(span, left):
+            again, still = self._read(kind, span.take(left), seq[left], latest[left])
+            blocks, left = blocks + again, left[still]
+        return Taken(blocks, left)
+
+    def _read(
+        self, kind: BulkKind, span: Span, seq: IntArray, latest: FloatArray
+    ) -> tuple[list[Block], IntArray]:
+        """The blocks of what could be read, and the places of the others."""
+        n = len(span.start)
+        if len(span.buffer) < SHORTEST:
+            return [], np.arange(n)
+        raw, words = wide(span.buffer)
+        odd = np.ones(n, dtype=np.bool_)
+        blocks: list[Block] = []
+        scope = f.PREDICTION if kind == "prediction" else f.TRUTH
+        begin = 0
+        while begin < n:
+            rows = slice(begin, min(begin + _CHUNK, n))
+            size = rows.stop - begin
+            most = min(max(_CELLS // size, _FEWEST), _MOST) if scope == f.PREDICTION else 1
+            out = out_of(size, most, len(self._known.names.key))
+            table = words_of(8 * size + 256, FIRST_TEXT + most)
+            done = events(
+                raw, words, span.start[rows], span.end[rows], latest[rows], scope,
+                self._known.names, table, out,
+            )  # fmt: skip
+            taken = out.rows[: out.used[f.TAKEN]]
+            odd[begin + taken] = False
+            if len(taken):
+                found = _Found(span.buffer, table, out, seq[begin + taken])
+                blocks += found.predictions(self._known) if most > 1 else [found.labels()]
+            begin += done
+        return blocks, np.flatnonzero(odd)
+
+    def _learn(self, span: Span, left: IntArray) -> bool:
+        """Takes up the features of rows that were left; whether there were new ones."""
+        fresh: set[str] = set()
+        for value in span.take(left[:_LOOKS]).values():
+            fresh.update(_new_features(value or b"", self._features))
+        if len(self._features) + len(fresh) > MOST_NAMES:
+            self._known, self._features = Known(f.SCOPES, f.FIXED), set()
+        for name in sorted(fresh):
+            self._known.add(f.FEATURES, f.FEATURE, name)
+        self._features |= fresh
+        return bool(fresh)
+
+
+def _new_features(value: bytes, known: set[str]) -> Iterator[str]:
+    """The names of an event's features that are not known, if they may be such."""
+    try:
+        event = _features_of(value)
+    except DecodeErrors:
+        return
+    features = event.features
+    if features.keys() <= known or wrong_names(features) is not None:
+        return
+    for name in features.keys() - known:
+        # Those would stand escaped in the text, and the kernel does not read escapes.
+        if '"' not in name and "\\" not in name:
+            yield name
+
+
+class _Inputs(msgspec.Struct, gc=False):
+    features: dict[str, msgspec.Raw] = {}
+
+
+_features_of = msgspec.json.Decoder(_Inputs).decode
+
+
+class _Found:
+    """What a kernel has found, as blocks."""
+
+    def __init__(self, buffer: bytes, table: Coded, out: Out, seq: IntArray) -> None:
+        self.buffer, self.out, self.seq = buffer, out, seq
+        self.n = len(seq)
+        count = int(table.counts[-1])
+        self._entries = [
+            each[:count].tolist() for each in (table.column, table.first, table.second)
+        ]
+        self._words: dict[int, list[str]] = {}
+        for column, first, second in zip(*self._entries, strict=True):
+            if column != MEMBER:
+                word = buffer[first:second].decode()
+                self._words.setdefault(column, []).append(word)
+
+    def predictions(self, known: Known) -> list[Block]:
+        """The block of predictions, or several where one had too many holes."""
+        out, n = self.out, self.n
+        texts = self._texts
+        block = PredictionBlock(
+            members=tuple(self._members()),
+            member=out.codes[MEMBER, :n],
+            at=out.numbers[f.TIME_AT, :n],
+            seq=self.seq,
+            key=out.keys[0, :n],
+            request_id=Spans(self.buffer, out.requests[0, :n], out.requests[1, :n]),
+            entity_key=out.keys[1, :n],
+            entity=Spans(self.buffer, out.entities[0, :n], out.entities[1, :n]),
+            duration_s=out.numbers[f.DURATION_AT, :n],
+            status=out.status[:n],
+            label=Words(out.codes[LABEL, :n], texts(LABEL)),
+            score=out.numbers[f.SCORE_AT, :n],
+            value=out.numbers[f.VALUE_AT, :n],
+            output_valid=out.valid[:n],
+            numeric={
+                name: out.numeric[column, :n] for name, column in self._columns(known, f.NUMERIC)
+            },
+            categorical={
+                name: Words(out.texts[column, :n], texts(FIRST_TEXT + column))
+                for name, column in self._columns(known, f.TEXTS)
+            },
+        )
+        return dense(block)
+
+    def labels(self) -> LabelBlock:
+        """The block of truths."""
+        out, n = self.out, self.n
+        return LabelBlock(
+            models=self._texts(MODEL),
+            model=out.codes[MODEL, :n],
+            at=out.numbers[f.TIME_AT, :n],
+            seq=self.seq,
+            key=out.keys[0, :n],
+            request_id=Spans(self.buffer, out.requests[0, :n], out.requests[1, :n]),
+            label=Words(out.codes[LABEL, :n], self._texts(LABEL)),
+            value=out.numbers[f.VALUE_AT, :n],
+        )
+
+    def _texts(self, column: int) -> tuple[str, ...]:
+        return tuple(self._words.get(column, ()))
+
+    def _members(self) -> Iterator[Member]:
+        models, versions = self._texts(MODEL), self._texts(VERSION)
+        for column, model, version in zip(*self._entries, strict=True):
+            if column == MEMBER:
+                yield Member(models[model], versions[version])
+
+    def _columns(self, known: Known, of: int) -> Sequence[tuple[str, int]]:
+        """The features that some row has, with their columns."""
+        places = self.out.places[of]
+        found = {known.words[e]: int(places[e]) for e in np.flatnonzero(places >= 0).tolist()}
+        return [(name, column) for name, column in sorted(found.items()) if self._has(of, column)]
+
+    def _has(self, of: int, column: int) -> bool:
+        """Whether a column has a value: one that only rows had which were left, has none."""
+        if of == f.TEXTS:
+            return bool((self.out.texts[column, : self.n] >= 0).any())
+        return not bool(np.isnan(self.out.numeric[column, : self.n]).all())

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.daemon.transport.codec import mutants
+from watchkeeper.daemon.transport.codec.bulk import Taken
+from watchkeeper.daemon.transport.codec.router import Decoded, decode
+from watchkeeper.daemon.transport.codec.shapes import BulkKind
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors import fast
+from watchkeeper.detectors.blocks import PredictionBlock, Spans
+from watchkeeper.detectors.types import FloatArray, IntArray
+
+if not fast.available():
+    pytest.skip("needs the extra fast", allow_module_level=True)
+
+from watchkeeper.daemon.transport.codec.fast_json import Compiled
+
+NOW = 1_790_000_000.0
+KINDS: dict[str, BulkKind] = {"predictions": "prediction", "labels": "label"}
+
+
+def take_none(kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray) -> Taken:
+    """The specification: the typed decoder reads everything."""
+    return Taken([], np.arange(len(records)))
+
+
+class Counted:
+    """The kernels, and how many rows they took."""
+
+    def __init__(self) -> None:
+        self.compiled, self.taken = Compiled(), 0
+
+    def __call__(
+        self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
+    ) -> Taken:
+        taken = self.compiled(kind, records, seq, latest)
+        self.taken += len(records) - len(taken.left)
+        return taken
+
+
+def records_of(topic: str, values: Sequence[bytes]) -> Records:
+    n = len(values)
+    place, at = np.zeros(n, dtype=np.int32), np.full(n, NOW)
+    return Records((Partition(topic, 0),), place, np.arange(n, dtype=np.int64), at, list(values))
+
+
+def both(topic: str, values: Sequence[bytes], bulk: Counted) -> tuple[Decoded, Decoded]:
+    """What the specification says of the values, and what the kernels do."""
+    slow = decode(records_of(topic, values), KINDS, blocks=True, bulk=take_none)
+    return slow, decode(records_of(topic, values), KINDS, blocks=True, bulk=bulk)
+
+
+def assert_same(topic: str, values: Sequence[bytes], bulk: Counted) -> None:
+    slow, quick = both(topic, values, bulk)
+    expected, found = mutants.rows_of(slow.blocks), mutants.rows_of(quick.blocks)
+    for seq in expected.keys() | found.keys():
+        assert found.get(seq) == expected.get(seq), values[seq]
+    assert mutants.letters(quick) == mutants.letters(slow)
+
+
+@pytest.fixture(scope="module")
+def bulk() -> Counted:
+    return Counted()
+
+
+@pytest.mark.parametrize("topic", ["predictions", "labels"])
+def test_kernels_and_decoder_agree_on_events_and_mutants(topic: str) -> None:
+    rng, bulk = random.Random(20_261_122), Counted()
+    make = mutants.prediction if topic == "predictions" else mutants.label
+
+    for _ in range(6):
+        whole = [mutants.written(make(rng), rng) for _ in range(2_000)]
+        values = [mutants.mutant(raw, rng) if rng.random() < 0.85 else raw for raw in whole]
+        assert_same(topic, values, bulk)
+
+    assert bulk.taken > 1_000
+
+
+def test_plain_events_are_all_taken() -> None:
+    rng, bulk = random.Random(7), Counted()
+    features = {"age": 31, "income": 1234.5, "city": "Bern", "ratio": 0.123456789012345678}
+    values = []
+    for i in range(1_000):
+        event = mutants.prediction(rng)
+        event |= {"features": features | {"age": i}, "prediction": {"score": rng.random()}}
+        kept = {name: event[name] for name in ("id", "time", "model_name", "model_version")}
+        kept |= {name: event[name] for name in ("request_id", "features", "prediction")}
+        values.append(json.dumps(kept | {"model_name": "credit"}).encode())
+
+    assert_same("predictions", values, bulk)
+
+    assert bulk.taken == 1_000
+
+
+def test_request_ids_stay_in_the_buffer(bulk: Counted) -> None:
+    event = mutants.prediction(random.Random(1)) | {"model_name": "credit", "request_id": "r-1"}
+    kept = ("id", "time", "model_name", "model_version", "request_id")
+    value = json.dumps({name: event[name] for name in kept}).encode()
+
+    taken = bulk("prediction", records_of("predictions", [value]), np.arange(1), np.full(1, np.inf))
+
+    block = taken.blocks[0]
+    assert isinstance(block, PredictionBlock)
+    assert isinstance(block.request_id, Spans)
+    assert block.request_id.texts().tolist() == ["r-1"]
+
+
+@pytest.mark.parametrize("value", [*mutants.NUMBERS, *mutants.TEXTS, *mutants.OTHERS])
+@pytest.mark.parametrize("place", ["feature", "score", "label", "entity_id", "unknown"])
+def test_every_value_in_every_place(bulk: Counted, value: str, place: str) -> None:
+    event = (
+        '{"id":"1","time":"2026-03-01T12:00:00Z","model_name":"m","model_version":"1",'
+        '"request_id":"r","features":{"x":<feature>},'
+        '"prediction":{"score":<score>,"label":<label>},'
+        '"entity_id":<entity_id>,"unknown":<unknown>}'
+    ).replace(f"<{place}>", value)
+    for name in ("feature", "score", "label", "entity_id", "unknown"):
+        event = event.replace(f"<{name}>", "null")
+
+    assert_same("predictions", [event.encode(errors="surrogatepass")] * 2, bulk)
+
+
+@pytest.mark.parametrize("time", mutants.TIMES)
+def test_every_time(bulk: Counted, time: str) -> None:
+    value = json.dumps({"id": "1", "time": time, "model_name": "m", "request_id": "r"}).encode()
+
+    assert_same("labels", [value], bulk)
+
+
+@given(
+    numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), max_size=30),
+    text=st.text(max_size=300),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_number_and_any_text(numbers: list[float | int], text: str) -> None:
+    bulk = Counted()
+    event = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
+    features = {f"x{i}": number for i, number in enumerate(numbers)}
+    more = {"request_id": text, "features": {**features, "word": text}}
+    values = [
+        json.dumps(event | more, ensure_ascii=plain).encode("utf-8", "surrogatepass")
+        for plain in (True, False)
+    ]
+
+    assert_same("predictions", values, bulk)
+
+
+def test_more_features_than_one_block_has_room_for(bulk: Counted) -> None:
+    def event(i: int) -> bytes:
+        features = {f"of {i} {j}": j for j in range(600)}
+        head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m"}
+        more = {"model_version": "1", "request_id": "r", "features": features}
+        return json.dumps(head | more).encode()
+
+    values = [event(i) for i in range(12)]
+
+    assert_same("predictions", values, bulk)
+
+
+def test_a_buffer_that_is_too_short_for_an_event(bulk: Counted) -> None:
+    assert_same("predictions", [b"{}"], bulk)
+
+
+def test_names_that_share_a_key_or_begin_alike(bulk: Counted) -> None:
+    head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
+    names = ["a", "ab", "abcdefgh", "abcdefghi", "", "id", "score", "x" * 128, "é" * 64, "é" * 128]
+    values = [
+        json.dumps(head | {"request_id": "r", "features": dict.fromkeys(names[i:], i)}).encode()
+        for i in range(len(names))
+    ]
+
+    assert_same("predictions", values * 2, bulk)
