@@ -9,14 +9,31 @@ from sqlalchemy import RowMapping, func, select, update
 
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, insert_new
-from watchkeeper.daemon.storage.retention import drop_sent
+from watchkeeper.daemon.storage.retention import (
+    Dropped,
+    Most,
+    Since,
+    dead_letters_since,
+    drop_dead_letters,
+    drop_sent,
+    first_beyond,
+)
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 _o = tables.outbox.c
 
 _FIELDS = (
     *(_o.id, _o.channel, _o.payload, _o.created_at, _o.topic, _o.key, _o.headers),
-    *(_o.incident_id, _o.expires_at, _o.seq, _o.attempts),
+    *(_o.incident_id, _o.expires_at, _o.seq, _o.attempts, _o.collapsed),
+)
+
+# The ids of messages of an incident's own state begin with the incident's, and so does no other
+# message of a key; messages without a key tell of nothing else.
+_PREFIX = func.substr(_o.id, 1, func.length(_o.incident_id) + 1)
+_ABOUT_AN_INCIDENT = (
+    _o.incident_id.is_not(None)
+    & _o.expires_at.is_(None)
+    & (_o.key.is_(None) | (_o.incident_id + ":" == _PREFIX))
 )
 
 
@@ -70,50 +87,60 @@ class Letters:
         with self._db.write() as connection:
             connection.execute(hidden.values(next_try=now))
 
-    def collapse(self, channel: Channel, now: float) -> dict[str, int]:
-        """Ends all but the newest waiting message of each incident, as what they say is outdated.
+    def collapse(self, channel: Channel, now: float) -> int:
+        """Ends all but the newest waiting message that tells of an incident's own state, on each
+        topic, as what the older ones say is outdated; returns how many.
 
-        Returns by the id of the one that stays how many older ones it stands for.
+        The one that stays says how many it stands for. Orders and what became of actions are not
+        of this kind: each of them is told.
         """
-        pending = (_o.channel == channel) & (_o.state == "pending") & _o.incident_id.is_not(None)
-        newest = func.max(_o.seq).label("newest")
-        many = (
-            select(_o.incident_id, newest, (func.count() - 1).label("older"))
-            .where(pending)
-            .group_by(_o.incident_id)
-            .having(func.count() > 1)
-        )
-        kept: dict[str, int] = {}
+        waiting = (_o.channel == channel) & (_o.state == "pending") & _ABOUT_AN_INCIDENT
+        lane = (_o.topic, _o.incident_id)
+        place = func.row_number().over(partition_by=lane, order_by=_o.seq.desc()).label("place")
+        older = func.sum(_o.collapsed + 1).over(partition_by=lane) - 1
+        ranked = select(_o.seq, place, older.label("older")).where(waiting).subquery().c
+        newest = select(ranked.seq, ranked.older).where(ranked.place == 1, ranked.older > 0)
+        outdated = select(ranked.seq).where(ranked.place > 1)
+        stands = update(tables.outbox).where(_o.seq == sa.bindparam("one"))
+        ended = {"state": "sent", "ended_at": now, "last_reason": "collapsed: outdated"}
         with self._db.write() as connection:
-            for incident, seq, older in connection.execute(many).all():
-                outdated = pending & (_o.incident_id == incident) & (_o.seq < seq)
-                values = {"state": "sent", "ended_at": now, "last_reason": "collapsed: outdated"}
-                connection.execute(update(tables.outbox).where(outdated).values(**values))
-                stays = select(_o.id).where(_o.seq == seq)
-                kept[connection.execute(stays).scalar_one()] = older
-        return kept
+            kept = [{"one": seq, "older": n} for seq, n in connection.execute(newest)]
+            if not kept:
+                return 0
+            n = connection.execute(
+                update(tables.outbox).where(_o.seq.in_(outdated)).values(**ended)
+            ).rowcount
+            connection.execute(stands.values(collapsed=sa.bindparam("older")), kept)
+            return n
+
+    def crowded(self, channel: Channel, most: int) -> bool:
+        """True when more than `most` messages wait."""
+        waiting = (_o.channel == channel) & (_o.state == "pending")
+        one = select(_o.seq).where(waiting).order_by(_o.seq).offset(most).limit(1)
+        with self._db.read() as connection:
+            return connection.execute(one).first() is not None
 
     def sent(self, letter_ids: Sequence[str], at: float) -> None:
-        """They were told."""
+        """They were told. Of dead letters nothing is kept: their own table holds them."""
         if not letter_ids:
             return
-        told = update(tables.outbox).where(_o.id.in_(letter_ids), _o.state == "pending")
+        told = _o.id.in_(letter_ids) & (_o.state == "pending")
+        values = {"state": "sent", "ended_at": at, "last_reason": ""}
         with self._db.write() as connection:
-            connection.execute(told.values(state="sent", ended_at=at, last_reason=""))
+            connection.execute(sa.delete(tables.outbox).where(told, _o.channel == "dlq"))
+            connection.execute(update(tables.outbox).where(told).values(**values))
 
-    def skip(self, channel: Channel, newest: int, at: float, reason: str) -> int:
-        """Ends, untold, all waiting messages but the `newest` ones; returns how many."""
-        waiting = (_o.channel == channel) & (_o.state == "pending")
-        last = select(_o.seq).where(waiting).order_by(_o.seq.desc()).offset(newest).limit(1)
+    def skip(self, most: Most) -> int:
+        """Drops all waiting dead letters but the newest ones, `most` of them; returns how many."""
+        waiting = (_o.channel == "dlq") & (_o.state == "pending")
         # Looking first, in a transaction that only reads, keeps an idle sender from writing.
         with self._db.read() as connection:
-            seq = connection.execute(last).scalar()
+            seq = first_beyond(connection, _o.seq, func.length(_o.payload), waiting, most)
         if seq is None:
             return 0
-        outdated = update(tables.outbox).where(waiting, _o.seq <= seq)
-        values = {"state": "sent", "ended_at": at, "last_reason": reason}
         with self._db.write() as connection:
-            return connection.execute(outdated.values(**values)).rowcount
+            outdated = sa.delete(tables.outbox).where(waiting, _o.seq <= seq)
+            return connection.execute(outdated).rowcount
 
     def blocked(self, letter_id: str, at: float, reason: str) -> None:
         """It was refused for good; kept for a person to look at."""
@@ -159,6 +186,16 @@ class Letters:
     def refused(self, channel: Channel) -> int:
         """How many messages were refused for good."""
         return self._count(channel, "blocked")
+
+    def refused_since(self, number: int) -> Since:
+        """The refused records that were kept after the one of that number."""
+        with self._db.read() as connection:
+            return dead_letters_since(connection, number)
+
+    def bound_refused_records(self, most: Most) -> Dropped:
+        """Drops refused records beyond `most`."""
+        with self._db.write() as connection:
+            return drop_dead_letters(connection, most)
 
     def prune(self, before: float) -> int:
         """Forgets messages that were told before that time; returns how many."""

@@ -15,6 +15,7 @@ import structlog
 
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.letters import Letters
+from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 log = structlog.get_logger()
@@ -35,7 +36,10 @@ Deliver = Callable[[Sequence[OutboxRow]], Sequence[Delivery]]
 
 OK = Delivery("ok")
 
-WAITING_LETTERS = 10_000  # dead letters that wait; the table of dead letters holds them all
+WAITING = 10_000  # messages of a channel that wait, before outdated ones are ended untold
+WAITING_LETTERS = Most(10_000, 64 << 20)  # dead letters that wait; their table holds more
+DEAD_LETTERS = Most(100_000, 256 << 20)  # refused records that are kept
+_SHARE = 100  # the table of dead letters may grow by one part in so many before it is looked at
 
 
 @dataclass
@@ -55,6 +59,7 @@ class _Line:
     topics: dict[str, _Pace] = field(default_factory=dict)
     wake: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
+    crowd: int = 0  # so many waited after the last look at how many wait
 
 
 @dataclass
@@ -63,15 +68,20 @@ class Outbox:
 
     A failed message is tried again after `base_s`, doubled each time up to `cap_s`, with jitter,
     or later where the other side asks for it; a topic that took nothing is left alone as a whole
-    for that long, and delays no other. On a channel in `collapse`, when messages were delayed by
-    a failure or by more than `late_s`, only the newest of each incident is told. On a channel in
-    `most`, the oldest messages beyond so many are ended untold. Times in seconds.
+    for that long, and delays no other. Times in seconds.
+
+    Of an incident's own states only the newest is told on a channel in `collapse` when messages
+    were delayed by a failure or by more than `late_s`, and on every channel when more than `most`
+    wait. Orders and what became of actions are always told, or expire. Of dead letters, which the
+    channel `dlq` tells, the newest `letters_most` wait; their table keeps `dead_most`.
     """
 
     letters: Letters
     deliver: Mapping[Channel, Deliver]
     collapse: frozenset[Channel] = frozenset({"sentry"})
-    most: Mapping[Channel, int] = field(default_factory=lambda: {"dlq": WAITING_LETTERS})
+    most: int = WAITING
+    letters_most: Most = WAITING_LETTERS
+    dead_most: Most = DEAD_LETTERS
     base_s: float = 1.0
     cap_s: float = 300.0
     late_s: float = 60.0
@@ -82,6 +92,7 @@ class Outbox:
     clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     _counts: Counter[tuple[Channel, str]] = field(default_factory=Counter)
+    _bounded: int = 0  # the last refused record that was kept when they were bounded
     _lines: dict[Channel, _Line] = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -114,8 +125,8 @@ class Outbox:
         return not any(thread.is_alive() for thread in threads)
 
     def counts(self) -> Mapping[tuple[Channel, str], int]:
-        """Messages so far by channel and outcome: ok, retry, blocked, collapsed, skipped,
-        expired."""
+        """Messages so far by channel and outcome: ok, retry, blocked, collapsed, skipped, expired,
+        and dropped: refused records that were waited for and are lost."""
         return dict(self._counts)
 
     def deliver_due(self, channel: Channel) -> int:
@@ -123,15 +134,17 @@ class Outbox:
         line, now = self._lines[channel], self.clock()
         if now < line.own.quiet_until:
             return 0
-        older = self._collapse(channel, now)
-        self._skip(channel, now)
+        if channel == "dlq":
+            self._skip()
+            self._drop()
+        else:
+            self._collapse(channel, line, now)
         self._expire(channel, now)
         quiet = [topic for topic, pace in line.topics.items() if now < pace.quiet_until]
         limit = self.bulk if channel == "dlq" else self.batch
-        taken = self.letters.take(channel, now, self.hold_s, limit, quiet)
-        if not taken:
+        rows = self.letters.take(channel, now, self.hold_s, limit, quiet)
+        if not rows:
             return 0
-        rows = [msgspec.structs.replace(r, collapsed=older.get(r.id, 0)) for r in taken]
         deliveries = line.deliver(rows)
         line.own.failures = 0
         told = list(zip(rows, deliveries, strict=True))
@@ -140,20 +153,39 @@ class Outbox:
             self._pace(line, topic, [said for row, said in told if row.topic == topic])
         return len(rows)
 
-    def _collapse(self, channel: Channel, now: float) -> Mapping[str, int]:
-        if channel not in self.collapse or not self.letters.late(channel, now - self.late_s):
-            return {}
-        older = self.letters.collapse(channel, now)
-        self._counts[channel, "collapsed"] += sum(older.values())
-        return older
-
-    def _skip(self, channel: Channel, now: float) -> None:
-        if channel not in self.most:
+    def _collapse(self, channel: Channel, line: _Line, now: float) -> None:
+        if line.crowd and not self.letters.crowded(channel, self.most):
+            line.crowd = 0
+        # Where what is left is too many still, it is not looked through at each turn.
+        crowded = self.letters.crowded(channel, max(self.most, line.crowd * 5 // 4))
+        late = channel in self.collapse and self.letters.late(channel, now - self.late_s)
+        if not (crowded or late):
             return
-        n = self.letters.skip(channel, self.most[channel], now, "skipped: see dlq list")
+        n = self.letters.collapse(channel, now)
+        if crowded:
+            line.crowd = self.letters.pending(channel)
         if n:
-            self._counts[channel, "skipped"] += n
-            log.warning("messages skipped: too many wait", channel=channel, n=n)
+            self._counts[channel, "collapsed"] += n
+            log.warning("outdated messages ended untold", channel=channel, n=n)
+
+    def _skip(self) -> None:
+        n = self.letters.skip(self.letters_most)
+        if n:
+            self._counts["dlq", "skipped"] += n
+            log.warning("messages skipped, see dlq list: too many wait", channel="dlq", n=n)
+
+    def _drop(self) -> None:
+        """Keeps the table of dead letters within its bounds, give or take one in a hundred."""
+        new = self.letters.refused_since(self._bounded)
+        few = new.rows <= self.dead_most.rows // _SHARE
+        small = new.bytes <= self.dead_most.bytes // _SHARE
+        if not new.rows or (few and small and self._bounded):
+            return
+        dropped = self.letters.bound_refused_records(self.dead_most)
+        self._bounded = new.last
+        if dropped.lost:
+            self._counts["dlq", "dropped"] += dropped.lost
+            log.error("refused records lost: too many are kept", n=dropped.lost)
 
     def _expire(self, channel: Channel, now: float) -> None:
         for each in self.letters.expire(channel, now):

@@ -182,6 +182,7 @@ outbox = Table(
     Column("ended_at", Double),
     Column("last_reason", Words, nullable=False),
     Column("expires_at", Double),  # null: may be told at any time
+    Column("collapsed", Integer, nullable=False, server_default="0"),
     Index(None, "state", "channel", "seq"),
     Index(None, "incident_id", "channel", "state"),
 )

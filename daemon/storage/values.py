@@ -66,7 +66,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     so do those of one incident that have no key; dead letters (channel `dlq`) need none. A row
     is never told from `expires_at` on, and waits for no other that may be told at any time.
     `attempts` and `collapsed` are filled by the outbox: how often it was tried before, and how
-    many older messages of the incident it stands for.
+    many older messages of its topic and incident it stands for.
     """
 
     id: str

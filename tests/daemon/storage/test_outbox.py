@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from tests.daemon.storage.examples import T0, letter
+from tests.daemon.storage.examples import T0, dead_letter, letter
 from tests.services.base import wait_until
+from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.storage.outbox import OK, Delivery, Outbox
+from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Channel, OutboxRow
+from watchkeeper.daemon.storage.values import Channel, Checkpoint, OutboxRow
 
 RETRY = Delivery("retry", "503")
 
@@ -375,13 +377,187 @@ def test_dead_letters_of_one_key_go_in_one_batch(store: Store, clock: Clock) -> 
 
 def test_the_oldest_of_too_many_dead_letters_are_skipped(store: Store, clock: Clock) -> None:
     broker = Topics(set())
-    outbox = Outbox(store.letters, {"dlq": broker}, most={"dlq": 30}, clock=clock)
+    outbox = Outbox(store.letters, {"dlq": broker}, letters_most=Most(30, 1 << 20), clock=clock)
     store.letters.add([on("dlq.labels", f"d{i}", channel="dlq") for i in range(40)])
 
     outbox.deliver_due("dlq")
 
     assert broker.got == [f"d{i}" for i in range(10, 40)]
     assert outbox.counts()["dlq", "skipped"] == 10
+
+
+def test_dead_letters_that_wait_carry_so_many_bytes(store: Store, clock: Clock) -> None:
+    broker = Topics(set())
+    outbox = Outbox(store.letters, {"dlq": broker}, letters_most=Most(100, 45), clock=clock)
+    rows = [on("dlq.labels", f"d{i}", channel="dlq") for i in range(9)]
+    store.letters.add([msgspec.structs.replace(row, payload=b"x" * 10) for row in rows])
+
+    outbox.deliver_due("dlq")
+
+    assert broker.got == ["d5", "d6", "d7", "d8"]
+    assert outbox.counts()["dlq", "skipped"] == 5
+
+
+def refuse(store: Store, offsets: range, replayed: Sequence[int] = ()) -> None:
+    letters = [msgspec.structs.replace(dead_letter(i), value=b"x" * 20) for i in offsets]
+    store.commit(Checkpoint(at=T0, epochs={}, dead_letters=letters))
+    for each in store.records.dead_letters(limit=1_000):
+        if each.offset in replayed:
+            store.records.mark_replayed(each.id, T0)
+
+
+def kept(store: Store) -> list[int]:
+    return [each.offset for each in store.records.dead_letters(limit=1_000)][::-1]
+
+
+def test_of_too_many_refused_records_those_sent_once_more_go_first(
+    store: Store, clock: Clock
+) -> None:
+    outbox = Outbox(store.letters, {"dlq": Topics(set())}, dead_most=Most(6, 1 << 20), clock=clock)
+    refuse(store, range(10), replayed=[1, 8, 9])
+
+    outbox.deliver_due("dlq")
+
+    assert kept(store) == [2, 3, 4, 5, 6, 7]
+    assert outbox.counts()["dlq", "dropped"] == 1
+    refuse(store, range(10, 13))
+    outbox.deliver_due("dlq")
+    assert kept(store) == [5, 6, 7, 10, 11, 12]
+    assert outbox.counts()["dlq", "dropped"] == 4
+
+
+def test_refused_records_sent_once_more_are_kept_where_there_is_room(
+    store: Store, clock: Clock
+) -> None:
+    outbox = Outbox(store.letters, {"dlq": Topics(set())}, dead_most=Most(6, 1 << 20), clock=clock)
+    refuse(store, range(8), replayed=[0, 1, 2, 3])
+
+    outbox.deliver_due("dlq")
+
+    assert kept(store) == [2, 3, 4, 5, 6, 7]
+    assert ("dlq", "dropped") not in outbox.counts()
+
+
+def test_refused_records_carry_so_many_bytes(store: Store, clock: Clock) -> None:
+    size = 20 + len(b"fraud") + len(snapshots.encode(dead_letter().headers))
+    outbox = Outbox(
+        store.letters, {"dlq": Topics(set())}, dead_most=Most(99, 3 * size), clock=clock
+    )
+    refuse(store, range(10))
+
+    outbox.deliver_due("dlq")
+
+    assert kept(store) == [7, 8, 9]
+    assert outbox.counts()["dlq", "dropped"] == 7
+
+
+def test_the_table_of_refused_records_is_not_looked_through_for_each_new_one(
+    store: Store, clock: Clock
+) -> None:
+    outbox = Outbox(
+        store.letters, {"dlq": Topics(set())}, dead_most=Most(200, 1 << 20), clock=clock
+    )
+    refuse(store, range(200))
+    outbox.deliver_due("dlq")
+
+    refuse(store, range(200, 202))
+    outbox.deliver_due("dlq")
+    within = len(kept(store))
+    refuse(store, range(202, 203))
+    outbox.deliver_due("dlq")
+
+    assert (within, len(kept(store))) == (202, 200)
+
+
+def test_of_a_told_dead_letter_no_second_copy_is_kept(store: Store, clock: Clock) -> None:
+    outbox = Outbox(store.letters, {"dlq": Topics(set())}, clock=clock)
+    store.letters.add([on("dlq.labels", "d1", channel="dlq")])
+
+    outbox.deliver_due("dlq")
+
+    assert store.letters.prune(T0 + 1e9) == 0
+
+
+def revisions(incident: str, n: int, channel: Channel = "kafka") -> list[OutboxRow]:
+    """Messages of an incident's states, as they go to two topics or two addresses."""
+    return [
+        msgspec.structs.replace(
+            letter(f"{incident}:{i}:{topic}", incident, channel),
+            topic=topic,
+            key=incident.encode() if channel == "kafka" else None,
+        )
+        for i in range(1, n + 1)
+        for topic in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize("channel", ["kafka", "webhook"])
+def test_of_too_many_messages_the_newest_state_of_each_incident_is_told_on_each_topic(
+    store: Store, clock: Clock, channel: Channel
+) -> None:
+    away = Topics({"one", "two"})
+    outbox = Outbox(store.letters, {channel: away}, most=20, clock=clock, chance=lambda: 1.0)
+    store.letters.add([*revisions("a", 9, channel), *revisions("b", 1, channel)])
+    outbox.deliver_due(channel)
+    clock.now += 2_000.0
+    outbox.deliver_due(channel)
+    assert store.letters.pending(channel) == 20
+
+    store.letters.add(revisions("c", 1, channel))
+    back = Holding()
+    outbox = Outbox(store.letters, {channel: back}, most=20, clock=clock)
+    outbox.start()
+    outbox.stop(10.0)
+
+    told = {row.id: row.collapsed for row in back.got}
+    assert told == {
+        **{"a:9:one": 8, "a:9:two": 8},
+        **{"b:1:one": 0, "b:1:two": 0, "c:1:one": 0, "c:1:two": 0},
+    }
+    assert outbox.counts()[channel, "collapsed"] == 16
+
+
+@dataclass
+class Holding:
+    """Takes everything and keeps the rows."""
+
+    got: list[OutboxRow] = field(default_factory=list)
+
+    def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
+        self.got += rows
+        return [OK] * len(rows)
+
+
+def test_orders_and_what_became_of_actions_are_told_however_many_wait(
+    store: Store, clock: Clock
+) -> None:
+    back = Holding()
+    outbox = Outbox(store.letters, {"kafka": back}, most=3, clock=clock)
+    about = {"topic": "actions", "key": b"fraud"}
+    held = [letter(f"act-{i}:held:{T0}", "inc-1", "kafka") for i in range(4)]
+    orders = [letter(f"act-{i}:{i}", None, "kafka") for i in range(4)]
+    store.letters.add([msgspec.structs.replace(row, **about) for row in held])
+    store.letters.add([msgspec.structs.replace(row, expires_at=T0 + 60, **about) for row in orders])
+
+    while outbox.deliver_due("kafka"):
+        pass
+
+    assert {row.id for row in back.got} == {row.id for row in (*held, *orders)}
+    assert ("kafka", "collapsed") not in outbox.counts()
+
+
+def test_how_many_a_message_stands_for_is_remembered_over_a_restart_and_a_second_outage(
+    store: Store, clock: Clock
+) -> None:
+    store.letters.add(revisions("a", 3, "webhook"))
+    assert store.letters.collapse("webhook", T0) == 4
+    store.letters.add([letter("a:4:one", "a", "webhook")])
+    store.letters.add([msgspec.structs.replace(letter("a:5:one", "a", "webhook"), topic="one")])
+    assert store.letters.collapse("webhook", T0) == 1
+
+    taken = {row.id: row.collapsed for row in store.letters.take("webhook", T0, 1.0, 9)}
+
+    assert taken == {"a:5:one": 3, "a:3:two": 2, "a:4:one": 0}
 
 
 def test_the_newest_state_of_a_key_is_delivered_last(store: Store, clock: Clock) -> None:
