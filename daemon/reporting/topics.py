@@ -20,7 +20,7 @@ from watchkeeper.daemon.storage.outbox import OK, Delivery
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter, dead_letter_message
 from watchkeeper.daemon.transport.codec.encode import encode
-from watchkeeper.daemon.transport.ports import Message, Sink
+from watchkeeper.daemon.transport.ports import Headers, Message, Sink
 from watchkeeper.detectors.types import Scalar, moment
 from watchkeeper.handlers.types import Action, Incident
 
@@ -134,6 +134,13 @@ class KafkaChannel:
         self._timeout = timeout
 
     def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
-        messages = [Message(row.topic, row.key, row.payload, row.headers) for row in rows]
+        messages = [Message(r.topic, r.key, r.payload, _headers(r)) for r in rows]
         reasons = self._sink.publish(messages, self._timeout)
         return [OK if reason is None else Delivery("retry", reason) for reason in reasons]
+
+
+def _headers(row: OutboxRow) -> Headers:
+    """The message's own, and how many older messages it stands for."""
+    if not row.collapsed:
+        return row.headers
+    return (*row.headers, ("ce_collapsed", str(row.collapsed).encode()))

@@ -16,7 +16,8 @@ _REFUSED = (400, 405, 410, 413, 415, 422)  # the same message will not be taken 
 class WebhookChannel:
     """A deliverer for the outbox: one POST of JSON a row, to the URL in its `topic`.
 
-    The header `Idempotency-Key` tells a repeated message. Redirects are not followed.
+    The header `Idempotency-Key` tells a repeated message, `Watchkeeper-Collapsed` how many older
+    ones this one stands for. Redirects are not followed.
     """
 
     def __init__(self, timeout: float = 10.0) -> None:
@@ -36,6 +37,8 @@ class WebhookChannel:
 
     def _post(self, row: OutboxRow) -> Delivery:
         headers = {"Content-Type": "application/json", "Idempotency-Key": row.id}
+        if row.collapsed:
+            headers["Watchkeeper-Collapsed"] = str(row.collapsed)
         try:
             reply = self._pool.request(
                 "POST", row.topic, body=row.payload, headers=headers, redirect=False

@@ -37,6 +37,16 @@ def test_a_change_is_posted_with_its_key(server: Answering, channel: WebhookChan
     assert server.headers[0]["Content-Type"] == "application/json"
 
 
+def test_a_change_says_how_many_older_ones_it_stands_for(
+    server: Answering, channel: WebhookChannel
+) -> None:
+    row = replace(letter("inc-1:9"), topic=f"http://127.0.0.1:{server.port}/hook")
+
+    channel([row, replace(row, id="inc-2:9", collapsed=7)])
+
+    assert [each.get("Watchkeeper-Collapsed") for each in server.headers] == [None, "7"]
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"), [(204, "ok"), (302, "retry"), (404, "retry"), (422, "blocked")]
 )
