@@ -24,7 +24,8 @@ from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Fenced, OutboxRow, Restored
 from watchkeeper.daemon.transport.codec import Decoded, decode
-from watchkeeper.daemon.transport.ports import Partition, Polled, Record, Source
+from watchkeeper.daemon.transport.ports import Partition, Polled, Source
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.trouble import Trouble
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
@@ -53,7 +54,7 @@ class Reporter(Protocol):
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
 
-    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+    def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         """Counts what happened, for metrics and logs."""
 
     def stage(self, name: Stage) -> AbstractContextManager[None]:
@@ -139,24 +140,24 @@ class Loop:
         with self.reporter.stage("poll"):
             polled = self.source.poll(timeout)
         again = self._own(polled)
-        mine = self._epochs.keys() - again
-        records = [r for r in polled.records if (r.topic, r.partition) in mine]
+        records = polled.records.of_places(self._epochs.keys() - again)
         now = self.clock()
         with self.reporter.stage("decode"):
-            decoded = decode(records, self.kinds, now=now)
-        admit(records, decoded, self.pipeline.state.models.keys(), self.models_limit)
+            decoded = decode(records, self.kinds, now=now, blocks=True)
+        known = self.pipeline.state.models.keys()
+        first = admit(records, decoded, known, self.models_limit)
         decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
-            decoded.frames,
+            [*decoded.blocks, *decoded.frames],
             commands,
             self.actor.outcomes(),
             self._tick(now),
             blind_since=self._blind(records, now),
             now=now,
-            profiles=self._references(decoded, commands),
+            profiles=self._references(first, commands),
         )
-        self._settle_homes(records, decoded)
+        self._settle_homes(records, first)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
         self._pending.audit += audited(step, commands, now)
@@ -291,9 +292,9 @@ class Loop:
         watched = self._patience.insist(lambda: self.store.records.watched(strange))
         return [each for each in waiting if _about(each) not in watched]
 
-    def _references(self, decoded: Decoded, commands: Sequence[Command]) -> list[Profile]:
+    def _references(self, first: Mapping[str, int], commands: Sequence[Command]) -> list[Profile]:
         """What was imported for models that are met for the first time, or when a person says."""
-        met = {frame.model for frame in decoded.frames} - self._homes.keys()
+        met = first.keys() - self._homes.keys()
         asked = {c.target for c in commands if c.command == "profile"} & self._homes.keys()
         if not (met or asked):
             return []
@@ -311,18 +312,15 @@ class Loop:
         self._ticked_at = self._steady()
         return Tick(now)
 
-    def _blind(self, records: Sequence[Record], now: float) -> float | None:
+    def _blind(self, records: Records, now: float) -> float | None:
         waiting = sum(self.source.lag().values())
         return self._backlog.stale_since(len(records), waiting, now)
 
-    def _settle_homes(self, records: Sequence[Record], decoded: Decoded) -> None:
-        for frame in decoded.frames:
-            if frame.model not in self._homes:
-                self._homes[frame.model] = records[int(frame.seq[0])].partition
+    def _settle_homes(self, records: Records, first: Mapping[str, int]) -> None:
+        for model in first.keys() - self._homes.keys():
+            self._homes[model] = records[first[model]].partition
 
-    def _remember(
-        self, records: Sequence[Record], decoded: Decoded, step: Step, now: float
-    ) -> None:
+    def _remember(self, records: Records, decoded: Decoded, step: Step, now: float) -> None:
         self._pending.add_records(records)
         self._pending.add_refused(decoded.dead, now)
         self._pending.add_step(step)

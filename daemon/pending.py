@@ -16,7 +16,8 @@ from watchkeeper.daemon.storage.values import (
     VersionKey,
 )
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
-from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
@@ -44,12 +45,11 @@ class Pending:
     deployments: list[Deployment] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
 
-    def add_records(self, records: Sequence[Record]) -> None:
+    def add_records(self, records: Records) -> None:
         """Moves the offsets past the records."""
         self.events += len(records)
-        last = {(record.topic, record.partition): record.offset for record in records}
-        for (topic, number), offset in last.items():
-            self.offsets[Partition(topic, number)] = offset + 1
+        for place, offset in records.ends().items():
+            self.offsets[place] = offset + 1
 
     def add_refused(self, refused: Sequence[Refused], at: float) -> None:
         """Keeps refused records with their reasons."""

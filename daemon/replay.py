@@ -28,7 +28,8 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.file import FileSource
-from watchkeeper.daemon.transport.ports import Partition, Record, SourceError
+from watchkeeper.daemon.transport.ports import Partition, SourceError
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command, Finding, moment
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
@@ -65,7 +66,7 @@ class _Quiet:
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         return []
 
-    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+    def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         self.report.events += len(records)
         for letter in decoded.dead:
             self.report.refused[letter.reason] = self.report.refused.get(letter.reason, 0) + 1

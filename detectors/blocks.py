@@ -266,3 +266,10 @@ class LabelBlock(_Block):
 
 
 Block = PredictionBlock | LabelBlock
+
+
+def models_of(block: Block) -> tuple[tuple[str, ...], Codes]:
+    """The models that a block names, and each row's place among them."""
+    if isinstance(block, LabelBlock):
+        return block.models, block.model
+    return tuple(member.model for member in block.members), block.member

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,7 +19,14 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Counts, Step
 from watchkeeper.detectors.arrays.absorb import Pairs
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.blocks import (
+    Block,
+    Codes,
+    LabelBlock,
+    Member,
+    PredictionBlock,
+    models_of,
+)
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
 from watchkeeper.detectors.signals.accuracy import Accuracy
@@ -49,6 +57,7 @@ LIVE = ""  # stands for the version that is live once the window is closed
 # What is counted in arrays; all other signals are measured into parts.
 COUNTED = frozenset({"accuracy", "clients", "errors", "features", "latency", "output", "volume"})
 _REGRESSED = Accuracy()
+F = TypeVar("F", bound=Frame)
 
 
 def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
@@ -83,13 +92,20 @@ def _as_block(event: Block | AnyFrame) -> Block | AnyFrame:
 
 def _models(state: State, event: Block | AnyFrame) -> IntArray:
     """The row of each event's model."""
-    if isinstance(event, PredictionBlock):
-        known = [state.model(member.model).row for member in event.members]
-        return np.array(known, dtype=np.int64)[event.member]
-    if isinstance(event, LabelBlock):
-        known = [state.model(model).row for model in event.models]
-        return np.array(known, dtype=np.int64)[event.model]
-    return np.full(len(event), state.model(event.model).row, dtype=np.int64)
+    if not isinstance(event, PredictionBlock | LabelBlock):
+        return np.full(len(event), state.model(event.model).row, dtype=np.int64)
+    models, place = models_of(event)
+    rows = np.full(len(models), -1, dtype=np.int64)
+    for code in _present(place, len(models)):
+        rows[code] = state.model(models[code]).row
+    return rows[place]
+
+
+def _present(codes: Codes, n: int) -> list[int]:
+    """The codes that some row has: a block may name what it has no row of."""
+    seen = np.zeros(n, dtype=np.bool_)
+    seen[codes] = True
+    return list(range(n)) if seen.all() else np.flatnonzero(seen).tolist()
 
 
 def _arrive(
@@ -161,27 +177,27 @@ def _predictions(
 
 def _members(state: State, block: PredictionBlock) -> IntArray:
     """The row of each event's version; those that are met for the first time begin here."""
-    ledger, known = state.arrays.ledger, []
-    for place, member in enumerate(block.members):
+    ledger = state.arrays.ledger
+    rows = np.full(len(block.members), -1, dtype=np.int64)
+    for place in _present(block.member, len(block.members)):
+        member = block.members[place]
         row = ledger.rows.get(member)
         if row is None or member.version not in state.models[member.model].versions:
-            row = _met(state, block, place, member)
-        known.append(row)
-    return np.array(known, dtype=np.int64)[block.member]
+            row = _met(state, block, place)
+        rows[place] = row
+    return rows[block.member]
 
 
-def _met(state: State, block: PredictionBlock, place: int, member: Member) -> int:
+def _met(state: State, block: PredictionBlock, place: int) -> int:
     """A version seen for the first time starts with the reference of the one that is live."""
-    model, ledger = state.models[member.model], state.arrays.ledger
-    rows = np.flatnonzero(block.member == place)
-    if not len(rows):
-        return 0  # a name without events
+    member, ledger = block.members[place], state.arrays.ledger
+    model = state.models[member.model]
     if _many_open(state, model) and member.version != model.live_version:
         member = Member(member.model, OTHER)
     row = ledger.member(model.row, member)
     if member.version in model.versions:
         return row
-    at = float(block.at[rows[0]])
+    at = float(block.at[np.argmax(block.member == place)])
     inherited = model.profiles.get(model.live_version)
     if inherited is not None and member.version not in model.profiles:
         model.refer(inherited, member.version)
@@ -220,13 +236,12 @@ def _forget_old(model: ModelState, met: str) -> None:
 def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
     """Gathers what references are learned from; a reference holds for windows that begin after
     the very row with which it is complete."""
-    for place, member in enumerate(block.members):
+    for place in _present(block.member, len(block.members)):
+        member = block.members[place]
         model = state.models[member.model]
         if member.version in model.profiles:
             continue
         rows = np.flatnonzero(block.member == place)
-        if not len(rows):
-            continue
         version = state.arrays.ledger.names[int(members[rows[0]])].version
         if version in model.profiles:
             continue
@@ -369,7 +384,7 @@ def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
     return dataclasses.replace(frame, name=name, host=host)
 
 
-def _by_window(model: ModelState, policy: ModelPolicy, frame: Frame) -> Iterator[tuple[int, Frame]]:
+def _by_window(model: ModelState, policy: ModelPolicy, frame: F) -> Iterator[tuple[int, F]]:
     """The frame's rows of each open window."""
     if not len(frame):
         return

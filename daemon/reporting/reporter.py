@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import structlog
 
 from watchkeeper.daemon.core.state import State
@@ -16,7 +17,8 @@ from watchkeeper.daemon.reporting.announce import Audience, announce
 from watchkeeper.daemon.reporting.metrics import Metrics, Stage
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
-from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command
 from watchkeeper.handlers.types import Action
 
@@ -37,6 +39,7 @@ class StepReporter:
     answer: Callable[[Command], str]
     clock: Callable[[], float] = time.time
     _busy_since: float | None = None
+    _told: set[str] = field(default_factory=set)
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -49,9 +52,9 @@ class StepReporter:
         changes = {model: self.state.models[model].changes for model in models}
         return announce(step, self.audience, at, known, changes, decoded.dead)
 
-    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+    def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         """Counts what happened; logs what was decided."""
-        self.metrics.polled(Counter(record.topic for record in records), self.lag())
+        self.metrics.polled(_by_topic(records), self.lag())
         self._progress(records)
         for (topic, reason), n in Counter((d.record.topic, d.reason) for d in decoded.dead).items():
             self.metrics.refused(topic, reason, n)
@@ -62,7 +65,9 @@ class StepReporter:
         for model in step.dirty & self.state.models.keys():
             known = self.state.models[model]
             self.metrics.live(model, known.live_version)
-            self.metrics.open_incident(model, known.incident)
+            if model not in self._told:
+                self._told.add(model)
+                self.metrics.open_incident(model, known.incident)
         for _, incident in step.incident_changes:
             log.warning(
                 "incident",
@@ -77,13 +82,19 @@ class StepReporter:
             log.info("action", id=action.id, model=action.model, kind=action.kind,
                      state=action.state, reason=action.reason)  # fmt: skip
 
-    def _progress(self, records: Sequence[Record]) -> None:
-        newest = {record.topic: record.at for record in records if record.at > 0}
-        marks = [m.mark.newest for m in self.state.models.values()]
-        known = [newest for newest in marks if newest > float("-inf")]
-        if newest and known:
+    def _progress(self, records: Records) -> None:
+        newest = {
+            place.topic: float(records.at[records.place == number].max())
+            for number, place in enumerate(records.places)
+            if (records.place == number).any()
+        }
+        clocks = self.state.arrays.clocks.arrays["newest"]
+        marks = clocks[[model.row for model in self.state.models.values()]]
+        known = marks[np.isfinite(marks)]
+        if newest and len(known):
             now = self.clock()
-            self.metrics.progress(min(known), {topic: now - at for topic, at in newest.items()})
+            lag_s = {topic: now - at for topic, at in newest.items() if at > 0}
+            self.metrics.progress(float(known.min()), lag_s)
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
@@ -102,6 +113,7 @@ class StepReporter:
 
     def released(self, partitions: Iterable[Partition]) -> None:
         """Partitions that another instance owns now."""
+        self._told.clear()
         self.metrics.released(partitions)
 
     def answered(self, command: Command) -> str:
@@ -111,3 +123,10 @@ class StepReporter:
     def committed(self) -> None:
         """New messages are waiting in the outbox."""
         self.wake()
+
+
+def _by_topic(records: Records) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for place, n in records.counts().items():
+        counts[place.topic] += n
+    return counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar, overload
 
 import numpy as np
@@ -133,6 +133,23 @@ class Records(Sequence[Record]):
     def in_buffer(self) -> bool:
         """Whether the values came as spans of a buffer."""
         return self._span is not None
+
+    def of_places(self, wanted: Collection[Partition]) -> Records:
+        """Those of some partitions."""
+        mine = np.array([place in wanted for place in self.places], dtype=np.bool_)
+        return self if mine.all() else self.take(mine[self.place])
+
+    def counts(self) -> dict[Partition, int]:
+        """How many there are of each partition that has any."""
+        numbers = np.bincount(self.place, minlength=len(self.places)).tolist()
+        return {place: n for place, n in zip(self.places, numbers, strict=True) if n}
+
+    def ends(self) -> dict[Partition, int]:
+        """The highest offset of each partition that has any."""
+        highest = np.full(len(self.places), -1, dtype=np.int64)
+        np.maximum.at(highest, self.place, self.offset)
+        found = zip(self.places, highest.tolist(), strict=True)
+        return {place: offset for place, offset in found if offset >= 0}
 
     def take(self, rows: Rows) -> Records:
         """The chosen records, in the order in which they are chosen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,8 +30,9 @@ from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.kafka_repair import DataGap
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
-from watchkeeper.daemon.transport.ports import Message, Partition, Polled, Record
+from watchkeeper.daemon.transport.ports import Message, Partition, Polled
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import profile_from_columns
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
@@ -108,7 +109,7 @@ class Notebook:
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         return []
 
-    def observe(self, step: Step, records: Sequence[Record], decoded: Decoded) -> None:
+    def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         self.told.append(step)
 
     def stage(self, name: Stage) -> AbstractContextManager[None]:

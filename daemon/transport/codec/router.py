@@ -31,13 +31,14 @@ from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.records import Records
-from watchkeeper.detectors.blocks import Block
+from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.types import AnyFrame, Command, EventKind, IntArray
 
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
 AHEAD_S = 600.0
 _INT64 = 2**63
+_LAST = 2**62
 
 
 @dataclass(slots=True)
@@ -61,6 +62,18 @@ class Decoded:
     def all_frames(self) -> list[AnyFrame]:
         """The frames, with those of the blocks before them."""
         return [*(frame for block in self.blocks for frame in block.frames()), *self.frames]
+
+    def first_places(self) -> dict[str, int]:
+        """The models that there are events of, with the place of each one's first."""
+        found: dict[str, int] = {}
+        for frame in self.frames:
+            found[frame.model] = min(found.get(frame.model, _LAST), int(frame.seq[0]))
+        for block in self.blocks:
+            models, place = models_of(block)
+            codes, first = np.unique(place, return_index=True)
+            for code, row in zip(codes.tolist(), block.seq[first].tolist(), strict=True):
+                found[models[code]] = min(found.get(models[code], _LAST), row)
+        return found
 
 
 def decode(

@@ -16,6 +16,7 @@ from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command, moment
 
 P = Partition("predictions", 0)
@@ -71,7 +72,7 @@ def test_a_refused_record_is_told_and_counted(world: World) -> None:
 
     (row,) = reporter.rows(Step(), decoded, T0)
     with capture_logs() as said:
-        reporter.observe(Step(), [BAD], decoded)
+        reporter.observe(Step(), Records.of([BAD]), decoded)
 
     assert row.channel == "dlq"
     reason = {"topic": "predictions", "reason": "syntax"}
@@ -88,7 +89,7 @@ def test_an_incident_and_an_action_are_one_message_a_topic_and_one_line_each(
 
     rows = reporter.rows(step, Decoded([], [], []), T0)
     with capture_logs() as said:
-        reporter.observe(step, [], Decoded([], [], []))
+        reporter.observe(step, Records.of([]), Decoded([], [], []))
 
     assert len(rows) == len({row.topic for row in rows}) == 4
     assert [each["event"] for each in said] == ["incident", "action"]
@@ -98,7 +99,7 @@ def test_an_incident_and_an_action_are_one_message_a_topic_and_one_line_each(
 def test_the_lag_of_partitions_that_left_is_forgotten(world: World) -> None:
     reporter = world.reporter()
     lag = {"topic": P.topic, "partition": "0"}
-    reporter.observe(Step(), [], Decoded([], [], []))
+    reporter.observe(Step(), Records.of([]), Decoded([], [], []))
     assert world.value("watchkeeper_consumer_lag_records", **lag) == 3
 
     reporter.released([P, Partition("never read", 1)])
