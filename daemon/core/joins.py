@@ -229,6 +229,11 @@ class Joins:
         rows = self._mine(model)
         return float(np.count_nonzero(rows["owner"] < 0)) / len(rows) if len(rows) else float("nan")
 
+    def awaited(self, model: int) -> set[int]:
+        """The members whose kept predictions still wait for their label."""
+        owners = self._mine(model)["owner"]
+        return set(np.unique(owners[owners >= 0]).tolist())
+
     def forget(self, models: Iterable[int]) -> None:
         """Drops models that are somebody else's now; their numbers may be given out anew."""
         gone = np.zeros(len(self._waiting.room), dtype=np.bool_)

@@ -17,6 +17,7 @@ from crc32c import crc32c
 
 from watchkeeper.daemon.transport.ports import Headers
 from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span
+from watchkeeper.detectors import fast
 
 # base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and
 # newest timestamp, (producer id, its epoch, base sequence,) number of records
@@ -80,7 +81,12 @@ Splitter = Callable[[bytes, Cursor, int, int, int, int, bool], Split]
 
 def best() -> Splitter:
     """The fastest splitter there is here."""
-    from watchkeeper.daemon.transport import batches_arrays  # it needs this file
+    # Both need this file.
+    if fast.available():
+        from watchkeeper.daemon.transport import batches_fast
+
+        return batches_fast.split
+    from watchkeeper.daemon.transport import batches_arrays
 
     return batches_arrays.split
 
