@@ -314,7 +314,8 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
-    watchdog = Watchdog(daemon.reporter.busy_since)
+    source.arm()
+    watchdog = Watchdog(daemon.reporter.busy_since, source)
     watchdog.start()
     code = turning(daemon, web.url)
     watchdog.stop()

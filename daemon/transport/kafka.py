@@ -25,6 +25,7 @@ from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.standstill import Progress, Stuck
 
 __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
 
@@ -51,7 +52,10 @@ class KafkaSource:
         self._quarantined: deque[QuarantinedRange] = deque(maxlen=_MOST_REPORTS)
         self._gaps: deque[DataGap] = deque(maxlen=_MOST_REPORTS)
         self._more = False
+        self._progress = Progress()
+        self._doubted: tuple[Partition, ...] = ()
         self.commit_failures = 0
+        self.begun_anew = 0
 
     @property
     def reading(self) -> Reading:
@@ -79,6 +83,7 @@ class KafkaSource:
                 self._aligner.add(records)
             self._positions.passed(partition, int(run[-1].offset[-1]))
         self._positions.note(fetched.keys() | self._held)
+        self._note_progress()
         self._member.ask(self._positions.silent(kafka_member.SILENCE_S))
         # A partition that was taken away must be forgotten before anything is released.
         changes = self._changes()
@@ -100,6 +105,24 @@ class KafkaSource:
         """Records not handed out yet; 1 where the broker has not said how many there are."""
         held = self._aligner.count()
         return {p: self._positions.on_broker(p) + held.get(p, 0) for p in self._positions}
+
+    def arm(self) -> None:
+        """Lets `break_off` work: to be called on the main thread, which has to be the one that
+        polls."""
+        self._member.breaker.arm()
+
+    def break_off(self) -> bool:
+        """Breaks off a poll of the client that does not return. From any thread."""
+        return self._member.breaker.break_off()
+
+    def stalled(self, limit_s: float) -> list[Partition]:
+        """The partitions that have not moved for so long although more is waiting. From any
+        thread."""
+        return self._progress.stalled(limit_s)
+
+    def begin_anew(self, stalled: Sequence[Partition]) -> None:
+        """Has the next poll look whether what is waiting can be read. From any thread."""
+        self._doubted = tuple(stalled)
 
     def take_quarantined(self) -> list[QuarantinedRange]:
         """The ranges passed over since the last call, because they cannot be read."""
@@ -178,6 +201,7 @@ class KafkaSource:
 
         member, positions = self._member, self._positions
         try:
+            self._raise_stall()
             found = member.poll(timeout)
         except errors.OffsetOutOfRangeError as error:
             self._gaps.extend(resume_behind_gaps(member, positions, error.args[0]))
@@ -195,6 +219,27 @@ class KafkaSource:
                 member.well()
             return {Partition(*place): pieces(self.reading, got) for place, got in found.items()}
         return {}
+
+    def _note_progress(self) -> None:
+        if self._progress.due():
+            waiting = {p for p in self._positions if self._positions.on_broker(p)} - self._held
+            self._progress.note({p: self._positions[p] for p in waiting})
+
+    def _raise_stall(self) -> None:
+        """Raises `Stuck` when somebody noticed a stall that nothing excuses: records behind a
+        transaction that is still open are waiting too, and cannot be read yet."""
+        doubted, self._doubted = self._doubted, ()
+        stalled = [p for p in doubted if p in self._positions]
+        if not stalled or self._member.consumer is None:
+            return
+        self._progress.excuse(stalled)
+        ends = self._member.consumer.end_offsets([spot(p) for p in stalled], timeout_ms=2_000)
+        behind = [p for p in stalled if ends[spot(p)] > self._positions[p]]
+        if behind:
+            self.begun_anew += 1
+            raise Stuck(
+                f"{len(behind)} partitions stand still, such as {'/'.join(map(str, behind[0]))}"
+            )
 
     def _hold(self) -> None:
         """Pauses the partitions whose buffers are full and resumes those that no longer are."""

@@ -15,6 +15,7 @@ from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.standstill import Breaker
 from watchkeeper.daemon.transport.vitals import pulse, share_anew
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class KafkaMember:
         self._absent_since = 0.0
         self._counts: dict[str, int] = {}
         self._stopped_since: float | None = None
+        self.breaker = Breaker()
 
     @property
     def trouble(self) -> str | None:
@@ -94,7 +96,8 @@ class KafkaMember:
         """
         deadline = time.monotonic() + _REBALANCE_S
         while True:
-            found: dict[Any, Any] = self.consumer.poll(int(timeout * 1000), self._most())
+            with self.breaker.inside():
+                found: dict[Any, Any] = self.consumer.poll(int(timeout * 1000), self._most())
             if found or self._settled() or time.monotonic() > deadline or self.closed.is_set():
                 return found
             timeout = max(timeout, 0.1)

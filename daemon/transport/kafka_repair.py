@@ -31,15 +31,17 @@ def pass_over(
 ) -> list[QuarantinedRange]:
     """Goes on behind what cannot be read; begins anew where nothing of the kind is found.
 
-    The seek makes the library drop the batch it would otherwise hang in.
+    The seek makes the library drop the batch it would otherwise hang in, and fetch again what it
+    had fetched when the poll broke off.
     """
     log.warning("cannot read on", reason=f"{type(error).__name__}: {error}"[:300])
     prober = Prober(member.settings)
     try:
         looked = [prober.unreadable(partition, positions[partition]) for partition in positions]
         found = [bad for bad in looked if bad is not None]
-        for bad in found:
-            positions.seek(Partition(bad.topic, bad.partition), bad.end)
+        behind = {Partition(bad.topic, bad.partition): bad.end for bad in found}
+        for partition in list(positions):
+            positions.seek(partition, behind.get(partition, positions[partition]))
     except Exception as second:  # noqa: BLE001 - the brokers may have gone meanwhile
         member.failed(second)
         member.leave(2.0)
