@@ -95,9 +95,9 @@ class Fleet:
     assignor: str = "range"
     session: str = "45s"
     prefix: str = field(default_factory=lambda: f"fleet.{uuid.uuid4().hex[:8]}.")
-    _members: dict[str, Process] = field(default_factory=dict)
-    _ports: dict[str, int] = field(default_factory=dict)
-    _feeds: list[Feed] = field(default_factory=list)
+    _members: dict[str, Process] = field(default_factory=dict, init=False)
+    _ports: dict[str, int] = field(default_factory=dict, init=False)
+    _feeds: list[Feed] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.config.write_text(
@@ -168,6 +168,10 @@ class Fleet:
         if not rest.healthy(f"http://127.0.0.1:{self._ports[name]}/readyz"):
             return frozenset()
         return frozenset(Partition(t, int(n)) for n, t in _OWNED.findall(self._metrics(name)))
+
+    def has(self, name: str, partitions: frozenset[Partition]) -> bool:
+        """Whether a member reads these partitions and no others."""
+        return self.owned(name) == partitions
 
     def numbers(self, name: str) -> frozenset[int]:
         """The numbers a member reads, of all topics."""

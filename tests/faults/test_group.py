@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_members_restarted_in_turn_move_nothing_and_read_nothing_again(
         left = group.spots()
         began[name] = sum(left[p].offset for p in owned[name] if p.topic == group.predictions)
         group.start(name)
-        group.until(lambda name=name: group.owned(name) == owned[name], f"{name} as before")
+        group.until(partial(group.has, name, owned[name]), f"{name} as before")
         after = group.spots()
         others = [p for p in before if p not in owned[name]]
         assert [after[p].epoch for p in others] == [before[p].epoch for p in others]

@@ -23,7 +23,7 @@ from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport import kafka_member
 from watchkeeper.daemon.transport.kafka import KafkaSource
-from watchkeeper.daemon.transport.ports import Partition, Replaced
+from watchkeeper.daemon.transport.ports import Partition, Polled, Replaced
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 pytestmark = [
@@ -61,12 +61,12 @@ def test_a_stall_beyond_the_poll_interval_moves_nothing(durable_kafka: Broker) -
         sent = {b"%d" % n for n in range(20)}
         publish(settings, topic, sorted(sent))
         values: set[bytes | None] = set()
-        poll_until(
-            source,
-            lambda polled: (
-                values.update(r.value for r in polled.records) or values | set(other.values) == sent
-            ),
-        )
+
+        def complete(polled: Polled) -> bool:
+            values.update(record.value for record in polled.records)
+            return values | set(other.values) == sent
+
+        poll_until(source, complete)
 
 
 def test_of_two_with_one_name_the_older_ends(durable_kafka: Broker) -> None:
