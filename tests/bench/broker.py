@@ -189,9 +189,7 @@ def running(spec: Spec) -> Iterator[Running]:
     command = [sys.executable, "-m", "tests.bench.broker", msgspec.json.encode(spec).decode()]
     import os
 
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, env={**os.environ, **python_path()}
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **python_path()})
     try:
         assert process.stdout is not None
         yield msgspec.json.decode(process.stdout.readline(), type=Running)

@@ -7,6 +7,7 @@ import resource
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one process shall do: a case, on a stream, from `warm` records on for `records` more.
 
     `database` is copied before use. `kafka` and `model` are settings that differ from the
-    defaults. What was found is written to `found`, up to event time `until`.
+    defaults. Labels are `lead` records behind their predictions. What was found is written to
+    `found`, up to event time `until`.
     """
 
     case: str
@@ -43,11 +45,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     warm: int = 0
     records: int = 300_000
     partitions: int = 1
+    lead: int = 10_000
     database: str = ""
     kafka: dict[str, Any] = {}
     model: dict[str, Any] = {}
     found: str = ""
-    until: float = float("inf")
+    until: float = 1e12
 
 
 class Spent(msgspec.Struct, kw_only=True):
@@ -130,7 +133,7 @@ class Nowhere:
 def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
     """kafka-python with its defaults, but for the sizes of fetches, which are the daemon's.
 
-    Of each topic as many records as of the other: the topic that has given its share is paused.
+    As many labels as predictions are read in all: a topic that has given its share is paused.
     """
     from kafka import KafkaConsumer, TopicPartition
 
@@ -150,38 +153,47 @@ def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
     places = [TopicPartition(n, p) for n in names for p in range(job.partitions)]
     consumer.assign(places)
     share = (job.warm + job.records) // 2 // job.partitions
-    begun = dict.fromkeys(places, 0)
+    read = dict.fromkeys(places, 0)
     while True:
         found = consumer.poll(timeout_ms=200)
         for place, records in found.items():
-            begun[place] += len(records)
-            if begun[place] >= share:
+            read[place] += len(records)
+            if read[place] >= share:
                 consumer.pause(place)
         yield sum(map(len, found.values())), found
 
 
 def bare(job: Job) -> Spent:
     """The poll loop and nothing else."""
-    meter = Meter(job.warm, job.records)
-    for count, _ in _polls(job):
+    meter = Meter(0, job.records)
+    for count, _ in _polls(msgspec.structs.replace(job, warm=0)):
         meter.add(count)
-        if not meter.going:
+        if meter.seen >= job.records:
             break
     return meter.spent()
 
 
 def naive(job: Job) -> Spent:
-    """The poll loop, json and river."""
+    """The poll loop, json and river; labels wait until their predictions have been read."""
     from tests.bench.naive import Naive
 
-    monitor = Naive()
-    meter = Meter(job.warm, job.records)
-    for count, found in _polls(job):
+    monitor, meter, said = Naive(), Meter(job.warm, job.records), 0
+    held: deque[Any] = deque()
+    for _, found in _polls(msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)):
+        done = 0
         for place, records in found.items():
-            topic = place.topic
+            if place.topic.endswith("labels"):
+                held.extend(records)
+                continue
             for record in records:
-                monitor.take(topic, record.value)
-        meter.add(count)
+                monitor.take(place.topic, record.value)
+            said += len(records)
+            done += len(records)
+        while held and held[0].offset * job.partitions < said - job.lead:
+            record = held.popleft()
+            monitor.take(record.topic, record.value)
+            done += 1
+        meter.add(done)
         if not meter.going:
             break
     if job.found:
@@ -221,7 +233,11 @@ class Watched:
 
     def __post_init__(self) -> None:
         service = self.service
-        poll, stage, checkpoint = service.source.poll, service.reporter.stage, service.loop.checkpoint
+        poll, stage, checkpoint = (
+            service.source.poll,
+            service.reporter.stage,
+            service.loop.checkpoint,
+        )
 
         def polling(timeout: float) -> Any:
             polled = poll(timeout)
@@ -257,10 +273,12 @@ def _put(holder: object, name: str, value: object) -> None:
 @contextmanager
 def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
+    from watchkeeper.daemon import logs
     from watchkeeper.daemon.service import Daemon as Whole
     from watchkeeper.daemon.service import kinds_of
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
+    logs.configure("error", "console", [])
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
         settings = msgspec.structs.replace(config(job, folder), **sections)
         if source is None:
@@ -304,7 +322,7 @@ def complete(job: Job) -> Spent:
 
 def _write_findings(service: Service, job: Job) -> None:
     found = service.store.records.findings(limit=1_000_000)
-    known = [each for each in found if each.window.end <= job.until]
+    known = [each for each in found if each.at <= job.until]
     Path(job.found).write_bytes(msgspec.json.encode(sorted(known, key=repr)))
 
 

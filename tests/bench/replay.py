@@ -225,7 +225,7 @@ class Live:
         self._grown = grown
         self._batches: list[tuple[int, bytes]] = []
         self._end = 0
-        self._given = [pair[0] for pair in pairs(4_000, 5, fault=True)]
+        self._given = [pair[0] for pair in pairs(4_000, 5)]
 
     def produce(self, begin: float, seconds: float) -> None:
         """Writes until the time is over; `begin` on the wall clock."""

@@ -1,281 +1,450 @@
 """`make bench NAME=speed`: what the whole daemon costs, next to an empty poll loop.
 
-Both read the same predictions from a broker, each in a process of its own, in turn: bare, daemon,
-bare, daemon. Compared is CPU time an event within a pair, since it hardly depends on what else
-the machine is doing; events a second are given too, and do depend on it.
+A replay broker runs in one process; each case reads from it in a process of its own, in turn with
+the empty loop: bare, case, bare, case. Compared is CPU time a record within a pair, since it hardly
+depends on what else the machine is doing. A record is a prediction of 14 features, or its label.
+References are learned or imported, and code is compiled, before the clock starts. First of all the
+same faulty stream goes through every form of the daemon, and all must have found the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import resource
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.traffic import predictions
+from tests.bench.broker import Running, Spec, running
+from tests.bench.cases import CASES, CHILD_S, Job, Spent
+from tests.bench.traffic import BEGIN, Shape
+from tests.bench.trials import LIVE, TRIALS, help_seconds, ready_seconds
 from tests.e2e.daemon import python_path
-from tests.services.brokers import choose, chosen
-from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.sections import READ, Daemon, Database, Kafka, Topics
-from watchkeeper.daemon.transport.ports import Message
-from watchkeeper.daemon.transport.settings import KafkaSettings
 
 RESULT = Path("build/bench/speed.json")
-PREFIX = "bench."
-TOPIC = f"{PREFIX}predictions"
-PROGRAM = Path(sys.executable).parent / "watchkeeper"
-_CHILD_S = 300.0
+KERNELS = Path("build/bench/kernels").absolute()
+LIVE_NAMES = ["live0", "live1"]
+FAULT_FROM = 60_000
+STREAMS = {
+    "one": Shape(models=1),
+    "ten": Shape(),
+    "fault": Shape(fault_from=FAULT_FROM),
+    "thousand": Shape(models=1_000, a_minute=60),
+    "ten_thousand": Shape(models=10_000, a_minute=60),
+    "few": Shape(models=100, a_minute=30),
+    "many": Shape(models=1_000, a_minute=30),
+    "new": Shape(),
+    **dict.fromkeys(LIVE_NAMES, LIVE),
+}
+FAULT_AT = BEGIN + FAULT_FROM * STREAMS["fault"].spacing_us / 1e6
+KEYS = (
+    "complete_over_bare",
+    "complete_fast_over_bare",
+    "complete_over_naive",
+    "complete_fast_over_naive",
+    "public_path_over_bare",
+    "p99_ms_low_latency",
+    "p99_ms_default",
+    "mb_per_1000_series",
+    "checkpoint_cpu_share",
+    "ms_checkpoint_1pct_of_15000",
+    "models_10000_over_bare",
+    "help_seconds",
+    "ready_seconds",
+)
+_FAST = {"complete_fast", "models_1", "models_1000", "models_10000", "latency", "memory"}
+_IMPORTED = {"thousand", "ten_thousand", "few", "many", *LIVE_NAMES}
 
 
-class Spent(msgspec.Struct):
-    """What one process needed, from the first batch on, for the events after it."""
+class Missing(Exception):
+    """A case cannot run here; the message says why."""
 
-    events: int
-    cpu_s: float
-    wall_s: float
 
-    @property
-    def each_us(self) -> float:
-        """CPU microseconds an event."""
-        return self.cpu_s / self.events * 1e6
+class Size(msgspec.Struct, frozen=True):
+    """How much is read: records, and pairs of runs."""
 
-    @property
-    def rate(self) -> float:
-        """Events a second."""
-        return self.events / self.wall_s
+    pairs: int
+    bare: int
+    complete: int
+    naive: int
+    large: int
+    large_pairs: int
+
+
+FULL = Size(pairs=3, bare=150_000, complete=300_000, naive=40_000, large=1_200_000, large_pairs=2)
+QUICK = Size(pairs=2, bare=100_000, complete=150_000, naive=20_000, large=0, large_pairs=0)
 
 
 @dataclass
-class Meter:
-    """Begins at the first batch, whose events it leaves out: they were fetched before."""
+class Bench:
+    """Everything that was measured, by key; why the rest was not, in `missing`."""
 
-    wanted: int
-    seen: int = 0
-    _left_out: int = 0
-    _began: tuple[float, float] = (0.0, 0.0)
-    _deadline: float = field(default_factory=lambda: time.monotonic() + _CHILD_S)
+    broker: Running
+    folder: Path
+    size: Size
+    found: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[str, Spent]] = field(default_factory=list)
 
-    def add(self, events: int) -> None:
-        """More events were dealt with."""
-        if time.monotonic() > self._deadline:
-            raise TimeoutError(f"{self.seen} of {self.wanted} events in {_CHILD_S:g} s")
-        if events and not self.seen:
-            self._left_out, self._began = events, _now()
-        self.seen += events
+    # ------------------------------------------------------------------------------- one process
 
-    @property
-    def going(self) -> bool:
-        """Whether there are events to come."""
-        return self.seen < self.wanted
-
-    def spent(self) -> Spent:
-        """All that was spent since the first batch."""
-        cpu, wall = _now()
-        return Spent(self.seen - self._left_out, cpu - self._began[0], wall - self._began[1])
-
-
-def _now() -> tuple[float, float]:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime, time.monotonic()
-
-
-class Nowhere:
-    """A sink that takes everything and keeps nothing."""
-
-    def publish(self, messages: Sequence[Message], timeout: float) -> list[str | None]:
-        """Says that all is delivered."""
-        return [None] * len(messages)
-
-    def close(self, timeout: float = 10.0) -> None:
-        """There is nothing to free."""
-
-
-def bare(bootstrap: str, count: int) -> Spent:
-    """The poll loop and nothing else; defaults, but for the sizes of fetches."""
-    ours = KafkaSettings(bootstrap_servers=[bootstrap])
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        max_poll_records=ours.max_poll_records,
-        fetch_min_bytes=ours.fetch_min_bytes,
-        fetch_max_wait_ms=ours.fetch_max_wait_ms,
-        fetch_max_bytes=16 * 1024 * 1024,
-        max_partition_fetch_bytes=ours.max_partition_fetch_bytes,
-    )
-    numbers = consumer.partitions_for_topic(TOPIC) or ()
-    consumer.assign([TopicPartition(TOPIC, number) for number in numbers])
-    meter = Meter(count)
-    while meter.going:
-        meter.add(sum(map(len, consumer.poll(timeout_ms=200).values())))
-    spent = meter.spent()
-    consumer.close()
-    return spent
-
-
-def daemon(bootstrap: str, count: int) -> Spent:
-    """All that `watchkeeper run` does for an event, until the last one is committed."""
-    from watchkeeper.daemon.service import Daemon as Service
-    from watchkeeper.daemon.service import kinds_of
-    from watchkeeper.daemon.transport.kafka import KafkaSource
-
-    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        config = Config(
-            daemon=Daemon(state_dir=folder, instance="bench"),
-            kafka=Kafka(bootstrap_servers=[bootstrap], group_id=Path(folder).name),
-            topics=Topics(prefix=PREFIX),
-            database=Database(url=f"sqlite:///{folder}/watchkeeper.db"),
+    def run(self, case: str, stream: str = "ten", fast: bool | None = None, **job: Any) -> Spent:
+        """One case in a process of its own."""
+        shape = STREAMS[stream]
+        given = Job(
+            case=case,
+            bootstrap=self.broker.bootstrap,
+            control=self.broker.control,
+            stream=stream,
+            partitions=shape.partitions,
+            lead=shape.labels_after_s * 1_000_000 // shape.spacing_us,
+            database=self.references(stream),
+            **job,
         )
-        source = KafkaSource(config.kafka_settings(), list(kinds_of(config)))
-        service = Service(config, source, Nowhere())
-        service.start()
-        meter = Meter(count)
-        while meter.going:
-            step = service.turn(0.2)
-            meter.add(sum(counts.predictions for counts in step.counts.values()))
-        service.loop.checkpoint()
-        spent = meter.spent()
-        incidents = service.store.records.incidents()
-        service.close()
-    if incidents:
-        raise RuntimeError(f"healthy traffic gave an incident: {incidents[0].title}")
-    return spent
+        spent = child(given, case in _FAST if fast is None else fast)
+        if spent.more.get("incidents") and stream != "fault":
+            raise RuntimeError(f"{case}: healthy traffic gave {spent.more['incidents']} incidents")
+        if spent.more.get("dead"):
+            raise RuntimeError(f"{case}: good records were refused")
+        return spent
+
+    def references(self, stream: str) -> str:
+        """A database with references for the models of the stream, where they are imported."""
+        if stream not in _IMPORTED:
+            return ""
+        count = STREAMS[stream].models
+        file = self.folder / f"references-{count}.db"
+        if not file.exists():
+            job = Job(case="references", bootstrap="", records=count, found=str(file))
+            child(job, fast=False)
+        return str(file)
+
+    def paired(self, name: str, base: str, case: str, pairs: int, **job: Any) -> None:
+        """How many times more the base costs a record than the case: median, least, most."""
+        ratios = []
+        stream = job.get("stream", "ten")
+        for _ in range(pairs):
+            first = self.run(base, stream, **self._base(base))
+            second = self.run(case, **job)
+            self.rows += [(base, first), (case, second)]
+            ratios.append(first.each_us / second.each_us)
+        self.note(name, ratios)
+
+    def _base(self, base: str) -> dict[str, int]:
+        if base == "naive":
+            return {"warm": 30_000, "records": self.size.naive}
+        return {"records": self.size.bare}
+
+    def note(self, name: str, values: list[float]) -> None:
+        """Keeps the median, and the least and the most beside it."""
+        self.found[name] = statistics.median(values)
+        self.found[f"{name}_min"], self.found[f"{name}_max"] = min(values), max(values)
+
+    # ----------------------------------------------------------------------------------- the cases
+
+    def equality(self) -> None:
+        """The same findings from all, and the fault among them."""
+        end = BEGIN + 9 * 60.0
+        runs = {"complete": False, "complete_fast": True, "public": False}
+        stored = {}
+        for case, fast in runs.items():
+            file = self.folder / f"{case}.json"
+            kafka = _off("batches") if case == "public" else {}
+            self.run(case, "fault", fast, records=220_000, until=end, found=str(file), kafka=kafka)
+            stored[case] = file.read_bytes()
+        known = msgspec.json.decode(stored["complete"])
+        late = [each for each in known if each["at"] > FAULT_AT]
+        targets = {each["series"]["target"] for each in late}
+        if not {"n0:missing", "p99"} <= targets:
+            raise RuntimeError(f"the fault was not found: only {sorted(targets)}")
+        for case, found in stored.items():
+            if found != stored["complete"]:
+                raise RuntimeError(f"{case} did not find what complete found")
+        file = self.folder / "naive.json"
+        self.run("naive", "fault", records=160_000, found=str(file))
+        alarms = [at for at in msgspec.json.decode(file.read_bytes()) if at > FAULT_AT]
+        if not alarms:
+            raise RuntimeError("naive did not find the fault")
+        self.found["findings_compared"] = len(known)
+        self.found["findings_of_the_fault"] = len(late)
+
+    def complete(self) -> None:
+        """Without numba."""
+        self.paired("complete_over_bare", "bare", "complete", self.size.pairs, **self._whole())
+        self.paired("complete_over_naive", "naive", "complete", self.size.pairs, **self._whole())
+
+    def complete_fast(self) -> None:
+        """With numba."""
+        case, pairs = "complete_fast", self.size.pairs
+        self.paired("complete_fast_over_bare", "bare", case, pairs, **self._whole())
+        self.paired("complete_fast_over_naive", "naive", case, pairs, **self._whole())
+
+    def public(self) -> None:
+        """kafka-python's public way, without numba."""
+        job = {**self._whole(), "kafka": _off("batches")}
+        self.paired("public_path_over_bare", "bare", "public", self.size.pairs, **job)
+
+    def _whole(self) -> dict[str, Any]:
+        return {"warm": 80_000, "records": self.size.complete}
+
+    def large(self) -> None:
+        """10,000 models, of which each closes a window while the clock runs."""
+        if not self.size.large:
+            raise Missing("only in full size")
+        job = {"stream": "ten_thousand", "warm": 200_000, "records": self.size.large}
+        pairs = self.size.large_pairs
+        self.paired("models_10000_over_bare", "bare", "models_10000", pairs, **job)
+
+    def checkpoints(self) -> None:
+        """The share of CPU time in checkpoints, at 1, 1,000 and 10,000 models: the worst."""
+        shares = {}
+        one = self.run("models_1", "one", warm=80_000, records=self.size.complete)
+        shares["1"] = one.more["checkpoint_share"]
+        some = self.run("models_1000", "thousand", warm=150_000, records=self.size.complete)
+        shares["1000"] = some.more["checkpoint_share"]
+        self.rows += [("models_1", one), ("models_1000", some)]
+        large = [s for case, s in self.rows if case == "models_10000"]
+        if large:
+            shares["10000"] = statistics.median(s.more["checkpoint_share"] for s in large)
+        for count, share in shares.items():
+            self.found[f"checkpoint_cpu_share_{count}_models"] = share
+        if "10000" not in shares:
+            raise Missing("10,000 models were not measured")
+        self.found["checkpoint_cpu_share"] = max(shares.values())
+
+    def small_checkpoint(self) -> None:
+        """1 % of 15,000 series, with a full sync."""
+        spent = self.run("checkpoint", "new", fast=True)
+        self.found["ms_checkpoint_1pct_of_15000"] = spent.more["ms"]
+        self.found["series_in_checkpoint"] = spent.more["series"]
+        self.found["fsync_ms"] = spent.more["fsync_ms"]
+
+    def memory(self) -> None:
+        """What 900 more models add to the process. Predictions that wait for labels are another
+        budget, set by `join_capacity`: here none do."""
+        job: dict[str, Any] = {"model": {"join_capacity": 1}}
+        runs = [
+            self.run("memory", name, records=STREAMS[name].models * 240, **job)
+            for name in ("few", "many")
+        ]
+        grown = runs[1].more["mb"] - runs[0].more["mb"]
+        series = runs[1].more["series"] - runs[0].more["series"]
+        if series <= 0:
+            raise Missing("the daemon's series could not be counted")
+        self.found["mb_per_1000_series"] = grown / series * 1_000
+        self.found["series_of_1000_models"] = runs[1].more["series"]
+        self.found["mb_at_100_models"] = runs[0].more["mb"]
+
+    def latency(self) -> None:
+        """From the event to the finding at 2,000 events a second."""
+        for profile, stream in zip(("low_latency", "default"), LIVE_NAMES, strict=True):
+            with self.trying(f"p99_ms_{profile}"):
+                spent = self.run("latency", stream, kafka=_of("profile", profile))
+                self.found[f"p99_ms_{profile}"] = spent.more["p99_ms"]
+                for name in ("p50_ms", "p95_ms", "share_of_a_core", "by_ticks"):
+                    self.found[f"{name}_{profile}"] = spent.more[name]
+                self.found[f"findings_{profile}"] = spent.events
+
+    def starting(self) -> None:
+        """The command line, and the daemon until it reads."""
+        self.note("help_seconds", help_seconds(5))
+        self.note("ready_seconds", ready_seconds(self.broker, "new", 3))
+
+    @contextlib.contextmanager
+    def trying(self, *keys: str) -> Iterator[None]:
+        """A failure leaves the keys missing, with the reason."""
+        try:
+            yield
+        except (Missing, RuntimeError, subprocess.SubprocessError, TimeoutError, OSError) as error:
+            for key in keys:
+                if key not in self.found:
+                    self.missing[key] = str(error)[-1_500:]
+
+    def everything(self, chosen: set[str]) -> None:
+        """All parts, or the chosen ones."""
+        parts: list[tuple[Callable[[], None], tuple[str, ...]]] = [
+            (self.equality, ("equality",)),
+            (self.complete, KEYS[0:1] + KEYS[2:3]),
+            (self.complete_fast, KEYS[1:2] + KEYS[3:4]),
+            (self.public, KEYS[4:5]),
+            (self.large, ("models_10000_over_bare",)),
+            (self.checkpoints, ("checkpoint_cpu_share",)),
+            (self.small_checkpoint, ("ms_checkpoint_1pct_of_15000",)),
+            (self.memory, ("mb_per_1000_series",)),
+            (self.latency, KEYS[5:7]),
+            (self.starting, KEYS[11:13]),
+        ]
+        for part, keys in parts:
+            if not chosen or part.__name__ in chosen:
+                began = time.monotonic()
+                with self.trying(*keys):
+                    part()
+                self.found[f"seconds_{part.__name__}"] = round(time.monotonic() - began, 1)
 
 
-CASES = {"bare": bare, "daemon": daemon}
+def _of(option: str, value: object) -> dict[str, object]:
+    """A setting of `[kafka]`; Missing where this version has none of the name."""
+    from watchkeeper.daemon.config.sections import Kafka
+
+    if option not in Kafka.__struct_fields__:
+        raise Missing(f"no setting kafka.{option}")
+    return {option: value}
 
 
-def produce(bootstrap: str, count: int, partitions: int) -> int:
-    """Makes the topics and fills one; gives the mean size of an event in bytes."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    kept = {"retention.ms": "-1"}
-    admin.create_topics([NewTopic(PREFIX + k, partitions, 1, topic_configs=kept) for k in READ])
-    admin.close()
-    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, batch_size=65_536)
-    size = 0
-    futures = []
-    for said in predictions(count):
-        at = round(said.at * 1000)
-        futures.append(producer.send(TOPIC, said.value, said.key, timestamp_ms=at))
-        size += len(said.value)
-    producer.flush(timeout=60)
-    for future in futures:
-        future.get(timeout=60)
-    producer.close(timeout=10)
-    return round(size / count)
+def _off(option: str) -> dict[str, object]:
+    return _of(option, False)
 
 
-def child(case: str, bootstrap: str, count: int) -> Spent:
-    """One case in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.speed", "--case", case, bootstrap, str(count)]
+def child(job: Job, fast: bool) -> Spent:
+    """Runs a job in a process of its own; its last line is the result."""
+    command = [sys.executable, "-m", "tests.bench.speed", "--job", msgspec.json.encode(job)]
+    own = {"WATCHKEEPER_FAST": str(int(fast)), "WATCHKEEPER_FAST_CACHE": str(KERNELS)}
+    environment = {**os.environ, **python_path(), **own}
     done = subprocess.run(
-        command,
-        capture_output=True,
-        timeout=_CHILD_S + 60,
-        check=False,
-        env={**os.environ, **python_path()},
+        command, capture_output=True, timeout=CHILD_S + 60, check=False, env=environment
     )
     if done.returncode:
-        raise RuntimeError(f"{case}:\n{done.stderr.decode()}")
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuntimeError(f"{job.case} on {job.stream}: " + "\n".join(said[-12:]))
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Spent)
 
 
-def help_times(pairs: int) -> tuple[float, float]:
-    """Seconds that `watchkeeper --help` takes, and as a multiple of an import of click."""
-    ours, ratios = [], []
-    for _ in range(pairs):
-        base = _wall([sys.executable, "-c", "import click"])
-        ours.append(_wall([str(PROGRAM), "--help"]))
-        ratios.append(ours[-1] / base)
-    return statistics.median(ours), statistics.median(ratios)
+# ------------------------------------------------------------------------------------------ report
 
 
-def _wall(command: list[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, capture_output=True, timeout=60, check=True)
-    return time.perf_counter() - began
-
-
-def measure(count: int, pairs: int, partitions: int) -> dict[str, Any]:
-    """Everything, as it goes to the result file."""
-    name = chosen()
-    with choose() as broker:
-        size = produce(broker.bootstrap, count, partitions)
-        runs = [
-            (child("bare", broker.bootstrap, count), child("daemon", broker.bootstrap, count))
-            for _ in range(pairs)
-        ]
-    ratios = sorted(base.each_us / ours.each_us for base, ours in runs)
-    seconds, times = help_times(2 * pairs + 1)
-    return {
-        "broker": name,
-        "events": count,
-        "event_bytes": size,
-        "partitions": partitions,
-        "public_path_over_bare": statistics.median(ratios),
-        "public_path_over_bare_min": ratios[0],
-        "public_path_over_bare_max": ratios[-1],
-        "events_per_second": statistics.median(ours.rate for _, ours in runs),
-        "bare_events_per_second": statistics.median(base.rate for base, _ in runs),
-        "cpu_us_per_event": statistics.median(ours.each_us for _, ours in runs),
-        "bare_cpu_us_per_event": statistics.median(base.each_us for base, _ in runs),
-        "help_seconds": seconds,
-        "help_over_import_click": times,
-    }
-
-
-def report(found: dict[str, Any]) -> None:
-    """The table, and the file."""
-    table = Table("case", "events/s", "µs CPU/event", "bare/case: median (min to max)")
-    rate, cpu = found["bare_events_per_second"], found["bare_cpu_us_per_event"]
-    table.add_row("bare poll loop", f"{rate:,.0f}", f"{cpu:.1f}", "1")
-    ratio = "{:.2f} ({:.2f} to {:.2f})".format(
-        *(found[f"public_path_over_bare{end}"] for end in ("", "_min", "_max"))
-    )
-    rate, cpu = found["events_per_second"], found["cpu_us_per_event"]
-    table.add_row("the whole daemon", f"{rate:,.0f}", f"{cpu:.1f}", ratio)
+def report(bench: Bench, quick: bool) -> None:
+    """The tables, and the file."""
     console = Console()
+    console.print(_costs(bench.rows))
+    table = Table("measure", "median", "least", "most")
+    for key in KEYS:
+        value = bench.found.get(key)
+        ends = [bench.found.get(f"{key}_{end}") for end in ("min", "max")]
+        cells = ["" if each is None else f"{each:.3g}" for each in (value, *ends)]
+        if value is None:
+            cells[0] = f"missing: {bench.missing.get(key, 'not asked for').splitlines()[-1][:80]}"
+        table.add_row(key, *cells)
     console.print(table)
-    console.print(
-        f"{found['events']:,} events of {found['event_bytes']} bytes from {found['broker']}; "
-        f"watchkeeper --help {found['help_seconds']:.2f} s, "
-        f"{found['help_over_import_click']:.1f} times `import click`",
-        highlight=False,
-    )
+    if "equality" in bench.missing:
+        console.print(f"[bold]not equal:[/] {bench.missing['equality']}", highlight=False)
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    whole = {**bench.found, "missing": bench.missing, "quick": quick, "environment": environment()}
+    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
     console.print(f"wrote {RESULT}", highlight=False)
 
 
+def _costs(rows: list[tuple[str, Spent]]) -> Table:
+    stages = ("poll", "decode", "step", "commit")
+    table = Table(
+        "case", "a second", "µs each", *stages, "saving", "MB", title="medians of runs, by record"
+    )
+    for case in dict.fromkeys(name for name, _ in rows):
+        mine = [spent for name, spent in rows if name == case]
+
+        def middle(value: Callable[[Spent], float], mine: list[Spent] = mine) -> float:
+            return statistics.median(map(value, mine))
+
+        def stage(name: str, mine: list[Spent] = mine) -> str:
+            found = [spent.more[name] for spent in mine if name in spent.more]
+            return f"{statistics.median(found):.2f}" if found else ""
+
+        table.add_row(
+            case,
+            f"{middle(lambda s: s.rate):,.0f}",
+            f"{middle(lambda s: s.each_us):.2f}",
+            *(stage(f"us_{name}") for name in stages),
+            stage("checkpoint_share"),
+            f"{middle(lambda s: s.rss_mb):.0f}",
+        )
+    return table
+
+
+def environment() -> dict[str, Any]:
+    """What the figures hold for."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    known = {}
+    for name in ("watchkeeper", "kafka-python", "numpy", "numba", "msgspec", "river", "crc32c"):
+        with contextlib.suppress(PackageNotFoundError):
+            known[name] = version(name)
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "packages": known,
+    }
+
+
+def profiled(job: Job) -> Spent:
+    """Runs a job under cProfile and prints where its own thread's time goes."""
+    import cProfile
+    import pstats
+
+    profile = cProfile.Profile()
+    spent = profile.runcall((CASES | TRIALS)[job.case], job)
+    pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(45)
+    return spent
+
+
+def _profile(bench: Bench, case: str, stream: str, records: int) -> None:
+    """`--profile CASE`: one run of a case in this process."""
+    os.environ.update(WATCHKEEPER_FAST=str(int(case in _FAST)), WATCHKEEPER_FAST_CACHE=str(KERNELS))
+    shape = STREAMS[stream]
+    spent = profiled(
+        Job(
+            case=case,
+            bootstrap=bench.broker.bootstrap,
+            control=bench.broker.control,
+            stream=stream,
+            warm=80_000,
+            records=records,
+            lead=shape.labels_after_s * 1_000_000 // shape.spacing_us,
+            database=bench.references(stream),
+            kafka=_off("batches") if case == "public" else {},
+        )
+    )
+    Console().print(f"{spent.each_us:.2f} µs a record under the profiler", spent.more)
+
+
 def main() -> None:
-    """Measures everything, or one case for a measuring parent."""
+    """Measures everything, or does one job for a measuring parent."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.speed", description=__doc__)
-    parser.add_argument("--events", type=int, default=60_000)
-    parser.add_argument("--pairs", type=int, default=4)
-    parser.add_argument("--partitions", type=int, default=1)
-    parser.add_argument("--case", nargs=3, metavar=("CASE", "BROKER", "COUNT"))
+    parser.add_argument("--quick", action="store_true", help="fewer records, no 10,000 models")
+    parser.add_argument("--pairs", type=int, help="runs of each case")
+    parser.add_argument("--only", nargs="*", default=[], metavar="PART", help="parts to measure")
+    parser.add_argument("--profile", metavar="CASE", choices=sorted(CASES | TRIALS))
+    parser.add_argument("--stream", default="ten", choices=sorted(STREAMS), help="with --profile")
+    parser.add_argument("--records", type=int, default=200_000, help="with --profile")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.case:
-        case, bootstrap, count = options.case
-        spent = CASES[case](bootstrap, int(count))
+    if options.job:
+        job = msgspec.json.decode(options.job, type=Job)
+        spent = (CASES | TRIALS)[job.case](job)
         sys.stdout.write(msgspec.json.encode(spent).decode() + "\n")
         return
-    report(measure(options.events, options.pairs, options.partitions))
+    size = QUICK if options.quick else FULL
+    if options.pairs:
+        size = msgspec.structs.replace(size, pairs=options.pairs)
+    with running(Spec(STREAMS, LIVE_NAMES)) as broker, tempfile.TemporaryDirectory() as folder:
+        bench = Bench(broker, Path(folder), size)
+        if options.profile:
+            _profile(bench, options.profile, options.stream, options.records)
+            return
+        bench.everything(set(options.only))
+        report(bench, options.quick)
 
 
 if __name__ == "__main__":

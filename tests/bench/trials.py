@@ -1,0 +1,323 @@
+"""Cases that are not about throughput: latency of a finding, memory of series, cost of a small
+checkpoint, and the time until a daemon reads."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from tests.bench.broker import Running
+from tests.bench.cases import CHILD_S, KINDS, Job, Meter, Spent, Watched, series, serving, used
+from tests.bench.traffic import Shape, model_name, model_of
+from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
+from watchkeeper.daemon.config.units import Duration
+from watchkeeper.detectors.types import Finding, Severity
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.service import Daemon as Service
+
+LIVE = Shape(models=100, a_minute=1_200, begin=0, alone=True)
+LIVE_S = 14.0
+_SKIPPED_S = 2.0  # of findings: the first windows are not whole, and code is compiled
+PROGRAM = Path(sys.executable).parent / "watchkeeper"
+
+
+# -------------------------------------------------------------------------------------- latency
+
+
+def latency(job: Job) -> Spent:
+    """From when the event that closes a window is due to be written until a turn has returned the
+    finding: 100 models with a finding in every window, of 0.8 to 1.2 seconds."""
+    broker = Running(int(job.bootstrap.rpartition(":")[2]), job.control)
+    windows = {model_name(i): 0.8 + 0.004 * i for i in range(LIVE.models)}
+    models = {name: _always(window) for name, window in windows.items()}
+    late: list[float] = []
+    with serving(job, models=models) as service:
+        deadline = time.monotonic() + 30
+        while len(service.loop.owns) < len(KINDS) and time.monotonic() < deadline:
+            service.turn(0.05)
+        begin = round(time.time() + 0.5, 3)
+        broker.ask(ask="live", stream=job.stream, begin=begin, seconds=LIVE_S)
+        before, early = used(), 0
+        while time.time() < begin + LIVE_S:
+            step = service.turn(0.05)
+            now = time.time()
+            for finding in step.findings:
+                took = now - _closing(finding, begin)
+                early += took < 0
+                if took >= 0 and finding.at > begin + _SKIPPED_S:
+                    late.append(took * 1000)
+        cpu, wall = (b - a for a, b in zip(before, used(), strict=True))
+        incidents = len(service.store.records.incidents())
+    if len(late) < 100:
+        raise RuntimeError(f"only {len(late)} findings: too few to tell a 99th percentile of")
+    cuts = statistics.quantiles(late, n=100)
+    return Spent(
+        events=len(late),
+        cpu_s=cpu,
+        wall_s=wall,
+        more={
+            "p50_ms": cuts[49],
+            "p95_ms": cuts[94],
+            "p99_ms": cuts[98],
+            "max_ms": max(late),
+            "share_of_a_core": cpu / wall,
+            "by_ticks": early,
+            "incidents": incidents,
+        },
+    )
+
+
+def _always(window_s: float) -> ModelSettings:
+    watch = WatchSettings(
+        signal="latency",
+        target="p50",
+        detector="threshold",
+        severity=Severity.INFO,
+        settings={"above": 0.001, "for_windows": 1, "min_n": 1},
+    )
+    return ModelSettings(window=Duration(window_s), lateness=Duration(0), detectors=[watch])
+
+
+def _closing(finding: Finding, begin: float) -> float:
+    """When the first event of the model at or after the window's end was due."""
+    step = LIVE.spacing_us / 1e6
+    first = max(int((finding.at - begin) / step) - 1, 0)
+    events = np.arange(first, first + 2 * LIVE.models + 2, dtype=np.int64)
+    due = begin + events * step
+    mine = [model_name(number) == finding.series.model for number in model_of(LIVE, events)]
+    return float(due[np.array(mine) & (due >= finding.at - 1e-6)][0])
+
+
+# --------------------------------------------------------------------------------------- memory
+
+
+def memory(job: Job) -> Spent:
+    """The process's memory once everything is stored and garbage is gone, and its series."""
+    with serving(job) as service:
+        watched, meter = Watched(service), Meter(0, job.records)
+        while meter.going:
+            before = watched.records
+            service.turn(0.2)
+            meter.add(watched.records - before)
+        service.loop.checkpoint()
+        spent = meter.spent()
+        spent.more = {"series": series(service), "mb": _megabytes()}
+    return spent
+
+
+def _megabytes() -> float:
+    """Proportional set size, after what is free has been given back."""
+    gc.unfreeze()
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+# ----------------------------------------------------------------------------------- checkpoint
+
+
+def checkpoint(job: Job) -> Spent:
+    """Commits of the state of 2 models of 200, with offsets, SQLite WAL and a full sync."""
+    from watchkeeper.daemon.config.sections import Checkpoint
+    from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
+    from watchkeeper.daemon.transport.ports import Message
+
+    shape = Shape(models=200, a_minute=120)
+    never = Checkpoint(seconds=60.0, events=1_000_000)
+    broker = MemoryBroker({f"{job.stream}.{kind}": 1 for kind in KINDS})
+    topics = [f"{job.stream}.{kind}" for kind in KINDS]
+    source = MemorySource(broker, topics, max_records=5_000)
+    took: list[float] = []
+    with serving(job, source, checkpoint=never) as service:
+        rows = _rows(shape)
+        for number, (at, topic, key, value) in enumerate(rows):
+            broker.publish(Message(f"{job.stream}.{topic}", key, value), at)
+            if number == shape.models * 120 * 4 * 2:
+                break
+        _drain(service)
+        service.loop.checkpoint()
+        count = series(service)
+        while len(took) < 40:
+            for at, topic, key, value in _of(rows, {b"model-00000", b"model-00001"}, 24):
+                broker.publish(Message(f"{job.stream}.{topic}", key, value), at)
+            _drain(service)
+            began = time.perf_counter()
+            service.loop.checkpoint()
+            took.append((time.perf_counter() - began) * 1000)
+    fsync = _fsync_ms()
+    return Spent(
+        events=len(took),
+        cpu_s=0.0,
+        wall_s=sum(took) / 1000,
+        more={"ms": statistics.median(took), "series": count, "fsync_ms": fsync},
+    )
+
+
+def _rows(shape: Shape) -> Iterator[tuple[float, str, bytes, bytes]]:
+    """Predictions and labels in turn, without end."""
+    from kafka.record.memory_records import MemoryRecords
+
+    from tests.bench.replay import Stream
+
+    stream, number = Stream(shape), 0
+    while True:
+        both = [MemoryRecords(stream.batch(kind, 0, number)).next_batch() for kind in (False, True)]
+        for said, truth in zip(*both, strict=True):
+            yield said.timestamp / 1000, "predictions", said.key, said.value
+            yield truth.timestamp / 1000, "labels", truth.key, truth.value
+        number += 1
+
+
+def _of(rows: Iterator[Any], keys: set[bytes], count: int) -> list[Any]:
+    found: list[Any] = []
+    for row in rows:
+        if row[2] in keys:
+            found.append(row)
+            if len(found) == count:
+                break
+    return found
+
+
+def _drain(service: Service) -> None:
+    deadline = time.monotonic() + CHILD_S
+    service.turn(0.0)
+    while service.source.lag() and any(service.source.lag().values()):
+        service.turn(0.0)
+        if time.monotonic() > deadline:
+            raise TimeoutError("the daemon does not catch up")
+
+
+def _fsync_ms() -> float:
+    """What one sync of a small write takes here."""
+    took = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(20):
+            file.write(b"x" * 4_096)
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
+
+
+# -------------------------------------------------------------------------------------- start-up
+
+
+def help_seconds(times: int) -> list[float]:
+    """What `watchkeeper --help` takes, once the files are in memory."""
+    found = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        subprocess.run([str(PROGRAM), "--help"], capture_output=True, timeout=60, check=True)
+        found.append(time.perf_counter() - began)
+    return found[1:]
+
+
+def ready_seconds(broker: Running, stream: str, times: int) -> list[float]:
+    """From the start of `watchkeeper run` until it has its partitions; not the first start, which
+    makes the database."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        file = Path(folder) / "watchkeeper.toml"
+        file.write_text(_toml(broker, stream, folder))
+        for _ in range(times + 1):
+            found.append(_ready(broker, file, Path(folder).name))
+    return found[1:]
+
+
+def _ready(broker: Running, file: Path, group: str) -> float:
+    known = broker.ask(ask="joined", group=group)
+    began = time.time()
+    process = subprocess.Popen(
+        [str(PROGRAM), "-c", str(file), "run"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return _wait_joined(broker, group, known) - began
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_joined(broker: Running, group: str, known: float | None) -> float:
+    pause, deadline = threading.Event(), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        joined = broker.ask(ask="joined", group=group)
+        if joined is not None and joined != known:
+            return float(joined)
+        pause.wait(0.02)
+    raise TimeoutError("the daemon has not joined its group")
+
+
+def _toml(broker: Running, stream: str, folder: str) -> str:
+    return (
+        f'[daemon]\nstate_dir = "{folder}"\n'
+        f'[kafka]\nbootstrap_servers = ["{broker.bootstrap}"]\ngroup_id = "{Path(folder).name}"\n'
+        f'[topics]\nprefix = "{stream}."\n'
+        f'[web]\nlisten = "127.0.0.1:0"\n'
+    )
+
+
+# ------------------------------------------------------------------------------------ references
+
+
+def references(job: Job) -> Spent:
+    """Writes a database with a reference for each of the models; `records` of them."""
+    from watchkeeper.daemon.storage import migrate, rows, tables
+    from watchkeeper.daemon.storage.database import put
+    from watchkeeper.daemon.storage.store import Store
+
+    url = f"sqlite:///{job.found}"
+    migrate.upgrade(url)
+    store = Store(url)
+    profile = _profile()
+    made = [msgspec.structs.replace(profile, model=model_name(i)) for i in range(job.records)]
+    with store.registry._db.write() as connection:
+        put(connection, tables.profiles, [rows.profile(each, 1.0) for each in made])
+    store.close()
+    _whole(job.found)
+    return Spent(events=len(made), cpu_s=0.0, wall_s=1.0)
+
+
+def _whole(file: str) -> None:
+    """Brings what is in the write-ahead log into the file itself."""
+    import sqlite3
+
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def _profile() -> Any:
+    from tests.bench.traffic import VERSION, columns
+    from watchkeeper.detectors.profiling import profile_from_columns
+
+    given = columns()
+    score, label = given.pop("score"), given.pop("label")
+    return profile_from_columns(
+        given, model=model_name(0), version=VERSION, score=score, label=label, positive="yes"
+    )
+
+
+TRIALS = {
+    "latency": latency,
+    "memory": memory,
+    "checkpoint": checkpoint,
+    "references": references,
+}
