@@ -14,6 +14,8 @@ from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.tally import HEAD, Tally
 from watchkeeper.detectors.frames import BoolArray, IntArray
 
+_PART = 128  # windows
+
 
 class Closed:
     """Rows of a tally and the rows of their references; `live`: the version is the live one."""
@@ -47,7 +49,12 @@ class Closed:
         """What was counted of categorical columns, (R, Q, TEXTS)."""
         return self.counted("texts")
 
-    def counted(self, name: str, of: BoolArray | None = None) -> npt.NDArray[Any]:
+    def parts(self, of: IntArray | None = None) -> list[IntArray]:
+        """All windows, or some, in parts of which long rows fit the processor's memory."""
+        rows = np.arange(len(self._slots)) if of is None else of
+        return [rows[first : first + _PART] for first in range(0, max(len(rows), 1), _PART)]
+
+    def counted(self, name: str, of: IntArray | None = None) -> npt.NDArray[Any]:
         """An array of the tally, a row a window, or a row each of some of them."""
         return self._tally[name][self._slots if of is None else self._slots[of]]
 

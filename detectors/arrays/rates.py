@@ -92,28 +92,29 @@ def positive(errors: FloatArray) -> FloatArray:
 
 def stability(counts: Counts, expected_counts: Counts, given: BoolArray) -> Measured:
     """Population stability indices; the histograms are the last axis."""
-    n = counts.sum(axis=2, dtype=np.int64)
-    of = expected_counts.sum(axis=2, dtype=np.int64)
+    n, of = np.einsum("rcb->rc", counts), np.einsum("rcb->rc", expected_counts)
     used = (counts > 0) | (expected_counts > 0)
-    bins = used.sum(axis=2)
+    bins = np.count_nonzero(used, axis=2)
+    p = (counts + 0.5) / (n + 0.5 * bins)[:, :, None]
+    q = (expected_counts + 0.5) / (of + 0.5 * bins)[:, :, None]
     unit = 1 / n + 1 / of
-    value = np.full(n.shape, np.nan)
-    for group in np.unique(bins[given]).tolist():
-        which = given & (bins == group)
-        value[which] = _indices(counts, expected_counts, used, which, group)
+    value = _sums((p - q) * np.log(p / q), used, bins)
     stderr = positive(np.sqrt(2 * (bins - 1)) * unit)
-    return measured(given, value, n, stderr, (bins - 1) * unit)._replace(
+    return measured(given, value, n.astype(np.int64), stderr, (bins - 1) * unit)._replace(
         counts=counts, expected_counts=expected_counts
     )
 
 
-def _indices(
-    counts: Counts, expected: Counts, used: BoolArray, which: BoolArray, group: int
-) -> FloatArray:
-    """The indices of histograms that have so many bins in use."""
-    bins = used[which]
-    p = counts[which][bins].reshape(-1, group) + 0.5
-    q = expected[which][bins].reshape(-1, group) + 0.5
-    p /= p.sum(axis=1)[:, None]
-    q /= q.sum(axis=1)[:, None]
-    return np.asarray(((p - q) * np.log(p / q)).sum(axis=1))
+def _sums(terms: FloatArray, used: BoolArray, bins: IntArray) -> FloatArray:
+    """The sums of the terms in use.
+
+    Rows of as many terms are added up together, in the order in which one alone would be.
+    """
+    value = np.zeros(bins.shape)
+    for group in np.flatnonzero(np.bincount(bins[bins > 0])).tolist():
+        which = bins == group
+        chosen = terms[which]
+        if group < terms.shape[2]:
+            chosen = chosen[used[which]].reshape(-1, group)
+        value[which] = chosen.sum(axis=1)
+    return value

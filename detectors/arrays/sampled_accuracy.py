@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.closed import Closed, Group
@@ -18,8 +19,8 @@ from watchkeeper.detectors.arrays.rates import (
 )
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks.arithmetic import each, least, most
-from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
-from watchkeeper.detectors.signals.accuracy import FINE
+from watchkeeper.detectors.frames import FloatArray, IntArray
+from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS
 
 _SIGNAL = "accuracy"
 _OF_LABELS = ("precision", "recall", "f1")
@@ -55,22 +56,31 @@ def _confusion(closed: Closed) -> Iterator[Measured]:
 
 
 def _auc(closed: Closed) -> Measured:
-    given = closed.head[t.SCORED][:, 0] > 0
-    n = np.zeros((len(given), 2), dtype=np.int64)
-    twice = np.zeros(len(given), dtype=np.int64)
-    n[given], twice[given] = _ranked(closed, given)
-    m, k = n[:, :1], n[:, 1:]
-    auc = quotient(twice[:, None], 2 * m * k)
+    scored = closed.head[t.SCORED]
+    m, k = np.zeros_like(scored), np.zeros_like(scored)
+    twice = np.zeros_like(scored)
+    for rows in closed.parts(np.flatnonzero(scored)):
+        m[rows, 0], k[rows, 0], twice[rows, 0] = _ranked(closed.counted("scores", rows))
+    auc = quotient(twice, 2 * m * k)
     return measured((m > 0) & (k > 0), auc, m + k, _auc_error(auc, k, m))
 
 
-def _ranked(closed: Closed, given: BoolArray) -> tuple[IntArray, IntArray]:
-    """How many negatives and positives there are, and twice the pairs of them in right order."""
-    scores = closed.counted("scores", given).astype(np.int64)
-    negative, positive = scores[:, 0], scores[:, 1]
-    reached = negative.cumsum(axis=1)
-    twice = np.einsum("rb,rb->r", positive, 2 * reached - negative)
-    return scores.sum(axis=2), twice
+def _ranked(scores: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray, IntArray]:
+    """How many negatives and positives there are, and twice the pairs of them in right order.
+
+    Few of the bins have a positive, so only these are looked at.
+    """
+    rows = len(scores)
+    negative = scores[:, 0].reshape(-1)
+    reached = negative.cumsum(dtype=np.int64)
+    before = np.append(0, reached[SCORE_BINS - 1 :: SCORE_BINS])
+    place = np.flatnonzero(scores[:, 1])
+    row, positive = place // SCORE_BINS, scores[:, 1].reshape(-1)[place]
+    twice = positive * (2 * (reached[place] - before[row]) - negative[place])
+    ends = np.searchsorted(row, np.arange(rows + 1))
+    counts = (np.append(0, each.cumsum(dtype=np.int64))[ends] for each in (positive, twice))
+    k, pairs = (np.diff(each) for each in counts)
+    return np.diff(before), k, pairs
 
 
 def _auc_error(auc: FloatArray, positives: IntArray, negatives: IntArray) -> FloatArray:

@@ -23,6 +23,7 @@ from watchkeeper.detectors.signals._exact import STEPS
 
 _SIGNAL = "features"
 _VANISHED = -1_100.0  # powers of two below this are 0
+_IN_ORDER = sum([1.0, 1e-16, 1e-16]) == 1.0  # from Python 3.12 on, `sum` carries what it loses
 
 
 def groups(schema: Schema) -> Iterator[Group]:
@@ -167,8 +168,7 @@ def _never(missing: IntArray, of: IntArray, n: IntArray) -> FloatArray:
 
 
 def _sums(values: FloatArray) -> FloatArray:
-    """Each row's sum as Python's `sum` rounds it; nothing to add up in most of them."""
-    some = values.any(axis=1)
-    result = np.zeros(len(values))
-    result[some] = [sum(row) for row in values[some].tolist()]
-    return result[:, None]
+    """Each row's sum as Python's `sum` rounds it."""
+    if _IN_ORDER:
+        return np.cumsum(values, axis=1)[:, -1:]
+    return np.array([[sum(row)] for row in values.tolist()], dtype=np.float64).reshape(-1, 1)

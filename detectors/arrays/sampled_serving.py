@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.closed import Closed, Group
@@ -29,14 +30,21 @@ def _errors(closed: Closed) -> Measured:
 
 
 def _latency(closed: Closed) -> Measured:
-    buckets = closed.counted("durations")
+    parts = [_quantiles(closed.counted("durations", rows)) for rows in closed.parts()]
+    n = np.concatenate([part[0] for part in parts])
+    value, spread = (np.concatenate([part[i] for part in parts], axis=0) for i in (1, 2))
+    return measured(n > 0, value, n, most(spread / 2, ACCURACY * value))
+
+
+def _quantiles(buckets: npt.NDArray[np.int32]) -> tuple[IntArray, FloatArray, FloatArray]:
+    """How many durations there are, their quantiles, and how far apart those around them are."""
     reached = buckets.cumsum(dtype=np.int64)
     end = reached[t.DURATIONS - 1 :: t.DURATIONS][:, None]
-    begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), end[:-1]])
+    begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), end])[:-1]
     n = end - begin
     rank, step = _Q * (n - 1), np.sqrt(n * _Q * (1 - _Q))
     value, low, high = (_at(reached, begin, n, r) for r in (rank, rank - step, rank + step))
-    return measured(n > 0, value, n, most((high - low) / 2, ACCURACY * value))
+    return n, value, high - low
 
 
 def _at(reached: IntArray, begin: IntArray, n: IntArray, rank: FloatArray) -> FloatArray:
