@@ -32,8 +32,8 @@ def prediction_block(
     n = len(filled)
     at, good = _times(filled, latest)
     models, versions = filled.words("model_name"), filled.words("model_version")
-    good &= _named(models) & _named(versions)
-    members, member = _members(models, versions)
+    good &= named(models) & named(versions)
+    members, member = members_of(models, versions)
     numeric, categorical = _features(filled, good)
     label, score, value, valid = _answers(filled, n)
     requests, entities = filled.kept("request_id") or [], filled.kept("entity_id")
@@ -67,7 +67,7 @@ def label_block(
     """The block of labels, and which rows are not in it; None: all are."""
     at, good = _times(filled, latest)
     models = filled.words("model_name")
-    good &= _named(models)
+    good &= named(models)
     requests = filled.kept("request_id") or []
     block = LabelBlock(
         models=models.words,
@@ -95,13 +95,13 @@ def _is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
-def _named(words: Words) -> BoolArray | np.bool_:
+def named(words: Words) -> BoolArray | np.bool_:
     """Whether a row's text may be a name; each is looked at once."""
     right = np.fromiter(map(_is_name, words.words), np.bool_, len(words.words))
     return np.bool_(True) if right.all() else right[words.codes]
 
 
-def _members(models: Words, versions: Words) -> tuple[tuple[Member, ...], Codes]:
+def members_of(models: Words, versions: Words) -> tuple[tuple[Member, ...], Codes]:
     """Each row's model and version as one code."""
     many = len(versions.words)
     if many == 1:

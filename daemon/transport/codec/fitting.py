@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
+from watchkeeper.daemon.transport.codec.arrow import is_arrow
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Headers
 from watchkeeper.daemon.transport.records import Records
@@ -54,6 +55,8 @@ def _sizes(records: Records) -> IntArray:
 def _says(kind: EventKind, headers: Headers) -> bool:
     if not headers:
         return True
+    if is_arrow(headers):
+        return False
     try:
         return cloudevents.kind_in_headers(headers, kind) == kind
     except Refused:

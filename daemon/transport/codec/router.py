@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
+from watchkeeper.daemon.transport.codec.arrow import is_arrow
+from watchkeeper.daemon.transport.codec.arrow_blocks import stream_of
 from watchkeeper.daemon.transport.codec.bulk import BULK, SAMPLED, Bulk
 from watchkeeper.daemon.transport.codec.columns import EARLIEST, Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
@@ -27,6 +29,7 @@ from watchkeeper.daemon.transport.codec.json import (
     is_utf8,
     unknown_fields,
 )
+from watchkeeper.daemon.transport.codec.merged import merged
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
@@ -120,12 +123,17 @@ class _Batch:
         self.max_bytes = max_bytes
         self.rows: dict[EventKind, Rows] = {}
         self.refused: list[tuple[int, Refused]] = []
+        self.dead: list[tuple[int, DeadLetter]] = []
+        self.streams: list[Block] = []
         self.result = Decoded()
 
     def decoded(self) -> Decoded:
         for seq in self._odd() if self.bulk is None else self._left(self.bulk):
             record = self.records[seq]
             try:
+                if is_arrow(record.headers) and record.value:
+                    self._stream(seq, record)
+                    continue
                 found = self._read(record)
                 if found is not None:
                     self._check_topic(record, found[0])
@@ -138,6 +146,7 @@ class _Batch:
                 self._add(seq, record, *found)
         for kind, rows in self.rows.items():
             self._collect(kind, rows)
+        self._put(merged(self.streams))
         self._bury()
         return self.result
 
@@ -217,8 +226,7 @@ class _Batch:
             if value is None and record.key is not None:
                 return None
             raise Refused("empty", "there is no value")
-        if len(value) > self.max_bytes:
-            raise Refused("too_large", f"{len(value)} bytes, more than {self.max_bytes}")
+        self._check_size(value)
         kind = self.kinds.get(record.topic)
         if record.headers:
             kind = cloudevents.kind_in_headers(record.headers, kind)
@@ -233,6 +241,32 @@ class _Batch:
             check_strings(row)
         return kind, row
 
+    def _stream(self, seq: int, record: Record) -> None:
+        """Takes a record that holds many events as columns; raises Refused."""
+        self._check_size(record.value or b"")
+        kind = cloudevents.kind_in_headers(record.headers, self.kinds.get(record.topic))
+        if kind is None:
+            raise Refused("unknown_kind", "nothing says which kind of event it holds")
+        self._check_topic(record, kind)
+        if kind != "prediction" and kind != "label":
+            raise Refused("unsupported_format", f"a {kind} is not read as Arrow")
+        latest = record.at + AHEAD_S if record.at > 0 else self.latest
+        stream = stream_of(kind, record, seq, latest)
+        self.streams += stream.blocks
+        self.result.unknown_fields += stream.unknown
+        if stream.dead is not None:
+            self.dead.append((seq, stream.dead))
+
+    def _check_size(self, value: bytes) -> None:
+        if len(value) > self.max_bytes:
+            raise Refused("too_large", f"{len(value)} bytes, more than {self.max_bytes}")
+
+    def _put(self, blocks: Sequence[Block]) -> None:
+        if self.bulk is not None:
+            self.result.blocks += blocks
+        else:
+            self.result.frames += [frame for block in blocks for frame in block.frames()]
+
     def _check_topic(self, record: Record, kind: EventKind) -> None:
         wanted = self.kinds.get(record.topic, kind)
         if kind != wanted:
@@ -246,7 +280,7 @@ class _Batch:
             frames, refused = frames_of(kind, rows)
             self.refused.extend(refused)
             if self.bulk is not None and kind in ("prediction", "label"):
-                self.result.blocks += blocks_of(frames)
+                self._put(blocks_of(frames))
             else:
                 self.result.frames.extend(frames)
             return
@@ -257,10 +291,11 @@ class _Batch:
                 self.refused.append((rows.seq[i], wrong))
 
     def _bury(self) -> None:
-        self.refused.sort(key=lambda each: each[0])
         for seq, why in self.refused:
             letter = DeadLetter(self.records[seq], why.reason, why.path, why.message)
-            self.result.dead.append(letter)
+            self.dead.append((seq, letter))
+        self.dead.sort(key=lambda each: each[0])
+        self.result.dead += [letter for _, letter in self.dead]
 
 
 def _reread(record: Record, value: bytes, kind: EventKind | None) -> tuple[EventKind, Row]:

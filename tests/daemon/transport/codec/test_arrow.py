@@ -1,0 +1,333 @@
+"""Arrow streams give what the same events give as JSON, and a bad row costs only itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.daemon.transport.codec.test_bulk import rows_of
+from watchkeeper.daemon.transport.codec import Decoded, decode
+from watchkeeper.daemon.transport.codec.arrow import MOST_ROWS
+from watchkeeper.daemon.transport.codec.arrow_write import stream_message
+from watchkeeper.daemon.transport.ports import Headers, Message, Record
+from watchkeeper.detectors.types import EventKind, Label, Prediction, PredictionValue
+
+arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KINDS: dict[str, EventKind] = {"p": "prediction", "l": "label"}
+ARROW: Headers = (("content-type", b"application/vnd.apache.arrow.stream"),)
+
+
+def prediction(i: int = 0, **changed: Any) -> Prediction:
+    given: dict[str, Any] = {
+        "id": f"e{i}",
+        "time": AT + timedelta(microseconds=i),
+        "model_name": f"m{i % 2}",
+        "model_version": f"{i % 3}",
+        "request_id": f"r{i}",
+        "features": {"a": i / 7, "b": "xy"[i % 2], "c": None if i % 2 else True, "n": i},
+        "prediction": PredictionValue(label="yes", score=0.5),
+        "duration_s": 0.1,
+        "entity_id": None if i % 2 else f"someone {i}",
+        "status": ("ok", "error", "timeout")[i % 3],
+    }
+    return Prediction(**given | changed)
+
+
+def label(i: int = 0, **changed: Any) -> Label:
+    given: dict[str, Any] = {
+        "id": f"l{i}",
+        "time": AT,
+        "model_name": "m",
+        "request_id": f"r{i}",
+        "label": "yes",
+    }
+    return Label(**given | changed)
+
+
+def record(message: Message, offset: int = 7) -> Record:
+    return Record(
+        message.topic, 0, offset, AT.timestamp(), message.key, message.value, message.headers
+    )
+
+
+def table(columns: dict[str, Any], topic: str = "p", **options: Any) -> Record:
+    made = arrow.table(columns)
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_stream(sink, made.schema, **options) as stream:
+        stream.write_table(made)
+    value = sink.getvalue().to_pybytes()
+    return Record(topic, 0, 7, AT.timestamp(), b"k", value, ARROW)
+
+
+def columns(events: Sequence[Prediction], **changed: Any) -> dict[str, Any]:
+    """A table by hand, with the fields of structs beside the others."""
+    made = {
+        "id": [e.id for e in events],
+        "time": [e.time.isoformat() for e in events],
+        "model_name": [e.model_name for e in events],
+        "model_version": [e.model_version for e in events],
+        "request_id": [e.request_id for e in events],
+        "features.a": [e.features["a"] for e in events],
+    }
+    return {n: c for n, c in (made | changed).items() if c is not None}
+
+
+def as_json(events: Sequence[Prediction] | Sequence[Label], topic: str) -> Decoded:
+    return decode(
+        [
+            Record(topic, 0, 7, AT.timestamp(), None, msgspec.json.encode(event), ())
+            for event in events
+        ],
+        KINDS,
+    )
+
+
+def rows(decoded: Decoded) -> list[Any]:
+    """The rows in order of arrival, without their places."""
+    found = []
+    for frame in decoded.all_frames():
+        one = Decoded(frames=[frame])
+        for i in range(len(frame)):
+            cut = Decoded(frames=[frame.take(slice(i, i + 1))])
+            (row,) = rows_of(cut).values()
+            found.append((row[0], {n: c for n, c in row[1].items() if n != "seq"}, *row[2:]))
+        assert len(one.frames) == 1
+    return sorted(found, key=lambda row: str(row[1]["request_id"]))
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_predictions_are_what_they_are_as_json(blocks: bool) -> None:
+    events = [prediction(i) for i in range(50)]
+
+    decoded = decode([record(stream_message(events, "p"))], KINDS, blocks=blocks)
+
+    assert not decoded.dead
+    assert rows(decoded) == rows(as_json(events, "p"))
+    assert len(decoded.blocks) == blocks
+
+
+def test_labels_are_what_they_are_as_json() -> None:
+    events = [label(i, value=0.5 if i % 2 else None, kind="proxy") for i in range(9)]
+
+    decoded = decode([record(stream_message(events, "l"))], KINDS, blocks=True)
+
+    assert not decoded.dead
+    assert rows(decoded) == rows(as_json(events, "l"))
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=4)
+predictions = st.builds(
+    prediction,
+    st.integers(0, 99),
+    time=st.datetimes(datetime(1980, 1, 1), datetime(2040, 1, 1)).map(  # noqa: DTZ001
+        lambda t: t.replace(tzinfo=UTC)
+    ),
+    model_name=st.sampled_from(["m", "a b", ""]),
+    request_id=texts,
+    entity_id=st.one_of(st.none(), texts),
+    features=st.fixed_dictionaries(
+        {},
+        optional={
+            "a": st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats()),
+            "b": st.one_of(st.none(), texts),
+            "\x1b": st.just(1.0),
+        },
+    ),
+    prediction=st.builds(
+        PredictionValue,
+        st.one_of(st.none(), texts),
+        st.one_of(st.none(), st.floats(-1, 2)),
+        st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+        st.one_of(st.none(), st.dictionaries(st.sampled_from("01"), st.floats(0, 1))),
+    ),
+    duration_s=st.one_of(st.none(), st.floats(-1, 1)),
+    status=st.sampled_from(["ok", "late"]),
+    segment=st.dictionaries(texts, texts, max_size=1),
+    sample_rate=st.sampled_from([1.0, 0.0]),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(predictions, min_size=1, max_size=8))
+def test_every_row_ends_as_it_would_as_json(events: list[Prediction]) -> None:
+    decoded = decode([record(stream_message(events, "p"))], KINDS, blocks=True)
+
+    plain = [e for e in events if all(v == v for v in e.features.values())]
+    finite = [e for e in plain if abs(e.features.get("a") or 0) != float("inf")]  # type: ignore[arg-type]
+    assert rows(decoded) == rows(as_json(finite, "p"))
+    refused = len(events) - len(rows(decoded))
+    assert len(decoded.dead) == bool(refused)
+    assert not refused or decoded.dead[0].message.startswith(f"{refused} of {len(events)} rows")
+
+
+def test_a_bad_row_costs_only_itself_and_can_be_sent_again() -> None:
+    events = [prediction(i) for i in range(9)]
+    events[4] = prediction(4, model_name="a b")
+    events[6] = prediction(6, features={"a": float("nan")})
+
+    decoded = decode([record(stream_message(events, "p"))], KINDS, blocks=True)
+
+    (dead,) = decoded.dead
+    assert (dead.reason, dead.path, dead.record.offset) == ("bad_name", "$[4].model_name", 7)
+    assert dead.message.startswith("2 of 9 rows: row 4 $.model_name")
+    assert "row 6 $.features.a" in dead.message
+    assert len(rows(decoded)) == 7
+    again = decode([dead.record], KINDS)
+    assert again.dead[0].message.startswith("2 of 2 rows")
+    assert not again.frames
+
+
+def test_every_row_has_the_place_of_its_record() -> None:
+    records = [record(stream_message([prediction(2 * i)] * 3, "p")) for i in range(4)]
+
+    decoded = decode(records, KINDS, blocks=True)
+
+    (block,) = decoded.blocks
+    assert block.seq.tolist() == [i for i in range(4) for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        arrow.array([1_772_366_400], arrow.timestamp("s", "UTC")),
+        arrow.array([1_772_366_400_000], arrow.timestamp("ms", "Europe/Berlin")),
+        arrow.array([1_772_366_400_000_000_499], arrow.timestamp("ns", "UTC")),
+        arrow.array(["2026-03-01T13:00:00+01:00"]),
+        arrow.array(["2026-03-01T12:00:00Z"], arrow.large_string()).dictionary_encode(),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_times_are_read_in_every_unit(times: Any) -> None:
+    decoded = decode([table(columns([prediction()], time=times))], KINDS)
+
+    assert not decoded.dead
+    assert decoded.frames[0].at.tolist() == [AT.timestamp()]
+
+
+BAD: list[tuple[str, dict[str, Any], str, str]] = [
+    ("no zone", {"time": arrow.array([AT], arrow.timestamp("us"))}, "time", "$[0].time"),
+    ("1980", {"time": ["1980-01-01T00:00:00Z"]}, "time", "$[0].time"),
+    ("far", {"time": arrow.array([2**62], arrow.timestamp("s", "UTC"))}, "time", "$[0].time"),
+    ("no time", {"time": None}, "schema", "$[0]"),
+    ("no id", {"id": None}, "schema", "$[0]"),
+    ("empty id", {"id": [""]}, "schema", "$[0].id"),
+    ("a number for a name", {"model_name": [1]}, "schema", "$[0].model_name"),
+    ("bad name", {"model_version": ["é"]}, "bad_name", "$[0].model_version"),
+    ("NUL", {"features.b": ["\0"]}, "encoding", "$[0].features.b"),
+    ("infinite", {"features.b": [float("inf")]}, "number_not_finite", "$[0].features.b"),
+    (
+        "2^63",
+        {"features.b": arrow.array([2**63], arrow.uint64())},
+        "number_out_of_range",
+        "$[0].features.b",
+    ),
+    ("a list", {"features.b": [[1]]}, "schema", "$[0].features[...]"),
+    ("a feature's name", {"features.\x1b": [1]}, "bad_name", "$[0].features"),
+    ("a duration", {"duration_s": [-1.0]}, "schema", "$[0].duration_s"),
+    ("true for a number", {"duration_s": [True]}, "schema", "$[0].duration_s"),
+    ("a status", {"status": ["late"]}, "schema", "$[0].status"),
+    ("a rate", {"sample_rate": [0.0]}, "schema", "$[0].sample_rate"),
+    ("features of one type", {"features": ["x"]}, "schema", "$[0].features"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "path"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
+def test_bad_rows_have_the_reasons_of_json(changed: dict[str, Any], reason: str, path: str) -> None:
+    decoded = decode([table(columns([prediction()], **changed))], KINDS, blocks=True)
+
+    (dead,) = decoded.dead
+    assert (dead.reason, dead.path) == (reason, path)
+    assert not decoded.blocks
+
+
+GOOD = stream_message([prediction(i) for i in range(3)], "p").value or b""
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"", "empty"),
+        (b"{}", "syntax"),
+        (GOOD[: len(GOOD) // 2], "syntax"),
+        (GOOD + GOOD, "syntax"),
+        (GOOD.replace(b"m0m1m0", b"\xff0m1m0"), "syntax"),
+        (b"x" * 300_000, "too_large"),
+    ],
+)
+def test_a_bad_stream_is_one_dead_letter(value: bytes, reason: str) -> None:
+    decoded = decode([Record("p", 0, 7, AT.timestamp(), b"k", value, ARROW)], KINDS, blocks=True)
+
+    (dead,) = decoded.dead
+    assert (dead.reason, dead.record.value) == (reason, value)
+    assert not decoded.blocks
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_a_damaged_stream_harms_nobody(place: int, byte: int) -> None:
+    value = GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]
+
+    decoded = decode([Record("p", 0, 7, AT.timestamp(), b"k", value, ARROW)], KINDS, blocks=True)
+
+    assert len(rows(decoded)) == 3 or decoded.dead
+
+
+def test_compressed_streams_are_refused() -> None:
+    options = arrow.ipc.IpcWriteOptions(compression="zstd")
+
+    decoded = decode([table(columns([prediction()] * 99), options=options)], KINDS)
+
+    assert [dead.reason for dead in decoded.dead] == ["unsupported_format"]
+
+
+def test_too_many_rows_are_refused() -> None:
+    none = arrow.nulls(MOST_ROWS + 1)
+
+    decoded = decode([table({"id": none})], KINDS)
+
+    assert [dead.reason for dead in decoded.dead] == ["too_large"]
+
+
+def test_other_kinds_and_other_topics_are_refused() -> None:
+    message = stream_message([prediction()], "l")
+    bare = table(columns([prediction()]), topic="other")
+    log = Record("o", 0, 0, 0.0, None, GOOD, ARROW)
+
+    decoded = decode([record(message), bare, log], KINDS | {"o": "log"})
+
+    assert [d.reason for d in decoded.dead] == ["wrong_topic", "unknown_kind", "unsupported_format"]
+
+
+def test_without_pyarrow_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = record(stream_message([prediction()], "p"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    (dead,) = decode([one], KINDS).dead
+
+    assert dead.reason == "unsupported_format"
+    assert "watchkeeper[parquet]" in dead.message
+
+
+def test_unknown_columns_are_counted() -> None:
+    decoded = decode([table(columns([prediction()], zz=[1], yy=["a"]))], KINDS)
+
+    assert decoded.unknown_fields == 2
+    assert not decoded.dead
+
+
+def test_what_a_stream_cannot_hold_is_said() -> None:
+    with pytest.raises(ValueError, match="number in one event"):
+        stream_message([prediction(features={"a": 1}), prediction(features={"a": "x"})], "p")
+    with pytest.raises(ValueError, match="1 to"):
+        stream_message([], "p")
