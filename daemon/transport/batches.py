@@ -119,10 +119,10 @@ def split(
     has an attribute in `stops`, or is of an older format than 2. With `check` the checksum of
     each batch is verified before its first record is looked at.
 
-    A fault is: a wrong checksum, a record that does not end where it says or where its batch
-    ends, offsets that do not rise or that leave their batch, bytes left over after the last
-    record. Header names that are no UTF-8 are escaped (`backslashreplace`); headers of more than
-    65,536 bytes are dropped.
+    A fault is: a wrong checksum, a newer format, a record that does not end where it says or
+    within its batch, offsets that do not rise or that leave their batch, bytes left over after the
+    last record. Header names that are no UTF-8 are escaped (`backslashreplace`); headers of more
+    than 65,536 bytes are dropped.
     """
     columns = _Columns()
     batch, record, done, delta = cursor
@@ -137,7 +137,7 @@ def split(
             HEADER.unpack_from(data, batch)
         )
         limit = batch + _AFTER_LENGTH + length
-        if length < 0 or magic < FORMAT or limit > end or limit < batch + HEADER_SIZE:
+        if length < 0 or magic != FORMAT or limit > end or limit < batch + HEADER_SIZE:
             stop, fault = remnant(data, batch, end)
             break
         if attributes & stops:
@@ -180,6 +180,8 @@ def remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:
         return "fault", f"a batch of {length} bytes is too small for one"
     if data[batch + MAGIC_AT] < FORMAT:
         return "other", ""
+    if data[batch + MAGIC_AT] > FORMAT:
+        return "fault", f"batches of format {data[batch + MAGIC_AT]} are not known"
     return "fault", f"a batch of {length} bytes is too small for its head"
 
 

@@ -96,7 +96,7 @@ def _walk(data: bytes, cursor: Cursor, end: int, most: int, stops: int, check: b
         limit = batch + _LENGTH + length
         if (
             length < HEADER_SIZE - _LENGTH
-            or magic < batches.FORMAT
+            or magic != batches.FORMAT
             or count < done
             or abs(base) > _LARGEST
         ):

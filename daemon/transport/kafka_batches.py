@@ -74,10 +74,11 @@ def records_from(objects: Sequence[Any]) -> Records:
     first = objects[0]
     keys = [each.key for each in objects]
     headers: list[Headers] = [
-        tuple(each.headers) if 0 < each.serialized_header_size <= _LARGEST_HEADERS else ()
+        tuple(each.headers) if each.serialized_header_size <= _LARGEST_HEADERS else ()
         for each in objects
     ]
-    at = np.array([each.timestamp for each in objects], dtype=np.float64)
+    # The oldest format has no timestamps.
+    at = np.array([each.timestamp or 0 for each in objects], dtype=np.float64)
     return Records(
         (Partition(first.topic, first.partition),),
         np.zeros(len(objects), dtype=np.int32),
@@ -135,7 +136,8 @@ def whole_batches() -> Any:
                 if piece is None:
                     self.drain()
                     return
-                self.next_fetch_offset = max(self.next_fetch_offset, piece.position)
+                if piece.position >= 0:
+                    self.next_fetch_offset = max(self.fetch_offset, piece.position)
                 self.leader_epoch = piece.epoch if piece.epoch >= 0 else self.leader_epoch
                 if len(piece):
                     taken.add(self._place, piece)
@@ -174,7 +176,7 @@ def whole_batches() -> Any:
                 )
             self.leader_epoch = batch.leader_epoch
             if self._dropped(batch):
-                self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)
+                self.next_fetch_offset = max(self.fetch_offset, batch.next_offset)
                 return
             batch._maybe_uncompress()
             if batch.compression_type:

@@ -120,7 +120,9 @@ def plain_batches(draw: st.DrawFn) -> list[Batch]:
 @st.composite
 def fetches(draw: st.DrawFn) -> tuple[list[Batch], list[tuple[int, int]]]:
     """Batches of all codecs and of transactions, and the aborted ones: producer, first offset."""
-    found, base, aborted = [], draw(st.integers(0, 1_000)), []
+    found: list[Batch] = []
+    aborted: list[tuple[int, int]] = []
+    base = draw(st.integers(0, 1_000))
     going: dict[int, int] = {}
     for _ in range(draw(st.integers(1, 8))):
         given = draw(rows(6))
@@ -132,9 +134,9 @@ def fetches(draw: st.DrawFn) -> tuple[list[Batch], list[tuple[int, int]]]:
         if flags:
             going.setdefault(producer, base)
         base += last + 1
-        if going and draw(st.booleans()):
+        ends, commit = draw(st.booleans()), draw(st.booleans())
+        if going and ends:
             producer, first = going.popitem()
-            commit = draw(st.booleans())
             if not commit:
                 aborted.append((producer, first))
             found.append(marker(base, producer, commit))
