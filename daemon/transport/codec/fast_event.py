@@ -129,6 +129,7 @@ def _event(
         if at < 0:
             return ODD
         if entry < 0:
+            out.used[f.UNKNOWN] += 1
             at = passed(raw, words, at, end)
         else:
             previous, field = entry, names.field[entry]

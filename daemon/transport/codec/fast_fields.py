@@ -51,7 +51,7 @@ MAY_BE_NULL = _bits(
 # The rows of `Out.numbers`.
 TIME_AT, DURATION_AT, SCORE_AT, VALUE_AT = 0, 1, 2, 3
 # The places of `Out.used` of `Out.used`.
-NUMERIC, TEXTS, TAKEN = 0, 1, 2
+NUMERIC, TEXTS, TAKEN, UNKNOWN = 0, 1, 2, 3
 
 
 class Out(NamedTuple):
@@ -59,7 +59,8 @@ class Out(NamedTuple):
     each hold events, and `rows` says which records these were.
 
     `numeric` and `texts` hold features: as many columns as `used` says, which feature's in
-    `places`, by the entry of its name (-1: none yet). `touched` is the last row that had a name.
+    `places`, by the entry of its name (-1: none yet). `touched` is the last row that had a name;
+    `used[UNKNOWN]` counts top-level fields that nobody knows.
     """
 
     rows: Array  # int64
@@ -93,5 +94,5 @@ def out_of(n: int, most: int, entries: int) -> Out:
         np.empty((most, wide_by), dtype=np.int32),
         np.full((2, entries), -1, dtype=np.int32),
         np.full(entries, -1, dtype=np.int64),
-        np.zeros(3, dtype=np.int64),
+        np.zeros(4, dtype=np.int64),
     )

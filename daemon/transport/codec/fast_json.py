@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import fast_fields as f
-from watchkeeper.daemon.transport.codec.bulk import Taken
+from watchkeeper.daemon.transport.codec.bulk import SAMPLED, Taken
 from watchkeeper.daemon.transport.codec.dense import dense
 from watchkeeper.daemon.transport.codec.fast_event import events
 from watchkeeper.daemon.transport.codec.fast_fields import Out, out_of
@@ -24,7 +24,7 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     words_of,
 )
 from watchkeeper.daemon.transport.codec.features import wrong_names
-from watchkeeper.daemon.transport.codec.json import DecodeErrors
+from watchkeeper.daemon.transport.codec.json import DecodeErrors, unknown_fields
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.records import Records, Span
 from watchkeeper.detectors.blocks import (
@@ -50,17 +50,19 @@ class Compiled:
     def __init__(self) -> None:
         self._known = Known(f.SCOPES, f.FIXED)
         self._features: set[str] = set()
+        self._unknown = False
 
     def __call__(
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
     ) -> Taken:
         """See `Bulk`."""
         span = records.span()
+        self._unknown = False
         blocks, left = self._read(kind, span, seq, latest)
         if len(left) and kind == "prediction" and self._learn(span, left):
             again, still = self._read(kind, span.take(left), seq[left], latest[left])
             blocks, left = blocks + again, left[still]
-        return Taken(blocks, left)
+        return Taken(blocks, left, _unknown(kind, span) if self._unknown else 0)
 
     def _read(
         self, kind: BulkKind, span: Span, seq: IntArray, latest: FloatArray
@@ -89,6 +91,7 @@ class Compiled:
             if len(taken):
                 found = _Found(span.buffer, table, out, seq[begin + taken])
                 blocks += found.predictions(self._known) if most > 1 else [found.labels()]
+            self._unknown |= bool(out.used[f.UNKNOWN])
             begin += done
         return blocks, np.flatnonzero(odd)
 
@@ -103,6 +106,12 @@ class Compiled:
             self._known.add(f.FEATURES, f.FEATURE, name)
         self._features |= fresh
         return bool(fresh)
+
+
+def _unknown(kind: BulkKind, span: Span) -> int:
+    """How many fields nobody knows, in the records that are looked at."""
+    values = span.take(slice(None, None, SAMPLED)).values()
+    return sum(unknown_fields(kind, value or b"") for value in values)
 
 
 def _new_features(value: bytes, known: set[str]) -> Iterator[str]:

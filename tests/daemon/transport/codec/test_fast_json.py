@@ -77,7 +77,7 @@ def test_kernels_and_decoder_agree_on_events_and_mutants(topic: str) -> None:
     rng, bulk = random.Random(20_261_122), Counted()
     make = mutants.prediction if topic == "predictions" else mutants.label
 
-    for _ in range(6):
+    for _ in range(10):
         whole = [mutants.written(make(rng), rng) for _ in range(2_000)]
         values = [mutants.mutant(raw, rng) if rng.random() < 0.85 else raw for raw in whole]
         assert_same(topic, values, bulk)
