@@ -34,6 +34,8 @@ from watchkeeper.handlers.types import Action, ActionState, Outcome
 log = structlog.get_logger()
 
 TICK_S = 1.0
+CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
+FURTHEST = 40  # times `checkpoint_events` that may wait for one all the same
 INBOX_S = 0.5
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
 
@@ -76,8 +78,9 @@ class Loop:
 
     `steady` is a clock that nobody sets, for intervals and `turned_at`; by default it is `clock`.
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
-    epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, and at
-    once when an incident or action changed. Events of more than `models_limit` models are refused.
+    epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, later
+    where checkpoints would take too much of the time, and at once when an incident or action
+    changed. Events of more than `models_limit` models are refused.
     Without `ticks` only events make time pass.
     """
 
@@ -100,6 +103,7 @@ class Loop:
     _untaken: dict[str, Action] = field(default_factory=dict)
     steady: Callable[[], float] | None = None
     _committed_at: float = float("-inf")
+    _cost_s: float = 0.0
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
@@ -178,7 +182,7 @@ class Loop:
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
-        self._committed_at = self._steady()
+        self._committed_at = began = self._steady()
         if pending.empty:
             return True
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
@@ -189,6 +193,7 @@ class Loop:
             log.warning("another instance took over; reading again", reason=str(fenced))
             return False
         self._pending = Pending()
+        self._cost_s = self._steady() - began
         self.source.commit(pending.offsets)
         self.reporter.committed()
         self._act(pending.actions.values())
@@ -327,8 +332,13 @@ class Loop:
         self._pending.outbox += self.reporter.rows(step, decoded, now)
 
     def _due(self) -> bool:
-        waited = self._steady() - self._committed_at >= self.checkpoint_s
-        return self._pending.urgent or waited or self._pending.events >= self.checkpoint_events
+        """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
+        too far: what a crash makes read again is so much the more the more there is to write."""
+        pending, waited = self._pending, self._steady() - self._committed_at
+        if pending.urgent or pending.events >= FURTHEST * self.checkpoint_events:
+            return True
+        often = waited >= self.checkpoint_s or pending.events >= self.checkpoint_events
+        return often and waited >= self._cost_s / CHECKPOINT_SHARE
 
     def _act(self, actions: Iterable[Action]) -> None:
         """Gives committed actions to the executor; its claims keep it from doing one twice. What

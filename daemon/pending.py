@@ -19,6 +19,7 @@ from watchkeeper.daemon.transport.codec import DeadLetter as Refused
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import Block
+from watchkeeper.detectors.gathered import frames_of
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
@@ -89,7 +90,7 @@ class Pending:
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),
             profiles=self.profiles,
-            captured=[frame for block in self.captured for frame in block.frames()],
+            captured=list(frames_of(self.captured)),
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,

@@ -26,6 +26,7 @@ _OTHER_FILES = frozenset(
         "events",
         "fast",
         "frames",
+        "gathered",
         "histograms",
         "keys",
         "level_detector",

@@ -34,6 +34,7 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
 _EPOCHS = "owner-epochs"
+_AT_ONCE = 500  # names in one query: SQLite takes at most 999
 
 
 class Store:
@@ -162,13 +163,15 @@ def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
     epochs: dict[int, int] = {}
     for partition, epoch in checkpoint.epochs.items():
         epochs[partition.number] = max(epoch, epochs.get(partition.number, 0))
-    t = tables.states.c
-    for model, (number, state) in checkpoint.states.items():
+    wanted = sorted(checkpoint.states)
+    owners = _state_owners(connection, wanted)
+    new = []
+    for model in wanted:
+        number, state = checkpoint.states[model]
         if number not in epochs:
             raise Fenced(f"state of {model}: partition {number} is not owned")
-        stored = connection.execute(select(t.owner_epoch).where(t.model == model)).scalar()
-        if stored is not None and stored > epochs[number]:
-            raise Fenced(f"state of {model}: epoch {epochs[number]}, but {stored} owns it")
+        if owners.get(model, 0) > epochs[number]:
+            raise Fenced(f"state of {model}: epoch {epochs[number]}, but {owners[model]} owns it")
         row = {
             "model": model,
             "partition": number,
@@ -176,7 +179,19 @@ def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
             "blob": snapshots.encode(state),
             "updated_at": checkpoint.at,
         }
-        put(connection, tables.states, [row])
+        new.append(row)
+    put(connection, tables.states, new)
+
+
+def _state_owners(connection: Connection, models: Sequence[str]) -> dict[str, int]:
+    """The owner epoch of each of these models' states, where there is one."""
+    t = tables.states.c
+    found: dict[str, int] = {}
+    for first in range(0, len(models), _AT_ONCE):
+        some = t.model.in_(models[first : first + _AT_ONCE])
+        for model, epoch in connection.execute(select(t.model, t.owner_epoch).where(some)):
+            found[model] = epoch
+    return found
 
 
 def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:

@@ -1,0 +1,107 @@
+"""Blocks put together, and cut into the frames of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.blocks import (
+    Block,
+    Codes,
+    LabelBlock,
+    PredictionBlock,
+    Texts,
+    Words,
+    texts_of,
+)
+from watchkeeper.detectors.frames import LabelFrame, PredictionFrame
+
+T = TypeVar("T")
+
+
+def frames_of(blocks: Sequence[Block]) -> Iterator[PredictionFrame | LabelFrame]:
+    """The blocks' rows as one frame for each kind, member and set of features, in the order of
+    the blocks; predictions come before labels."""
+    shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[PredictionBlock]] = {}
+    for each in blocks:
+        if isinstance(each, PredictionBlock) and len(each):
+            shapes.setdefault((tuple(each.numeric), tuple(each.categorical)), []).append(each)
+    for alike in shapes.values():
+        yield from _cut(predictions(alike), "member")
+    labels_ = [each for each in blocks if isinstance(each, LabelBlock) and len(each)]
+    if labels_:
+        yield from _cut(labels(labels_), "model")
+
+
+def predictions(blocks: Sequence[PredictionBlock]) -> PredictionBlock:
+    """Blocks with the same features as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    members, member = _merged([(b.members, b.member) for b in blocks])
+    plain = ("at", "seq", "key", "entity_key", "duration_s", "status", "score", "value")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(b, name) for b in blocks])
+        for name in (*plain, "output_valid")
+    }
+    return PredictionBlock(
+        members=members,
+        member=member,
+        request_id=_texts([b.request_id for b in blocks]),
+        entity=_texts([b.entity for b in blocks]),
+        label=_words([b.label for b in blocks]),
+        numeric={name: np.concatenate([b.numeric[name] for b in blocks]) for name in first.numeric},
+        categorical={
+            name: _words([b.categorical[name] for b in blocks]) for name in first.categorical
+        },
+        **columns,
+    )
+
+
+def labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
+    """Blocks of labels as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    models, model = _merged([(b.models, b.model) for b in blocks])
+    return LabelBlock(
+        models=models,
+        model=model,
+        at=np.concatenate([b.at for b in blocks]),
+        seq=np.concatenate([b.seq for b in blocks]),
+        key=np.concatenate([b.key for b in blocks]),
+        request_id=_texts([b.request_id for b in blocks]),
+        label=_words([b.label for b in blocks]),
+        value=np.concatenate([b.value for b in blocks]),
+    )
+
+
+def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
+    codes: Codes = getattr(block, by)
+    order = np.argsort(codes, kind="stable")
+    ordered, codes = block.take(order), codes[order]
+    cuts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+    ends = [*cuts.tolist()[1:], len(codes)]
+    for start, end in zip(cuts.tolist(), ends, strict=True):
+        yield ordered.frame(int(codes[start]), slice(start, end))
+
+
+def _merged(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
+    """Codes into several lists as codes into one."""
+    known: dict[T, int] = {}
+    merged = []
+    for names, codes in parts:
+        to = np.array([*(known.setdefault(n, len(known)) for n in names), -1], dtype=np.int32)
+        merged.append(to[codes])
+    return tuple(known), np.concatenate(merged)
+
+
+def _words(columns: Sequence[Words]) -> Words:
+    words, codes = _merged([(column.words, column.codes) for column in columns])
+    return Words(codes, words)
+
+
+def _texts(columns: Sequence[Texts]) -> npt.NDArray[np.object_]:
+    return np.concatenate([texts_of(column) for column in columns])
