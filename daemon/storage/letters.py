@@ -103,6 +103,7 @@ class Letters:
         outdated = select(ranked.seq).where(ranked.place > 1)
         stands = update(tables.outbox).where(_o.seq == sa.bindparam("one"))
         ended = {"state": "sent", "ended_at": now, "last_reason": "collapsed: outdated"}
+        ended |= {"payload": None}  # outages are when space runs out
         with self._db.write() as connection:
             kept = [{"one": seq, "older": n} for seq, n in connection.execute(newest)]
             if not kept:
@@ -129,6 +130,12 @@ class Letters:
         with self._db.write() as connection:
             connection.execute(sa.delete(tables.outbox).where(told, _o.channel == "dlq"))
             connection.execute(update(tables.outbox).where(told).values(**values))
+
+    def newest(self, channel: Channel) -> int:
+        """The number of the newest message that waits; 0 when none does."""
+        waiting = select(func.max(_o.seq)).where(_o.state == "pending", _o.channel == channel)
+        with self._db.read() as connection:
+            return connection.execute(waiting).scalar() or 0
 
     def skip(self, most: Most) -> int:
         """Drops all waiting dead letters but the newest ones, `most` of them; returns how many."""

@@ -39,7 +39,8 @@ OK = Delivery("ok")
 WAITING = 10_000  # messages of a channel that wait, before outdated ones are ended untold
 WAITING_LETTERS = Most(10_000, 64 << 20)  # dead letters that wait; their table holds more
 DEAD_LETTERS = Most(100_000, 256 << 20)  # refused records that are kept
-_SHARE = 100  # the table of dead letters may grow by one part in so many before it is looked at
+_SHARE = 100  # what is bounded may grow by one part in so many before it is looked through
+_REST = 50  # a look at what waits in vain is followed by so many times its length
 
 
 @dataclass
@@ -60,6 +61,8 @@ class _Line:
     wake: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     crowd: int = 0  # so many waited after the last look at how many wait
+    newest: int = 0  # the newest that waited at the last look at how many wait
+    look_at: float = 0.0  # when it is looked again whether something is due
 
 
 @dataclass
@@ -132,10 +135,10 @@ class Outbox:
     def deliver_due(self, channel: Channel) -> int:
         """Tells one batch of what is due; returns how many messages it tried."""
         line, now = self._lines[channel], self.clock()
-        if now < line.own.quiet_until:
+        if now < max(line.own.quiet_until, line.look_at):
             return 0
         if channel == "dlq":
-            self._skip()
+            self._skip(line)
             self._drop()
         else:
             self._collapse(channel, line, now)
@@ -144,6 +147,8 @@ class Outbox:
         limit = self.bulk if channel == "dlq" else self.batch
         rows = self.letters.take(channel, now, self.hold_s, limit, quiet)
         if not rows:
+            # While a topic takes nothing, much may wait: looking through it takes time.
+            line.look_at = self.clock() + _REST * (self.clock() - now) if quiet else 0.0
             return 0
         deliveries = line.deliver(rows)
         line.own.failures = 0
@@ -168,7 +173,11 @@ class Outbox:
             self._counts[channel, "collapsed"] += n
             log.warning("outdated messages ended untold", channel=channel, n=n)
 
-    def _skip(self) -> None:
+    def _skip(self, line: _Line) -> None:
+        newest = self.letters.newest("dlq")
+        if newest <= line.newest + self.letters_most.rows // _SHARE:
+            return
+        line.newest = newest
         n = self.letters.skip(self.letters_most)
         if n:
             self._counts["dlq", "skipped"] += n

@@ -528,6 +528,30 @@ class Holding:
         return [OK] * len(rows)
 
 
+def test_looking_through_what_waits_in_vain_takes_little_of_the_time(
+    store: Store, clock: Clock
+) -> None:
+    """By this clock a look takes at least 25 ms, and so it is over a second to the next."""
+
+    def slow() -> float:
+        clock.now += 0.025
+        return clock.now
+
+    away = Topics({"one"})
+    outbox = Outbox(store.letters, {"kafka": away}, base_s=300.0, clock=slow, chance=lambda: 1.0)
+    store.letters.add([msgspec.structs.replace(letter("a", "a", "kafka"), topic="one")])
+    outbox.deliver_due("kafka")
+    outbox.deliver_due("kafka")
+    store.letters.add([msgspec.structs.replace(letter("b", "b", "kafka"), topic="two")])
+
+    outbox.deliver_due("kafka")
+    assert away.got == []
+    clock.now += 5.0
+    outbox.deliver_due("kafka")
+
+    assert away.got == ["b"]
+
+
 def test_orders_and_what_became_of_actions_are_told_however_many_wait(
     store: Store, clock: Clock
 ) -> None:
