@@ -22,6 +22,7 @@ _KEPT_DAYS = {
     "metrics": 3,
     "changes": 30,
     "commands": 1,
+    "partials": 7,
     "incidents": 30,
     "actions": 30,
 }
@@ -74,4 +75,6 @@ def _specs(topics: Topics, partitions: int) -> list[TopicSpec]:
     refused = [
         TopicSpec(topics.dead_letters(k), retention_ms=_REFUSED_DAYS * _DAY_MS) for k in READ
     ]
-    return [*read, *written, *refused]
+    # As many partitions as what is read has: the key of a model then has the same number in both.
+    between = TopicSpec(topics.name("partials"), partitions, retention_ms=kept["partials"])
+    return [*read, *written, *refused, between]

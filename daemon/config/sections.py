@@ -196,6 +196,14 @@ class Topics(Section, frozen=True, kw_only=True):
         Topic | None,
         doc("Out, compacted: health and version of models", example="other.models.state"),
     ] = None
+    partials: Annotated[
+        Topic | None,
+        doc(
+            "Between instances: parts of windows, for the owner of a model whose events spread "
+            "over partitions",
+            example="other.partials",
+        ),
+    ] = None
     dlq: Annotated[
         Topic | None,
         doc(
