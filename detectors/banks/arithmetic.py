@@ -16,13 +16,13 @@ from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE, PSEUDO
 
 
 def least(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
-    """`min(first, second)` as Python has it: the first where they do not compare."""
-    return np.where(np.less(second, first), second, first)
+    """`min(first, second)` as Python has it where the first is a number."""
+    return np.asarray(np.fmin(first, second))
 
 
 def most(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
-    """`max(first, second)` as Python has it: the first where they do not compare."""
-    return np.where(np.greater(second, first), second, first)
+    """`max(first, second)` as Python has it where the first is a number."""
+    return np.asarray(np.fmax(first, second))
 
 
 def each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
@@ -33,7 +33,7 @@ def each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
 
 def bounded(values: FloatArray) -> FloatArray:
     """The values within +-LARGE, where squares and sums are finite."""
-    return np.clip(values, -LARGE, LARGE)
+    return np.minimum(np.maximum(values, -LARGE), LARGE)
 
 
 def known(errors: FloatArray) -> FloatArray:
@@ -43,7 +43,7 @@ def known(errors: FloatArray) -> FloatArray:
 
 def within(change: FloatArray, limit: FloatArray) -> FloatArray:
     """The change, cut off at +-limit; whole where the limit is 0."""
-    cut = least(limit, most(-limit, change))
+    cut = np.minimum(np.maximum(change, -limit), limit)
     return np.where(limit > 0.0, cut, change)
 
 
@@ -72,7 +72,7 @@ def share_noise(value: FloatArray, expected: FloatArray, n: IntArray) -> FloatAr
 
 def spread_of(variance: FloatArray, seen: IntArray) -> FloatArray:
     """The standard deviation by an estimate of the variance over so many windows."""
-    return np.sqrt(variance * seen / np.maximum(seen - 1, 1))
+    return np.asarray(np.sqrt(variance * seen / np.maximum(seen - 1, 1)))
 
 
 def _expected_share(share: FloatArray, n: IntArray) -> FloatArray:

@@ -36,29 +36,41 @@ class Bank(ABC):
     def __init__(self, detector: EachSample, columns: int) -> None:
         self.columns = columns
         self._least = detector.min_n
-        self._dtype = np.dtype(self.fields())
-        self._state: State = np.zeros((_FIRST, columns), dtype=self._dtype)
-        layout = f"{detector.name} {self.version} {columns} {self._dtype.descr}"
+        kinds = [np.dtype(fields) for fields in (self.fields(), self.history()) if fields]
+        self._parts: list[State] = [np.zeros((_FIRST, columns), dtype=kind) for kind in kinds]
+        layout = f"{detector.name} {self.version} {columns} {[kind.descr for kind in kinds]}"
         self.stamp = hashlib.blake2b(layout.encode(), digest_size=_STAMP).digest()
 
     @abstractmethod
     def fields(self) -> Fields:
-        """The state of one series: fields of a little-endian structured dtype."""
+        """What each window needs of the state of one series, little-endian."""
+
+    def history(self) -> Fields:
+        """What is long, and of which each window needs little."""
+        return []
 
     @abstractmethod
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
-        """Judges the samples where there is enough to judge by, and learns from them."""
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
+        """Judges the samples where there is enough to judge by, and learns from them.
 
-    def sound(self, state: State) -> bool:
-        """Whether a state read back can be worked with; a bank says what could not."""
+        `held` are the `fields` of the rows, to be changed in place.
+        """
+
+    def sound(self, parts: list[State]) -> bool:
+        """Whether a state read back, fields and history, can be worked with."""
         return True
 
     def judge(self, rows: IntArray, samples: Columns) -> Judged:
         """Judges one window of each of these rows; no row twice."""
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
         enough = samples.given & np.isfinite(samples.value) & (samples.n >= self._least)
+        held = self._parts[0][rows]
         with np.errstate(all="ignore"):  # what is not enough is computed along, and not looked at
-            return self.judge_enough(rows, samples, enough)
+            judged = self.judge_enough(rows, held, samples, enough)
+        self._parts[0][rows] = held
+        return judged
 
     # -----------------------------------------------------------------------------------------
     # Rows
@@ -67,16 +79,17 @@ class Bank(ABC):
     @property
     def nbytes(self) -> int:
         """The memory the state takes."""
-        return int(self._state.nbytes)
+        return sum(part.nbytes for part in self._parts)
 
     @property
     def row_nbytes(self) -> int:
         """The bytes of one row of the state."""
-        return self.columns * self._dtype.itemsize
+        return sum(self._sizes())
 
     def clear(self, rows: IntArray) -> None:
         """Forgets these rows."""
-        self._state[rows[rows < len(self._state)]] = np.zeros((), dtype=self._dtype)
+        for part in self._parts:
+            part[rows[rows < len(part)]] = np.zeros((), dtype=part.dtype)
 
     def inherit(
         self, row: int, from_row: int, of: Bank | None = None, columns: IntArray | None = None
@@ -87,31 +100,38 @@ class Bank(ABC):
         the columns are the same.
         """
         other = self if of is None else of
-        if other._dtype != self._dtype or type(other) is not type(self):
+        if [p.dtype for p in other._parts] != [p.dtype for p in self._parts]:
             raise StateError("a bank can only take up the state of one like it")
         self._reach(row + 1)
         other._reach(from_row + 1)
-        past = other._state[from_row]
-        if columns is None:
-            self._state[row] = past
-            return
-        known = columns >= 0
-        self._state[row, known] = past[columns[known]]
+        taken = np.arange(self.columns) if columns is None else columns
+        known = taken >= 0
+        for mine, theirs in zip(self._parts, other._parts, strict=True):
+            mine[row, known] = theirs[from_row, taken[known]]
 
     def raw(self, rows: IntArray) -> Raw:
         """The states of rows as bytes, one row each: little-endian, of `row_nbytes`."""
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        return self._state[rows].view(np.uint8).reshape(len(rows), self.row_nbytes)
+        parts = [
+            part[rows].view(np.uint8).reshape(len(rows), size)
+            for part, size in zip(self._parts, self._sizes(), strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def put(self, rows: IntArray, raw: Raw) -> None:
         """Takes up what `raw` gave. Raises `StateError` where it cannot be such states."""
         if raw.shape != (len(rows), self.row_nbytes):
             raise StateError(f"stored state has {raw.shape[-1]} bytes, not {self.row_nbytes}")
-        state = np.ascontiguousarray(raw).view(self._dtype).reshape(len(rows), self.columns)
-        if not self.sound(state):
+        read, at, shape = [], 0, (len(rows), self.columns)
+        for part, size in zip(self._parts, self._sizes(), strict=True):
+            cut = np.ascontiguousarray(raw[:, at : at + size])
+            read.append(cut.view(part.dtype).reshape(shape))
+            at += size
+        if not self.sound(read):
             raise StateError("stored state is damaged: numbers that no detector could have")
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        self._state[rows] = state
+        for part, state in zip(self._parts, read, strict=True):
+            part[rows] = state
 
     def dump(self, row: int) -> bytes:
         """One row with a stamp of its layout."""
@@ -124,9 +144,14 @@ class Bank(ABC):
         raw = np.frombuffer(stored, dtype=np.uint8, offset=_STAMP)
         self.put(np.array([row]), raw.reshape(1, -1))
 
+    def _sizes(self) -> list[int]:
+        return [self.columns * part.dtype.itemsize for part in self._parts]
+
     def _reach(self, rows: int) -> None:
-        held = len(self._state)
-        if rows > held:
-            wider = np.zeros((max(rows, 2 * held), self.columns), dtype=self._dtype)
-            wider[:held] = self._state
-            self._state = wider
+        held = len(self._parts[0])
+        if rows <= held:
+            return
+        for place, part in enumerate(self._parts):
+            wider = np.zeros((max(rows, 2 * held), self.columns), dtype=part.dtype)
+            wider[:held] = part
+            self._parts[place] = wider

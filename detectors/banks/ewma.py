@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from watchkeeper.detectors.banks.arithmetic import most as larger
-from watchkeeper.detectors.banks.arithmetic import score, spread_of, within
+from watchkeeper.detectors.banks.arithmetic import most, score, spread_of, within
 from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
@@ -27,57 +26,55 @@ class EwmaBank(ScoreBank):
 
     def fields(self) -> Fields:
         numbers = ("mean", "variance", "smooth", "smooth_variance")
-        return [*super().fields(), *((name, "<f8") for name in numbers), ("seen", "<i4")]
+        return [*super().fields(), *((name, "<f8") for name in numbers), ("seen", "<i8")]
 
-    def sound(self, state: State) -> bool:
+    def sound(self, parts: list[State]) -> bool:
+        state = parts[0]
         variances = (state["variance"] >= 0.0) & (state["smooth_variance"] >= 0.0)
-        return super().sound(state) and bool((variances & (state["seen"] >= 0)).all())
+        return super().sound(parts) and bool((variances & (state["seen"] >= 0)).all())
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
-        state = self._state
-        seen, mean, smooth = (state[name][rows] for name in ("seen", "mean", "smooth"))
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
+        mean, smooth = held["mean"].copy(), held["smooth"]
         value = self.scaled(samples.value, enough)
-        learning = enough & (seen < self._warm_up)
+        learning = enough & (held["seen"] < self._warm_up)
         change = value - mean
-        first = np.where(seen > 0, self._weight * (change - smooth), 0.0)
-        noise, smooth_noise = self._noises(rows, samples, mean)
-        limit = self._threshold * self.unit(mean, smooth_noise)
-        moved = smooth + within(self._weight * (change - smooth), STEP * limit)
-        moved = within(moved, MOST * limit)
-        scored = score(moved, self.unit(mean, smooth_noise))
-        found = self.scored(rows, samples, enough, enough & ~learning, scored, mean)
-        calm = enough & ~learning & (state["run"][rows] == 0)
+        push = self._weight * (change - smooth)
+        noise, smooth_noise = self._noises(held, samples, mean)
+        unit = self.unit(mean, smooth_noise)
+        limit = self._threshold * unit
+        moved = within(smooth + within(push, STEP * limit), MOST * limit)
+        looked = enough & ~learning
+        found = self.scored(held, samples, enough, looked, score(moved, unit), mean)
         near = mean + within(change, OUTLIER * noise)
         near_smooth = within(moved, OUTLIER * smooth_noise)
-        new = np.where(learning, smooth + first, moved)
-        state["smooth"][rows] = np.where(enough, new, smooth)
-        learned = np.where(learning, value, near), np.where(learning, new, near_smooth)
-        self._learn(rows, learning | calm, *learned)
+        if learning.any():
+            first = smooth + np.where(held["seen"] > 0, push, 0.0)
+            near, near_smooth = (
+                np.where(learning, value, near),
+                np.where(learning, first, near_smooth),
+            )
+            moved = np.where(learning, first, moved)
+        np.copyto(smooth, moved, where=enough)
+        self._learn(held, learning | (looked & (held["run"] == 0)), near - mean, near_smooth)
         return found
 
     def _noises(
-        self, rows: IntArray, samples: Columns, mean: FloatArray
+        self, held: State, samples: Columns, mean: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """The noise of a window and that of the smoothed value."""
-        state = self._state
-        spread = spread_of(state["variance"][rows], state["seen"][rows])
+        spread = spread_of(held["variance"], held["seen"])
         error = self.error_of(samples.value, samples.n, samples.stderr, mean)
-        noise = larger(spread, error)
-        learned = np.sqrt(state["smooth_variance"][rows])
-        return noise, larger(noise * self._narrower, learned)
+        noise = most(spread, error)
+        return noise, most(noise * self._narrower, np.sqrt(held["smooth_variance"]))
 
-    def _learn(
-        self, rows: IntArray, where: BoolArray, value: FloatArray, smooth: FloatArray
-    ) -> None:
-        names = ("seen", "mean", "variance", "smooth_variance")
-        state = self._state
-        old = {name: state[name][rows] for name in names}
-        seen = np.minimum(old["seen"] + 1, self._memory)
+    def _learn(self, held: State, where: BoolArray, change: FloatArray, smooth: FloatArray) -> None:
+        seen = np.minimum(held["seen"] + 1, self._memory)
         rate = 1.0 / seen
-        change = value - old["mean"]
-        mean = old["mean"] + rate * change
-        variance = (1.0 - rate) * (old["variance"] + rate * change * change)
-        spread = old["smooth_variance"]
+        variance = (1.0 - rate) * (held["variance"] + rate * change * change)
+        spread = held["smooth_variance"]
         spread = spread + rate * (smooth * smooth - spread)
-        for name, new in zip(names, (seen, mean, variance, spread), strict=True):
-            state[name][rows] = np.where(where, new, old[name])
+        new = {"mean": held["mean"] + rate * change, "variance": variance, "seen": seen}
+        for name, values in {**new, "smooth_variance": spread}.items():
+            np.copyto(held[name], values, where=where)

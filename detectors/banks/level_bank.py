@@ -6,7 +6,7 @@ import numpy as np
 
 from watchkeeper.detectors.banks.bank import Bank, Fields, State
 from watchkeeper.detectors.banks.judged import Directions, Judged
-from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.frames import BoolArray, FloatArray
 from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector
 
 LONGEST_RUN = 1_000  # windows in a row that a bank can be told to wait for
@@ -20,34 +20,30 @@ class LevelBank(Bank):
         super().__init__(detector, columns)
 
     def fields(self) -> Fields:
-        return [("since", "<f8"), ("run", "<i2")]
+        return [("since", "<f8"), ("run", "<i8")]
 
-    def sound(self, state: State) -> bool:
-        run = state["run"]
+    def sound(self, parts: list[State]) -> bool:
+        run = parts[0]["run"]
         return bool(((run >= 0) & (run <= self._for)).all())
 
-    def firing(self, rows: IntArray) -> BoolArray:
+    def firing(self, held: State) -> BoolArray:
         """Whether the newest judged window of each series gave a finding."""
-        return np.asarray(self._state["run"][rows] >= self._for)
+        return np.asarray(held["run"] >= self._for)
 
     def limit(self, threshold: float, firing: BoolArray) -> FloatArray:
         """The threshold, or half of it while firing."""
         return np.where(firing, threshold * HYSTERESIS, threshold)
 
     def sustained(
-        self, rows: IntArray, start: FloatArray, looked: BoolArray, beyond: BoolArray
+        self, held: State, start: FloatArray, looked: BoolArray, beyond: BoolArray
     ) -> tuple[BoolArray, FloatArray]:
         """What is found where it was looked, and since when; counts the runs."""
-        run, since = self._state["run"][rows], self._state["since"][rows]
-        began = start[:, None]
-        since_now = np.where((run > 0) & ~(began < since), since, began)
+        run, since, began = held["run"], held["since"], start[:, None]
         beyond = looked & beyond
-        run_now = np.where(beyond, np.minimum(run + 1, self._for), 0)
-        since_now = np.where(beyond, since_now, since)
-        run_now = np.where(looked, run_now, run)
-        self._state["run"][rows] = run_now
-        self._state["since"][rows] = since_now
-        return beyond & (run_now >= self._for), since_now
+        begins = beyond & ((run == 0) | (began < since))
+        np.copyto(since, began, where=begins)
+        np.copyto(run, np.minimum(run + 1, self._for) * beyond, where=looked)
+        return beyond & (run >= self._for), since
 
 
 def signs(up: BoolArray) -> Directions:

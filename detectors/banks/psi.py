@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import most
+from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns, Counts
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged
@@ -64,10 +65,12 @@ class PsiBank(LevelBank):
         self._alpha, self._min_effect = detector.alpha, detector.min_effect
         super().__init__(detector, columns)
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
         if samples.counts is None or samples.expected_counts is None:
             return Judged.nothing(enough)
-        firing = self.firing(rows)
+        firing = self.firing(held)
         index, limit = np.full(enough.shape, np.nan), np.full(enough.shape, np.nan)
         step = max(1, _AT_ONCE // max(1, self.columns))
         for first in range(0, len(rows), step):
@@ -79,7 +82,7 @@ class PsiBank(LevelBank):
             index[part].reshape(-1)[place] = both.indices()
             limits = self._limits(both, firing[part].reshape(-1)[place])
             limit[part].reshape(-1)[place] = limits
-        sustained = self.sustained(rows, samples.start, enough & ~np.isnan(limit), index > limit)
+        sustained = self.sustained(held, samples.start, enough & ~np.isnan(limit), index > limit)
         return judged(enough, sustained, statistic=index, threshold=limit)
 
     def _limits(self, both: _Pooled, firing: BoolArray) -> FloatArray:

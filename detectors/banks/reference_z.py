@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import filled, most, score
+from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import judged, signs
@@ -20,9 +21,11 @@ class ReferenceZBank(ScoreBank):
         self._min_effect = detector.min_effect
         super().__init__(detector, columns)
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
         looked = enough & np.isfinite(samples.expected)
-        limit = self.limit(self._threshold, self.firing(rows))
+        limit = self.limit(self._threshold, self.firing(held))
         normal = self.scaled(samples.expected, looked)
         change = self.scaled(samples.value, looked) - normal
         looked &= ~self._unknown(samples)
@@ -30,7 +33,7 @@ class ReferenceZBank(ScoreBank):
         scored = filled(far, self._scores(samples, far, change[far], normal[far]))
         return judged(
             enough,
-            self.sustained(rows, samples.start, looked, self.statistic(scored) > limit),
+            self.sustained(held, samples.start, looked, self.statistic(scored) > limit),
             statistic=self.statistic(scored),
             threshold=limit,
             expected=samples.expected,

@@ -25,61 +25,62 @@ class RobustZBank(ScoreBank):
         super().__init__(detector, columns)
 
     def fields(self) -> Fields:
-        return [
-            *super().fields(),
-            *((name, "<u2") for name in ("filled", "next", "waiting")),
-            ("past", "<f8", (self._memory,)),
-            ("pending", "<f8", (self._for - 1,)),
-        ]
+        return [*super().fields(), *((name, "<i8") for name in ("filled", "next", "waiting"))]
 
-    def sound(self, state: State) -> bool:
-        places = (state["filled"] <= self._memory) & (state["next"] < self._memory)
-        return super().sound(state) and bool((places & (state["waiting"] < self._for)).all())
+    def history(self) -> Fields:
+        return [("past", "<f8", (self._memory,)), ("pending", "<f8", (self._for - 1,))]
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+    def sound(self, parts: list[State]) -> bool:
+        limits = {"filled": self._memory, "next": self._memory - 1, "waiting": self._for - 1}
+        places = [(parts[0][name] >= 0) & (parts[0][name] <= most) for name, most in limits.items()]
+        return super().sound(parts) and bool(np.all(places))
+
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
         value = self.scaled(samples.value, enough)
-        ready = self._state["filled"][rows] >= self._warm_up
+        ready = held["filled"] >= self._warm_up
         looked = enough & ready
-        limit = self.limit(self._threshold, self.firing(rows))
-        normal, scored = self._scores(rows, samples, looked, value, limit)
-        found = self.scored(rows, samples, enough, looked, scored, normal)
-        self._learn(rows, value, enough & ~ready, looked)
+        normal, scored = self._scores(rows, held, samples, looked, value)
+        found = self.scored(held, samples, enough, looked, scored, normal)
+        self._learn(rows, held, value, enough & ~ready, looked)
         return found
 
     def _scores(
         self,
         rows: IntArray,
+        held: State,
         samples: Columns,
         looked: BoolArray,
         value: FloatArray,
-        limit: FloatArray,
     ) -> tuple[FloatArray, FloatArray]:
         """What is normal, and the score of each sample that may be beyond the limit."""
+        limit = self.limit(self._threshold, self.firing(held))
         normal, scored = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
         all_rows, all_columns = np.nonzero(looked)
         for first in range(0, len(all_rows), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
             place = all_rows[part], all_columns[part]
-            past = self._past(rows[place[0]], place[1])
-            usual = self._normal(*past)
+            count = held["filled"][place]
+            past = self._past(rows[place[0]], place[1], count)
+            usual = self._normal(past, count)
             normal[place] = usual
             change = value[place] - usual
             far = np.flatnonzero(self.passing(change, usual, limit[place]))
             place = place[0][far], place[1][far]
             of = samples.value[place], samples.n[place], samples.stderr[place]
-            spread = _spread(past[0][far], past[1][far], change[far] > 0.0)
+            spread = _spread(past[far], count[far], change[far] > 0.0)
             noise = most(spread, self.noise_of(*of, usual[far]))
             scored[place] = score(change[far], self.unit(usual[far], noise))
         return normal, scored
 
-    def _past(self, rows: IntArray, columns: IntArray) -> tuple[FloatArray, IntArray]:
-        """The values remembered of each series in order, infinity behind them; and how many."""
-        count = self._state["filled"][rows, columns].astype(np.int64)
+    def _past(self, rows: IntArray, columns: IntArray, count: IntArray) -> FloatArray:
+        """The values remembered of each series in order, infinity behind them."""
         longest = int(count.max())
-        past = self._state["past"][rows, columns, :longest]
+        past = self._parts[1]["past"][rows, columns, :longest]
         past[np.arange(longest) >= count[:, None]] = math.inf
         past.sort(axis=1)
-        return past, count
+        return past
 
     def _normal(self, ordered: FloatArray, count: IntArray) -> FloatArray:
         if not self._share:
@@ -88,28 +89,32 @@ class RobustZBank(ScoreBank):
         return np.fromiter(sums, np.float64, len(count)) / count
 
     def _learn(
-        self, rows: IntArray, value: FloatArray, warming: BoolArray, looked: BoolArray
+        self,
+        rows: IntArray,
+        held: State,
+        value: FloatArray,
+        warming: BoolArray,
+        looked: BoolArray,
     ) -> None:
         """Remembers values once it is sure that they are not the beginning of a finding."""
-        run, waiting = self._state["run"][rows], self._state["waiting"][rows]
+        run, waiting, pending = held["run"], held["waiting"], self._parts[1]["pending"]
         calm = looked & (run == 0)
-        for place in range(self._for - 1):
-            self._remember(rows, self._state["pending"][rows, :, place], calm & (place < waiting))
-        self._remember(rows, value, calm | warming)
+        if (calm & (waiting > 0)).any():
+            for place in range(self._for - 1):
+                known = calm & (place < waiting)
+                self._remember(rows, held, pending[rows, :, place], known)
+        self._remember(rows, held, value, calm | warming)
         doubtful = looked & (run > 0) & (run < self._for)
-        at_row, at_column = np.nonzero(doubtful)
-        self._state["pending"][rows[at_row], at_column, waiting[doubtful]] = value[doubtful]
-        self._state["waiting"][rows] = np.where(looked, np.where(doubtful, waiting + 1, 0), waiting)
+        at_row, column = np.nonzero(doubtful)
+        pending[rows[at_row], column, waiting[doubtful]] = value[doubtful]
+        np.copyto(waiting, (waiting + 1) * doubtful, where=looked)
 
-    def _remember(self, rows: IntArray, value: FloatArray, where: BoolArray) -> None:
-        at_row, column = np.nonzero(where)
-        if not len(column):
-            return
-        row, state = rows[at_row], self._state
-        place = state["next"][row, column].astype(np.int64)
-        state["past"][row, column, place] = value[where]
-        state["next"][row, column] = (place + 1) % self._memory
-        state["filled"][row, column] = np.minimum(state["filled"][row, column] + 1, self._memory)
+    def _remember(self, rows: IntArray, held: State, value: FloatArray, where: BoolArray) -> None:
+        row, column = np.nonzero(where)
+        place = held["next"][where]
+        self._parts[1]["past"][rows[row], column, place] = value[where]
+        held["next"][where] = (place + 1) % self._memory
+        held["filled"][where] = np.minimum(held["filled"][where] + 1, self._memory)
 
 
 def _quantile(ordered: FloatArray, count: IntArray, share: FloatArray | float) -> FloatArray:

@@ -16,6 +16,7 @@ from watchkeeper.detectors.banks.arithmetic import (
     share_error,
     share_noise,
 )
+from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
@@ -85,7 +86,7 @@ class ScoreBank(LevelBank):
 
     def scored(
         self,
-        rows: IntArray,
+        held: State,
         samples: Columns,
         enough: BoolArray,
         looked: BoolArray,
@@ -95,8 +96,8 @@ class ScoreBank(LevelBank):
         """The judgement of samples with these scores where they were looked at; `normal` is on
         the scale of judgement."""
         statistic = self.statistic(scored)
-        limit = self.limit(self._threshold, self.firing(rows))
-        sustained = self.sustained(rows, samples.start, looked, statistic > limit)
+        limit = self.limit(self._threshold, self.firing(held))
+        sustained = self.sustained(held, samples.start, looked, statistic > limit)
         return judged(
             enough,
             sustained,

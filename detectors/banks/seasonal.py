@@ -25,27 +25,29 @@ class SeasonalBank(ScoreBank):
         self._weeks = detector.weeks
         super().__init__(detector, columns)
 
-    def fields(self) -> Fields:
+    def history(self) -> Fields:
         hours = (("mean", "<f8"), ("variance", "<f8"), ("seen", "<i4"))
-        return [*super().fields(), *((name, kind, (HOURS,)) for name, kind in hours)]
+        return [(name, kind, (HOURS,)) for name, kind in hours]
 
-    def sound(self, state: State) -> bool:
-        counted = bool(((state["variance"] >= 0.0) & (state["seen"] >= 0)).all())
-        return super().sound(state) and counted
+    def sound(self, parts: list[State]) -> bool:
+        counted = (parts[1]["variance"] >= 0.0) & (parts[1]["seen"] >= 0)
+        return super().sound(parts) and bool(counted.all())
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
         width = samples.at - samples.start
         timed = np.isfinite(samples.start) & (width > 0.0) & (width < math.inf)
         looked = enough & timed[:, None]
         place = self._places(rows, np.where(timed, samples.start, 0.0))
-        seen, mean, variance = (self._state[n][place] for n in ("seen", "mean", "variance"))
+        seen, mean, variance = (self._parts[1][n][place] for n in ("seen", "mean", "variance"))
         value = self.scaled(samples.value, looked)
         known = looked & (seen * width[:, None] >= self._known)
         error = self.error_of(samples.value, samples.n, samples.stderr, mean)
         noise = most(spread_of(variance, seen), error)
         scored = score(value - mean, self.unit(mean, noise))
-        found = self.scored(rows, samples, enough, known, scored, mean)
-        learned = looked & ~self.firing(rows)
+        found = self.scored(held, samples, enough, known, scored, mean)
+        learned = looked & ~self.firing(held)
         longest = np.rint(self._weeks * HOUR / width)
         self._learn(place, learned, value, np.clip(longest, 1.0, _LONGEST))
         return found
@@ -63,11 +65,11 @@ class SeasonalBank(ScoreBank):
         longest: FloatArray,
     ) -> None:
         names = ("seen", "mean", "variance")
-        old = {name: self._state[name][place] for name in names}
+        old = {name: self._parts[1][name][place] for name in names}
         seen = np.minimum(old["seen"] + 1, longest[:, None].astype(np.int64))
         rate = 1.0 / seen
         change = value - old["mean"]
         mean = old["mean"] + rate * change
         variance = (1.0 - rate) * (old["variance"] + rate * change * change)
         for name, new in zip(names, (seen, mean, variance), strict=True):
-            self._state[name][place] = np.where(where, new, old[name])
+            self._parts[1][name][place] = np.where(where, new, old[name])

@@ -25,50 +25,47 @@ class SilenceBank(LevelBank):
 
     def fields(self) -> Fields:
         numbers = ("rate", "low", "quiet", "longest")
-        return [*super().fields(), *((name, "<f8") for name in numbers), ("seen", "<i4")]
+        return [*super().fields(), *((name, "<f8") for name in numbers), ("seen", "<i8")]
 
-    def sound(self, state: State) -> bool:
-        return super().sound(state) and bool((state["seen"] >= 0).all())
+    def sound(self, parts: list[State]) -> bool:
+        return super().sound(parts) and bool((parts[0]["seen"] >= 0).all())
 
-    def judge_enough(self, rows: IntArray, samples: Columns, enough: BoolArray) -> Judged:
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
         seconds = (samples.at - samples.start)[:, None]
         looked = enough & (seconds > 0.0) & (seconds < math.inf)
         heard = looked & (samples.value > 0.0)
-        state = self._state
-        quiet = least(state["quiet"][rows] + seconds, LONGEST)
-        self._hear(rows, samples.value, seconds, heard)
         silent = looked & ~heard
-        state["quiet"][rows] = np.where(silent, quiet, state["quiet"][rows])
-        low, rate = state["low"][rows], state["rate"][rows]
-        missed = low * quiet
-        limit = most(self._missed, low * self._patience * state["longest"][rows])
-        known = silent & (state["seen"][rows] >= self._warm_up)
+        self._hear(held, samples.value, seconds, heard)
+        quiet = least(held["quiet"] + seconds, LONGEST)
+        np.copyto(held["quiet"], quiet, where=silent)
+        missed = held["low"] * quiet
+        limit = most(self._missed, held["low"] * self._patience * held["longest"])
+        known = silent & (held["seen"] >= self._warm_up)
         return judged(
             enough,
-            self.sustained(rows, samples.start, known, missed > limit),
+            self.sustained(held, samples.start, known, missed > limit),
             statistic=missed,
             threshold=limit,
-            expected=rate * seconds,
+            expected=held["rate"] * seconds,
             direction=signs(np.zeros(enough.shape, dtype=np.bool_)),
         )
 
-    def _hear(
-        self, rows: IntArray, value: FloatArray, seconds: FloatArray, heard: BoolArray
-    ) -> None:
-        state = self._state
-        silence = np.where(self.firing(rows), 0.0, state["quiet"][rows])
-        seen = np.minimum(state["seen"][rows] + 1, max(self._warm_up, RECENT))
+    def _hear(self, held: State, value: FloatArray, seconds: FloatArray, heard: BoolArray) -> None:
+        silence = np.where(self.firing(held), 0.0, held["quiet"])
+        seen = np.minimum(held["seen"] + 1, max(self._warm_up, RECENT))
         weight = 1.0 / np.minimum(seen, RECENT)
-        rate, low = state["rate"][rows], state["low"][rows]
+        rate, low = held["rate"], held["low"]
         new_rate = rate + weight * (bounded(value) / (seconds + silence) - rate)
         days = least(seconds / DAY, 30.0)
         later = np.where(seen >= self._warm_up, low * _power(days), math.inf)
         new_low = np.where(low != 0.0, least(new_rate, later), new_rate)
-        longest = most(silence, state["longest"][rows] * _power(-days / 7.0))
-        zero = np.zeros(())
-        changed = {"quiet": zero, "rate": new_rate, "low": new_low, "longest": longest}
-        for name, new in {**changed, "seen": seen, "run": zero}.items():
-            state[name][rows] = np.where(heard, new, state[name][rows])
+        longest = most(silence, held["longest"] * _power(-days / 7.0))
+        changed = {"rate": new_rate, "low": new_low, "longest": longest, "seen": seen}
+        for name, new in changed.items():
+            np.copyto(held[name], new, where=heard)
+        held["quiet"][heard], held["run"][heard] = 0.0, 0
 
 
 def _power(exponents: FloatArray) -> FloatArray:

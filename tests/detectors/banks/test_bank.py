@@ -95,17 +95,20 @@ def test_an_heir_continues_as_a_restored_detector_does(watch: Watch) -> None:
 
 @every_watch
 def test_an_heir_in_another_bank_takes_up_the_columns_that_are_its_own(watch: Watch) -> None:
-    old, new = bank_of(watch, 2), bank_of(watch, 3)
-    for samples in stream(watch, 7, 2, 50):
+    old, new, alone = bank_of(watch, 2), bank_of(watch, 3), Alone(watch)
+    given = stream(watch, 7, 2, 120)
+    for samples in given[:70]:
         old.judge(ROWS, samples)
+        alone.judge(ROWS, samples)
 
-    new.inherit(4, 3, old, np.array([1, -1, 0]))
+    new.inherit(9, 3, old, np.array([1, -1, 0]))
 
-    size = old.row_nbytes // 2
-    before, after = old.raw(np.array([3]))[0], new.raw(np.array([4]))[0]
-    assert after[:size].tobytes() == before[size:].tobytes()
-    assert not after[size : 2 * size].any()
-    assert after[2 * size :].tobytes() == before[:size].tobytes()
+    alone.at(9, 0).restore(alone.at(3, 1).state())
+    alone.at(9, 2).restore(alone.at(3, 0).state())
+    heir = np.array([9])
+    for samples in given[70:]:
+        mine = samples.take(slice(0, 1)).pick(np.array([1, 1, 0]))
+        assert by_bank(new, watch, heir, mine) == alone.judge(heir, mine)
 
 
 @every_watch
