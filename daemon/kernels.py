@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 from watchkeeper.detectors import fast
+
+_MODULES = (
+    "watchkeeper.daemon.transport.batches_fast",
+    "watchkeeper.daemon.transport.codec.fast_event",
+    "watchkeeper.detectors.arrays.absorb_fast",
+)
 
 
 def warm() -> bool:
@@ -10,10 +18,7 @@ def warm() -> bool:
     any. It takes half a minute the first time, and half a second from then on."""
     if not fast.available():
         return False
-    # Heavy, and of use only with numba.
-    from watchkeeper.daemon.transport import batches_fast
-    from watchkeeper.daemon.transport.codec import fast_event
-
-    assert batches_fast and fast_event  # importing them makes their kernels known
+    for module in _MODULES:  # importing one makes its kernels known
+        importlib.import_module(module)
     fast.warm()
     return True

@@ -6,7 +6,8 @@ nothing. `absorb_fast` does the same in compiled loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,14 +55,14 @@ def absorb_predictions(
         return
     if not (slot[:-1] <= slot[1:]).all():
         order = np.argsort(slot, kind="stable")
-        slot, ref, block = slot[order], ref[order], block.take(order)
+        slot, ref, block = slot[order], ref[order], _taken(block, order)
     cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1])))
     if len(cuts) > 1 and len(slot) >= MANY * len(cuts):
         for start, end in zip(cuts.tolist(), [*cuts.tolist()[1:], len(slot)], strict=True):
             rows = slice(start, end)
             first = slice(start, start + 1)
             one = _Runs(slot[rows], ref[rows], slot[first], ref[first], _START, end - start)
-            _absorb(tally, references, one, block.take(rows))
+            _absorb(tally, references, one, _taken(block, rows))
         return
     _absorb(tally, references, _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot)), block)
 
@@ -71,10 +72,29 @@ def _absorb(tally: t.Tally, references: References, runs: _Runs, block: Predicti
     if not tally.schema.profiled:
         return
     _answers(tally, runs, block)
-    for column, values in enumerate(_numbers(tally.schema, block)):
-        _number(tally, references, runs, column, values)
-    for column, words in enumerate(_texts(tally.schema, block)):
+    if runs.one:
+        _numbers_of_one(tally, references, runs, block)
+    else:
+        for column, values in enumerate(numbers(tally.schema, block)):
+            _number(tally, references, runs, column, values)
+    for column, words in enumerate(texts(tally.schema, block)):
         _text(tally, references, runs, column, words)
+
+
+def _taken(block: PredictionBlock, rows: IntArray | slice) -> PredictionBlock:
+    """The chosen rows of the columns that are counted; the others stay as they are."""
+    return replace(
+        block,
+        entity_key=block.entity_key[rows],
+        duration_s=block.duration_s[rows],
+        status=block.status[rows],
+        label=block.label.take(rows),
+        score=block.score[rows],
+        value=block.value[rows],
+        output_valid=block.output_valid[rows],
+        numeric={name: column[rows] for name, column in block.numeric.items()},
+        categorical={name: words.take(rows) for name, words in block.categorical.items()},
+    )
 
 
 class _Runs(NamedTuple):
@@ -141,12 +161,12 @@ def _answers(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
         )
         head[runs.slots, t.ANSWERED] += runs.sums(block.label.codes >= 0)
         head[runs.slots, t.POSITIVE] += runs.sums(block.label.codes == code)
-    new = _unknown(schema, block)
+    new = unknown(schema, block)
     if new is not None:
         head[runs.slots, t.NEW] += runs.sums(new)
 
 
-def _unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
+def unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
     """Which rows have a feature that the reference does not know; None: none has."""
     numeric, categorical = frozenset(schema.numeric), frozenset(schema.categorical)
     found = [~np.isnan(column) for name, column in block.numeric.items() if name not in numeric]
@@ -154,7 +174,8 @@ def _unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
     return np.logical_or.reduce(found) if found else None
 
 
-def _numbers(schema: Schema, block: PredictionBlock) -> Iterator[FloatArray | None]:
+def numbers(schema: Schema, block: PredictionBlock) -> Iterator[FloatArray | None]:
+    """The numeric columns of a schema; None where no row has any."""
     yield from (block.numeric.get(name) for name in schema.numeric)
     if schema.score:
         yield block.score
@@ -162,10 +183,36 @@ def _numbers(schema: Schema, block: PredictionBlock) -> Iterator[FloatArray | No
         yield block.value
 
 
-def _texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
+def texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
+    """The categorical columns of a schema; None where no row has any."""
     yield from (block.categorical.get(name) for name in schema.categorical)
     if schema.classes is not None:
         yield block.label
+
+
+def _numbers_of_one(
+    tally: t.Tally, references: References, runs: _Runs, block: PredictionBlock
+) -> None:
+    """All numeric columns of one window at once."""
+    slot, ref, known = runs.slots[0], runs.refs[0], references.arrays
+    values = np.full((tally.schema.numbers, runs.n), np.nan)
+    for column, given in enumerate(numbers(tally.schema, block)):
+        if given is not None:
+            values[column] = given
+    low, high = known["low"][ref][:, None], known["high"][ref][:, None]
+    centre, scale = known["centre"][ref][:, None], known["scale"][ref][:, None]
+    table = tally.arrays["numeric"][slot]
+    table[:, t.OUTSIDE] += np.count_nonzero((values < low) | (values > high), axis=1)
+    missing = np.count_nonzero(np.isnan(values), axis=1)
+    table[:, t.MISSING] += missing
+    with np.errstate(over="ignore"):  # what is too far away counts as the limit
+        tally.arrays["sums"][slot] += steps((values - centre) / scale).sum(axis=1)
+    for column, bins in enumerate(known["bins"][ref].tolist()):
+        used = known["edges"][ref, column, : max(bins - 1, 0)]
+        place = np.searchsorted(used, values[column], side="right")
+        counts = np.bincount(place, minlength=t.NUMERIC - t.FIRST_BIN)
+        counts[len(used)] -= missing[column]  # NaN sorts above every edge
+        table[column, t.FIRST_BIN :] += counts
 
 
 def _number(
@@ -179,36 +226,21 @@ def _number(
     missing = np.isnan(values)
     low, high = known["low"][runs.refs, column], known["high"][runs.refs, column]
     centre, scale = known["centre"][runs.refs, column], known["scale"][runs.refs, column]
-    if not runs.one:
-        lengths = runs.lengths
-        low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
+    lengths = runs.lengths
+    low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
     table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(np.int32)
     table[runs.slots, t.MISSING] += runs.sums(missing).astype(np.int32)
     with np.errstate(over="ignore"):  # what is too far away counts as the limit
         tally.arrays["sums"][runs.slots, column] += runs.sums(steps((values - centre) / scale))
     place = _bins(references, runs, column, values)
-    if runs.one:
-        counts = np.bincount(place + t.FIRST_BIN, minlength=t.NUMERIC)
-        counts[place_of_missing(known, runs, column)] -= int(missing.sum())
-        table[runs.slots[0]] += counts.astype(np.int32)
-        return
     rows = np.flatnonzero(~missing)
     flat = (runs.slot[rows] * tally.schema.numbers + column) * t.NUMERIC + t.FIRST_BIN
     np.add.at(tally.arrays["numeric"].reshape(-1), flat + place[rows], 1)
 
 
-def place_of_missing(known: Mapping[str, IntArray], runs: _Runs, column: int) -> int:
-    """The column of the bin that NaN falls into: it sorts above every edge."""
-    return int(known["bins"][runs.refs[0], column]) - 1 + t.FIRST_BIN
-
-
 def _bins(references: References, runs: _Runs, column: int, values: FloatArray) -> IntArray:
     """The bin of each value: how many edges are not above it. NaN falls into any."""
     edges, bins = references.arrays["edges"], references.arrays["bins"]
-    if runs.one:
-        ref = runs.refs[0]
-        used = edges[ref, column, : max(bins[ref, column] - 1, 0)]
-        return np.searchsorted(used, values, side="right")
     first = (runs.ref * edges.shape[1] + column) * EDGES - 1
     flat, place = edges.reshape(-1), np.zeros(runs.n, dtype=np.int64)
     for step in (16, 8, 4, 2, 1):
@@ -235,7 +267,7 @@ def _text(
 def _categories(references: References, runs: _Runs, column: int, words: Words) -> IntArray:
     """The number of each row's category in its reference, OTHER or ABSENT."""
     known, places = references.arrays["keys"], references.arrays["places"]
-    keys = Words(np.arange(-1, len(words.words), dtype=np.int32), words.words).keys()
+    keys = words.known_keys()
     if runs.one:
         ref = runs.refs[0]
         of_words = _found(known[ref, column], places[ref, column], keys)
@@ -282,7 +314,13 @@ def _scores(tally: t.Tally, slot: IntArray, truth: BoolArray, score: FloatArray)
     bins = np.searchsorted(SCORE_EDGES, score, side="right")
     flat = (slot * 2 + truth) * SCORE_BINS + bins
     np.add.at(tally.arrays["scores"].reshape(-1), flat, 1)
+    np.add.at(tally.arrays["losses"], slot, losses(truth, score))
+
+
+def losses(truth: BoolArray, score: FloatArray) -> IntArray:
+    """What each row adds to the columns of a tally's `losses`."""
     right = np.clip(np.where(truth, score, 1 - score), SMALLEST, 1.0)
     log_loss, brier = -np.log(right), (score - truth) ** 2
-    losses = np.stack([log_loss, log_loss**2, brier, brier**2], axis=1)
-    np.add.at(tally.arrays["losses"], slot, np.rint(losses * FINE).astype(np.int64))
+    each = np.stack([log_loss, log_loss**2, brier, brier**2], axis=1)
+    added: IntArray = np.rint(each * FINE).astype(np.int64)
+    return added
