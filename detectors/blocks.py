@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -73,9 +74,19 @@ class Words:
 
     def keys(self) -> Keys:
         """The key of each row's text; 0 where there is none."""
-        known = np.zeros(len(self.words) + 1, dtype=np.uint64)
-        known[: len(self.words)] = keys_of(self.words)
-        return known[self.codes]
+        return self.known_keys()[self.codes + 1]
+
+    def known_keys(self) -> Keys:
+        """The key of each word, behind a 0 for none: that of code c is at c + 1."""
+        return _few(self.words) if len(self.words) <= _FEW else _with_none(self.words)
+
+
+def _with_none(words: tuple[str, ...]) -> Keys:
+    return np.concatenate(([np.uint64(0)], keys_of(words)))
+
+
+_FEW = 64
+_few = lru_cache(maxsize=4_096)(_with_none)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ def steps(units: FloatArray) -> IntArray:
 
     One is at most 2**36 steps, so an int64 holds the sum of 2**27 (134 million) of them.
     """
-    kept = np.nan_to_num(units, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
-    return np.rint(np.clip(kept, -LIMIT, LIMIT) * STEPS).astype(np.int64)
+    kept = np.clip(units, -LIMIT, LIMIT) * STEPS
+    np.copyto(kept, 0.0, where=np.isnan(kept))
+    return np.rint(kept, out=kept).astype(np.int64)
 
 
 def limbs(values: FloatArray) -> IntArray:
