@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.arrays import tally as t
-from watchkeeper.detectors.arrays.absorb import Pairs, absorb_pairs, absorb_predictions
+from watchkeeper.detectors.arrays.absorb import Pairs
+from watchkeeper.detectors.arrays.counting import absorb_pairs, absorb_predictions
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
