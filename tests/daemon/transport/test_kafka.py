@@ -7,8 +7,11 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from typing import Any
 
+import msgspec
 import pytest
+from kafka import KafkaProducer
 
 from tests.daemon.transport.contract import (
     WAIT_S,
@@ -23,7 +26,7 @@ from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
 from watchkeeper.daemon.transport.ports import Message, Partition, Record, Sink, Source
-from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics, reach
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
@@ -50,6 +53,106 @@ class TestKafka(SourceContract):
 
     def make_sink(self) -> Sink:
         return KafkaSink(self.settings)
+
+
+class TestKafkaRecordByRecord(TestKafka):
+    def make_source(self) -> Source:
+        return KafkaSource(msgspec.structs.replace(self.settings, batches=False), [self.topic])
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "records"])
+@pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])
+def test_both_ways_give_the_same_whatever_was_sent(
+    settings: KafkaSettings, new_topic: Callable[..., str], codec: str | None, batches: bool
+) -> None:
+    topic = new_topic()
+    # Brokers soon drop what is older than a week.
+    begin = int(time.time()) - 100
+    sent = send_of_all_kinds(settings, topic, codec, begin)
+    own = msgspec.structs.replace(settings, batches=batches)
+
+    for offset in (0, 37, 199):
+        with source_of(own, topic) as source:
+            records = read(source, 200 - offset, offset)
+            assert source.reading == ("batches" if batches else "records")
+        assert [(r.key, r.value, r.headers) for r in records] == sent[offset:]
+        assert [r.offset for r in records] == list(range(offset, 200))
+        assert [r.at for r in records] == [
+            (1_000 * begin + 100 * n) / 1_000 for n in range(offset, 200)
+        ]
+        own = msgspec.structs.replace(own, group_id=f"g-{uuid.uuid4()}")
+
+
+def send_of_all_kinds(
+    settings: KafkaSettings, topic: str, codec: str | None, begin: int
+) -> list[Any]:
+    """200 records: null and empty keys and values, long ones, headers; some alone in a batch."""
+    sent: list[Any] = []
+    producer = KafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers, compression_type=codec, linger_ms=50
+    )
+    for n in range(200):
+        key = None if n % 5 == 0 else b"k" * (n % 7)
+        value = None if n % 11 == 0 else b"%d" % n * (n * n % 700)
+        headers = (("ce_id", b"%d" % n), ("empty", b"")) if n % 3 == 0 else ()
+        if key is None and value is None:
+            value = b""
+        at = 1_000 * begin + 100 * n
+        sending = producer.send(topic, value, key, list(headers), timestamp_ms=at)
+        if n % 40 > 35:
+            sending.get(timeout=WAIT_S)
+        sent.append((key, value, headers))
+    producer.flush(WAIT_S)
+    producer.close()
+    return sent
+
+
+def test_a_record_alone_comes_at_once_with_low_latency(kafka: Broker) -> None:
+    settings = settings_for(kafka, **PROFILES["low_latency"])
+    topic = topic_of(settings)
+    with closing(KafkaSink(settings)) as sink, source_of(settings, topic) as source:
+        sink.publish(messages(topic, 1), WAIT_S)
+        read(source, 1)
+        until_caught_up(source)
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            sink.publish(messages(topic, 1), WAIT_S)
+            read(source, 1)
+            took.append(time.monotonic() - began)
+
+    assert min(took) < 0.1
+
+
+def test_what_is_held_is_bounded_in_bytes(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    """Of a partition that waits for another no more is fetched than its share."""
+    topic = new_topic()
+    small = msgspec.structs.replace(
+        settings, max_partition_fetch_bytes=65_536, max_poll_records=5, fetch_min_bytes=1
+    )
+    with closing(KafkaSink(settings)) as sink:
+        values = [b"%04d" % n + b"x" * 10_000 for n in range(300)]
+        said = sink.publish([Message(topic, None, value) for value in values], WAIT_S)
+        assert said == [None] * 300
+
+    with source_of(small, topic) as source:
+        source._aligner.limit_bytes = 200_000
+        records: list[Record] = []
+        most = 0
+        deadline = time.monotonic() + WAIT_S
+        while len(records) < 300:
+            assert time.monotonic() < deadline
+            polled = source.poll(0.2)
+            assert len(polled.records) <= 5
+            records += polled.records
+            most = max(most, source._aligner.size)
+            for partition in polled.assigned:
+                source.start(partition, 0)
+
+    assert [record.value for record in records] == values
+    assert most < 400_000
 
 
 def test_a_group_goes_on_where_it_committed(
@@ -86,8 +189,6 @@ def test_what_was_taken_away_before_it_began_is_no_fault(
 def test_partitions_are_read_in_order_of_time(
     settings: KafkaSettings, new_topic: Callable[..., str]
 ) -> None:
-    from kafka import KafkaProducer
-
     topics = [new_topic(), new_topic()]
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
     base = int(time.time() * 1000) - 100_000
@@ -105,8 +206,6 @@ def test_partitions_are_read_in_order_of_time(
 
 
 def settings_for_group(settings: KafkaSettings) -> KafkaSettings:
-    import msgspec
-
     return msgspec.structs.replace(settings, group_id=f"g-{uuid.uuid4()}", max_poll_records=7)
 
 

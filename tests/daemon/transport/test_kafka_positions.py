@@ -35,8 +35,11 @@ def transaction(producer: KafkaProducer, topic: str, *values: bytes, commit: boo
         producer.abort_transaction()
 
 
-def test_aborted_transactions_are_not_seen(durable_kafka: Broker, producer: KafkaProducer) -> None:
-    settings = settings_for(durable_kafka)
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "records"])
+def test_aborted_transactions_are_not_seen(
+    durable_kafka: Broker, producer: KafkaProducer, batches: bool
+) -> None:
+    settings = settings_for(durable_kafka, batches=batches)
     topic = topic_of(settings)
     transaction(producer, topic, b"1", b"2", commit=True)
     transaction(producer, topic, b"aborted 1", b"aborted 2", commit=False)
@@ -48,10 +51,11 @@ def test_aborted_transactions_are_not_seen(durable_kafka: Broker, producer: Kafk
     assert [(r.offset, r.value) for r in records] == [(0, b"1"), (1, b"2"), (6, b"3")]
 
 
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "records"])
 def test_a_partition_that_ends_in_an_aborted_transaction_is_caught_up(
-    durable_kafka: Broker, producer: KafkaProducer
+    durable_kafka: Broker, producer: KafkaProducer, batches: bool
 ) -> None:
-    settings = settings_for(durable_kafka)
+    settings = settings_for(durable_kafka, batches=batches)
     topic = topic_of(settings)
     transaction(producer, topic, b"1", commit=True)
     transaction(producer, topic, b"aborted", commit=False)

@@ -42,14 +42,19 @@ def bomb() -> tuple[bytes, int]:
     return crafted.good([b"\0" * (100 * 1024 * 1024)], crafted.GZIP), 1
 
 
-@pytest.fixture
-def settings(kafka: Broker) -> KafkaSettings:
-    return settings_for(kafka)
+@pytest.fixture(params=[True, False], ids=["batches", "records"])
+def batches(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
 
 
 @pytest.fixture
-def credulous(credulous_broker: FallbackBroker) -> KafkaSettings:
-    return settings_for(credulous_broker)
+def settings(kafka: Broker, batches: bool) -> KafkaSettings:
+    return settings_for(kafka, batches=batches)
+
+
+@pytest.fixture
+def credulous(credulous_broker: FallbackBroker, batches: bool) -> KafkaSettings:
+    return settings_for(credulous_broker, batches=batches)
 
 
 def read_around(
@@ -58,6 +63,7 @@ def read_around(
     with closing(KafkaSource(settings, [topic])) as source:
         records = read(source, count)
         records += until_caught_up(source)
+        assert source.reading == ("batches" if settings.batches else "records")
         return records, source.take_quarantined()
 
 
