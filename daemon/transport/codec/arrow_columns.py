@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,8 @@ from watchkeeper.detectors.types import STATUS_CODES, BoolArray, FloatArray, Int
 
 _INT64 = float(2**63)
 _LONGEST_ID = 256
-_ROW_BY_ROW = (
-    "kind", "error_type", "source", "segment", "sample_rate", "traceparent", "schema",
-)  # fmt: skip
+_LONGEST_TEXT = 512
+_KINDS = ("final", "provisional", "proxy")
 
 
 class _Odd(Exception):
@@ -109,22 +108,26 @@ class _Columns:
         return name in self._columns and self._columns[name].null_count < self.n
 
     def check(self) -> None:
-        """Leaves rows with fields that only the general way reads, and checks the ids."""
+        """Leaves rows that are wrong in what no block holds, or that only the general way reads."""
         self.texts("id", True)
         # A struct is flat by now: these are of another type.
         if self.has("features") or self.has("prediction"):
             raise _Odd
-        for name in (
-            "kind",
-            "error_type",
-            "source",
-            "segment",
-            "sample_rate",
-            "traceparent",
-            "schema",
-        ):
+        self.texts("source", False)
+        for name in ("error_type", "traceparent"):
+            self._check_words(name, lambda word: len(word) <= _LONGEST_TEXT)
+        self._check_words("kind", _KINDS.__contains__)
+        rate = self.numbers("sample_rate")
+        self.good &= ~((rate <= 0) | (rate > 1))
+        for name in ("segment", "schema"):
             if self.has(name):
                 self.good &= ~self._valid(self._columns[name])
+
+    def _check_words(self, name: str, right: Callable[[str], bool]) -> None:
+        if self.has(name):
+            words = self.words(name)
+            fine = np.array([right(word) for word in words.words] + [True])
+            self.good &= fine[words.codes]  # the last one is that of no text
 
     def _valid(self, column: Any) -> BoolArray:
         valid: BoolArray = column.is_valid().to_numpy(zero_copy_only=False)

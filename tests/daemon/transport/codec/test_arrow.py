@@ -156,7 +156,7 @@ predictions = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(predictions, min_size=1, max_size=8))
 def test_every_row_ends_as_it_would_as_json(events: list[Prediction]) -> None:
     decoded = decode([record(stream_message(events, "p"))], KINDS, blocks=True)
@@ -273,7 +273,7 @@ def test_a_bad_stream_is_one_dead_letter(value: bytes, reason: str) -> None:
     assert not decoded.blocks
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_a_damaged_stream_harms_nobody(place: int, byte: int) -> None:
     value = GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]

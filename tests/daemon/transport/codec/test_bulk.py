@@ -193,7 +193,7 @@ likely = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.lists(st.one_of(likely, likely, odd_records), max_size=12))
 def test_blocks_hold_what_frames_would(batch: list[Record]) -> None:
     both(batch)
