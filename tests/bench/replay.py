@@ -203,7 +203,8 @@ class Replay:
         return ENDLESS
 
     def read(self, offset: int, most: int, at_least_one: bool) -> bytes:
-        number, found, size = offset // self._stream.shape.batch, [], 0
+        number, size = offset // self._stream.shape.batch, 0
+        found: list[bytes] = []
         while True:
             batch = self._stream.batch(self._labels, self._partition, number)
             if size + len(batch) > most and (found or not at_least_one):
@@ -254,7 +255,8 @@ class Live:
         return self._end
 
     def read(self, offset: int, most: int, at_least_one: bool) -> bytes:
-        found, size = [], 0
+        found: list[bytes] = []
+        size = 0
         place = max(_place(self._batches, offset), 0)
         for _, batch in self._batches[place : place + 1_000] if offset < self._end else ():
             if size + len(batch) > most and (found or not at_least_one):
