@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from watchkeeper.daemon.core.keyed import FIRST, Numbers
 from watchkeeper.daemon.core.sampling import Sampling
-from watchkeeper.daemon.core.side import Places, Rows, Side, firsts, has_repeated
+from watchkeeper.daemon.core.side import Places, Rows, Side, firsts, has_repeated, straight
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -230,9 +230,10 @@ class Joins:
         return float(np.count_nonzero(rows["owner"] < 0)) / len(rows) if len(rows) else float("nan")
 
     def awaited(self, model: int) -> set[int]:
-        """The members whose kept predictions still wait for their label."""
-        owners = self._mine(model)["owner"]
-        return set(np.unique(owners[owners >= 0]).tolist())
+        """The members of which predictions are held, labelled ones and such as are let go of soon
+        too: until they are gone the members' numbers may not be given to others."""
+        rows = self._held(model)
+        return set(np.unique(straight(rows["owner"][rows["key"] != 0])).tolist())
 
     def forget(self, models: Iterable[int]) -> None:
         """Drops models that are somebody else's now; their numbers may be given out anew."""
@@ -347,6 +348,10 @@ class Joins:
 
     def _mine(self, model: int) -> Rows:
         """The kept predictions of one model."""
+        return self._predicted.living(model, self._held(model))
+
+    def _held(self, model: int) -> Rows:
+        """The rows of one model's predictions, also those that are not kept any more."""
         self._meet(model + 1)
         side, table = self._predicted, self._predicted.table
         epoch, end = self._grouped
@@ -357,7 +362,7 @@ class Joins:
         start, stop = np.searchsorted(self._starts, [model, model + 1])
         rows = table.rows.take(self._order[start:stop])
         tail = tail.take(np.flatnonzero(side.models(tail) == model))
-        return side.living(model, np.concatenate([rows, tail]))
+        return np.concatenate([rows, tail])
 
     def _group(self) -> None:
         """Sorts the rows by model, so that one model's are found without a look at all."""

@@ -289,6 +289,20 @@ def test_an_example_counts_from_the_time_its_label_came() -> None:
     assert joins.examples_since(0, 10.0, known=22.0) == 2
 
 
+def test_a_member_is_awaited_as_long_as_a_prediction_of_it_is_held() -> None:
+    joins, no, at = Joins(capacity=2, horizon_s=100.0), np.zeros(1, dtype=np.int64), np.zeros(1)
+    for member, key in enumerate(requests(3)):
+        number = np.array([member], dtype=np.int32)
+        row = np.array([key], dtype=np.uint64)
+        joins.predictions(no, number, row, at, row, at, at)
+    tell(joins, requests(1, start=1))
+
+    assert joins.awaited(0) == {0, 1, 2}
+    joins.sweep()
+    assert joins.awaited(0) == {1, 2}
+    assert joins.awaited(7) == set()
+
+
 def test_a_model_that_left_is_forgotten_and_the_others_are_not() -> None:
     joins, other = Joins(capacity=10, horizon_s=100.0), keys_of(["other"])
     predict(joins, requests(4))
