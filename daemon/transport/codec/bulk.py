@@ -64,6 +64,8 @@ class _Topic:
     """The shapes that are known of a topic, and which of them is each model's."""
 
     shapes: list[Shape] = field(default_factory=list)
+    used: list[int] = field(default_factory=list)  # the batch that each shape was last found in
+    batch: int = 0
     newest: int = 0
     of_model: dict[bytes, int] = field(default_factory=dict)
 
@@ -88,17 +90,22 @@ class _Topic:
         return next((i for i, shape in enumerate(self.shapes) if shape.akin(seen)), None)
 
     def _put(self, seen: Shape) -> int:
-        if len(self.shapes) < MOST_SHAPES:
+        """Takes the place of the shape that was not found for longest; one of this batch stays
+        before one that is only learned now, so that a flood of shapes drives out none in use."""
+        place = len(self.shapes)
+        if place == MOST_SHAPES:
+            place = min(range(MOST_SHAPES), key=self.used.__getitem__)
+            self.shapes[place], self.used[place] = seen, self.batch - 1
+        else:
             self.shapes.append(seen)
-            return len(self.shapes) - 1
-        place = (self.newest + 1) % MOST_SHAPES
-        self.shapes[place] = seen
+            self.used.append(self.batch - 1)
         return place
 
-    def sorted_out(self, records: Records) -> Iterator[tuple[Shape, Sequence[int] | None]]:
+    def sorted_out(self, records: Records) -> Iterator[tuple[int, Sequence[int] | None]]:
         """The records by the shape they are likely to have; None stands for all of them."""
-        if len(self.shapes) == 1:
-            yield self.shapes[0], None
+        self.batch += 1
+        if len(self.shapes) < 2:
+            yield from [(0, None)] * len(self.shapes)
             return
         known = self.of_model.get
         if records.keys is not None:
@@ -114,7 +121,7 @@ class _Topic:
         for i, guess in enumerate(guesses):
             groups.setdefault(guess, []).append(i)  # type: ignore[arg-type]
         for guess, places in groups.items():
-            yield self.shapes[guess], places
+            yield guess, places
 
 
 def _model_in(value: bytes) -> bytes:
@@ -140,11 +147,13 @@ class Learned:
         values = records.values()
         blocks: list[Block] = []
         left: list[int] = []
-        for shape, places in topic.sorted_out(records) if topic.shapes else ():
+        for number, places in topic.sorted_out(records):
             chosen = values if places is None else [values[i] for i in places]
             rows = slice(None) if places is None else np.array(places, dtype=np.int64)
-            read = _read(reader_of(shape), chosen, seq[rows], latest[rows])
-            blocks += read.blocks
+            read = _read(reader_of(topic.shapes[number]), chosen, seq[rows], latest[rows])
+            if read.blocks:
+                blocks += read.blocks
+                topic.used[number] = topic.batch
             left += read.left.tolist() if places is None else [places[i] for i in read.left]
         left.sort()
         if not topic.shapes:

@@ -93,11 +93,18 @@ def blocks_of(frames: Sequence[AnyFrame]) -> list[Block]:
     for frame in frames:
         if isinstance(frame, PredictionFrame):
             names = frame.numeric.keys() | frame.categorical.keys()
-            mask = sum(1 << place.setdefault(name, len(place)) for name in names)
-            _put(bins, mask, len(frame), len(names) * len(frame), [frame])
+            bits = [place.setdefault(name, len(place)) for name in names]
+            _put(bins, _mask(bits, len(place)), len(frame), len(names) * len(frame), [frame])
     for each in bins:
         blocks += dense(_predictions(each.items))
     return blocks
+
+
+def _mask(bits: Sequence[int], size: int) -> int:
+    """A number with these bits."""
+    table = np.zeros(size, dtype=np.bool_)
+    table[bits] = True
+    return int.from_bytes(np.packbits(table, bitorder="little").tobytes(), "little")
 
 
 def _labels(frames: Sequence[LabelFrame]) -> LabelBlock:

@@ -283,13 +283,24 @@ def test_models_whose_features_differ_stand_in_blocks_of_their_own() -> None:
 
 
 def test_a_flood_of_names_makes_no_wide_block() -> None:
-    batch = [good(i, {f"f{i}-{j}": j for j in range(400)}) for i in range(300)]
+    batch = [good(i, {f"f{i}-{j}": j for j in range(400)}) for i in range(120)]
 
     decoded = both(batch, times=1)
 
     for block in decoded.blocks:
         assert isinstance(block, PredictionBlock)
         assert len(block) * len(block.numeric) <= 2 * len(block) * 400 + SLACK
+
+
+def test_a_flood_of_shapes_drives_out_none_in_use() -> None:
+    plain = [good(i, ONE) for i in range(9)]
+    bulk = Learned()
+    for n in range(12):
+        flood = [good(i, {f"f{n}-{i}": i}, model_name=f"m{n}-{i}") for i in range(40)]
+        batch = Records.of(plain + flood)
+        taken = bulk("prediction", batch, np.arange(49), np.full(49, AT))
+
+        assert not set(taken.left.tolist()) & set(range(9))
 
 
 def test_the_last_batch_leaves_nothing_behind() -> None:
