@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from watchkeeper.detectors.banks.arithmetic import spread
 from watchkeeper.detectors.banks.columns import Counts
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 
 _EXACT = 1 << 53  # integers up to here are floats
+_UNKNOWN = np.array(np.nan)
 
 
 class Measured(NamedTuple):
@@ -33,13 +35,13 @@ def measured(
     expected: FloatArray | None = None,
 ) -> Measured:
     """Samples, without an error or an expected value where there is none."""
-    unknown = np.full(value.shape, np.nan)
+    shape = value.shape
     return Measured(
-        given=np.broadcast_to(given, value.shape),
+        given=spread(given, shape),
         value=value,
-        n=np.broadcast_to(n, value.shape),
-        stderr=unknown if stderr is None else np.broadcast_to(stderr, value.shape),
-        expected=unknown if expected is None else np.broadcast_to(expected, value.shape),
+        n=spread(n, shape),
+        stderr=spread(_UNKNOWN if stderr is None else stderr, shape),
+        expected=spread(_UNKNOWN if expected is None else expected, shape),
     )
 
 

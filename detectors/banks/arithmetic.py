@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE, PSEUDO
+
+Numbers = TypeVar("Numbers", FloatArray, IntArray, BoolArray)
 
 
 def least(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
@@ -62,7 +65,7 @@ def share_error(expected: FloatArray, n: IntArray) -> FloatArray:
 
 def share_noise(value: FloatArray, expected: FloatArray, n: IntArray) -> FloatArray:
     """The error by which a measured share's distance from the expected one is that many sigma."""
-    p, x = _expected_share(expected, n), np.clip(value, 0.0, 1.0)
+    p, x = _expected_share(expected, n), _share(value)
     likelihood = _term(x, p) + _term(1.0 - x, 1.0 - p)
     root = np.sqrt(most(0.0, 2.0 * n * likelihood))
     change = np.abs(x - expected)
@@ -76,7 +79,11 @@ def spread_of(variance: FloatArray, seen: IntArray) -> FloatArray:
 
 
 def _expected_share(share: FloatArray, n: IntArray) -> FloatArray:
-    return (np.clip(share, 0.0, 1.0) * n + PSEUDO) / (n + 2 * PSEUDO)
+    return (_share(share) * n + PSEUDO) / (n + 2 * PSEUDO)
+
+
+def _share(values: FloatArray) -> FloatArray:
+    return np.asarray(np.minimum(np.maximum(values, 0.0), 1.0))
 
 
 def _term(x: FloatArray, p: FloatArray) -> FloatArray:
@@ -84,6 +91,11 @@ def _term(x: FloatArray, p: FloatArray) -> FloatArray:
     result = np.zeros(x.shape)
     result[some] = x[some] * each(math.log, x[some] / p[some])
     return result
+
+
+def spread(values: Numbers, shape: tuple[int, ...]) -> Numbers:
+    """The values over the whole shape."""
+    return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
 def filled(where: BoolArray, values: FloatArray) -> FloatArray:

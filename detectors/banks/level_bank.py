@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from watchkeeper.detectors.banks.arithmetic import spread
 from watchkeeper.detectors.banks.bank import Bank, Fields, State
 from watchkeeper.detectors.banks.judged import Directions, Judged
 from watchkeeper.detectors.frames import BoolArray, FloatArray
 from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector
 
 LONGEST_RUN = 1_000  # windows in a row that a bank can be told to wait for
+_UNKNOWN = np.array(np.nan)
 
 
 class LevelBank(Bank):
@@ -62,13 +64,12 @@ def judged(
 ) -> Judged:
     """The judgement of what `sustained` found."""
     found, since = sustained
-    shape = enough.shape
     return Judged(
         enough=enough,
         found=found,
-        statistic=np.broadcast_to(statistic, shape),
-        threshold=np.broadcast_to(threshold, shape),
-        expected=np.full(shape, np.nan) if expected is None else np.broadcast_to(expected, shape),
+        statistic=spread(statistic, enough.shape),
+        threshold=spread(threshold, enough.shape),
+        expected=spread(_UNKNOWN if expected is None else expected, enough.shape),
         since=since,
-        direction=np.zeros(shape, dtype=np.int8) if direction is None else direction,
+        direction=np.zeros(enough.shape, dtype=np.int8) if direction is None else direction,
     )
