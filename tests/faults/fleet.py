@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -14,7 +15,7 @@ import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,8 @@ _PROGRAM = Path(sys.executable).parent / "watchkeeper"
 _OWNED = re.compile(
     r'^watchkeeper_consumer_lag_records\{partition="(\d+)",topic="([^"]+)"\}', re.MULTILINE
 )
+# Kernels are compiled for half a minute where nobody did before: not what is tested here.
+_PLAIN = {"WATCHKEEPER_FAST": "0"}
 WAIT_S = 60.0
 NUMBERS = 6
 TOPICS = 6
@@ -134,6 +137,7 @@ class Fleet:
         """Starts the member of this name; returns at once."""
         self._ports.setdefault(name, free_ports(1)[0])
         environment = {
+            **_PLAIN,
             "WATCHKEEPER_DAEMON__INSTANCE": name,
             "WATCHKEEPER_KAFKA__GROUP_INSTANCE_ID": name,
             "WATCHKEEPER_WEB__LISTEN": f"127.0.0.1:{self._ports[name]}",
@@ -141,6 +145,29 @@ class Fleet:
         self._members[name] = Process(
             [_PROGRAM, "-c", self.config, "run"], self.folder / f"{name}.log", env=environment
         )
+
+    def supervise(self, count: int) -> tuple[str, ...]:
+        """Starts so many workers of one supervisor, which is the member `w`; their names."""
+        names = tuple(f"w-{number}" for number in range(1, count + 1))
+        first = _neighbours(count)
+        self._ports |= {name: first + place for place, name in enumerate(names)}
+        environment = {
+            **_PLAIN,
+            "WATCHKEEPER_DAEMON__INSTANCE": "w",
+            "WATCHKEEPER_WEB__LISTEN": f"127.0.0.1:{first}",
+        }
+        command: list[str | Path] = [_PROGRAM, "-c", self.config, "run", "--workers", str(count)]
+        self._members["w"] = Process(command, self.folder / "w.log", env=environment)
+        return names
+
+    def pid(self, number: int) -> int:
+        """The process id of the supervisor's worker, as the log says."""
+        found = re.findall(rf"worker begun\s+pid=(\d+) worker={number}\b", _plain(self.log("w")))
+        return int(found[-1])
+
+    def renewed(self, number: int, pid: int) -> bool:
+        """Whether the worker has another process id by now."""
+        return self.pid(number) != pid
 
     def stop(self, name: str) -> None:
         """Stops a member in order."""
@@ -208,11 +235,11 @@ class Fleet:
 
     def shares(self) -> dict[str, frozenset[int]]:
         """The numbers of all members that run."""
-        return {name: self.numbers(name) for name in self._members}
+        return {name: self.numbers(name) for name in self._readers()}
 
     def shared(self) -> bool:
         """Whether every partition is read by one member, and members have even shares."""
-        owned = [self.owned(name) for name in self._members]
+        owned = [self.owned(name) for name in self._readers()]
         every = Counter(spot for each in owned for spot in each)
         even = max(map(len, owned)) - min(map(len, owned)) <= TOPICS
         return even and len(every) == NUMBERS * TOPICS and set(every.values()) == {1}
@@ -231,8 +258,27 @@ class Fleet:
         for member in self._members.values():
             member.end(signal.SIGKILL)
 
+    def _readers(self) -> list[str]:
+        if "w" in self._members:
+            return list(self._ports)
+        return list(self._members)
+
     def _metrics(self, name: str) -> str:
         url = f"http://127.0.0.1:{self._ports[name]}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
             text: bytes = answer.read()
         return text.decode()
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _neighbours(count: int) -> int:
+    """The first of so many free ports next to each other."""
+    while True:
+        (first,) = free_ports(1)
+        with ExitStack() as bound, suppress(OSError):
+            for port in range(first, first + count):
+                bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
@@ -28,7 +30,8 @@ def fleet(durable_kafka: Broker, tmp_path: Path) -> Iterator[StartFleet]:
             )
             for name in names:
                 made.start(name)
-            made.until(made.shared, "even shares")
+            if names:
+                made.until(made.shared, "even shares")
             return made
 
         yield start
@@ -109,3 +112,30 @@ def test_whoever_joins_or_leaves_moves_no_more_than_a_share(fleet: StartFleet) -
     assert all(group.shares()[name] > three[name] for name in two)
     assert [group.spots()[p].epoch for p in stayed] == [before[p].epoch for p in stayed]
     assert group.kept() == feed.sent
+
+
+def test_workers_share_one_sqlite_database_and_are_killed_and_restarted_under_load(
+    fleet: StartFleet,
+) -> None:
+    group = fleet(assignor="cooperative-sticky")
+    names = group.supervise(3)
+    group.until(group.shared, "even shares")
+    feed = group.feed()
+    group.until(lambda: group.committed() > 500, "some reading")
+    owned = {name: group.owned(name) for name in names}
+
+    for number, how in ((1, signal.SIGKILL), (2, signal.SIGTERM), (3, signal.SIGKILL)):
+        pid, before = group.pid(number), group.spots()
+        os.kill(pid, how)
+        group.until(partial(group.renewed, number, pid), "a new process")
+        name = names[number - 1]
+        group.until(partial(group.has, name, owned[name]), f"{name} as before")
+        others = [p for p in before if p not in owned[name]]
+        after = group.spots()
+        assert [after[p].epoch for p in others] == [before[p].epoch for p in others]
+    feed.stop()
+
+    group.until(lambda: group.committed() == feed.sent.total(), "the end of the feed")
+    group.stop("w")
+    assert group.kept() == feed.sent
+    assert "the database stayed away" not in group.log("w")
