@@ -197,7 +197,7 @@ def _ending(record: int, limit: int, delta: int, last: int, base: int) -> str:
 class _Columns:
     """Columns in the making."""
 
-    __slots__ = ("at", "headers", "keys", "offset", "size", "values", "with_headers", "with_keys")
+    __slots__ = ("at", "headers", "keys", "offset", "size", "values")
 
     def __init__(self) -> None:
         self.offset: list[int] = []
@@ -205,7 +205,6 @@ class _Columns:
         self.values: list[bytes | None] = []
         self.keys: list[bytes | None] = []
         self.headers: list[Headers] = []
-        self.with_keys = self.with_headers = False
         self.size = 0
 
     def take(
@@ -219,87 +218,37 @@ class _Columns:
         first: int,
         fixed: int | None,
     ) -> tuple[int, int, str]:
-        """Takes `wanted` records at `p`; where it got to, the last offset delta, and the fault.
-
-        Lengths and deltas are varints in zigzag; those of one and two bytes are read in place.
-        """
-        begin = p
-        offsets, times = self.offset.append, self.at.append
-        values, keys, headers = self.values.append, self.keys.append, self.headers.append
+        """Takes `wanted` records at `p`; where it got to, the last offset delta, and the fault."""
+        begin = start = p
         fault = ""
         try:
             for _ in range(wanted):
                 start = p
-                a = data[p]
-                if a < 128:
-                    size, p = (a >> 1) ^ -(a & 1), p + 1
-                elif (b := data[p + 1]) < 128 and not a & 1:
-                    size, p = (a & 127) >> 1 | b << 6, p + 2
-                else:
-                    size, p = varint(data, p)
-                stop = p + size
-                if size < 0 or stop > limit:
-                    p, fault = start, "a record does not end within its batch"
-                    break
-                p = p + 1 if data[p] < 128 else varint(data, p)[1]
-                a = data[p]
-                if a < 128:
-                    later, p = (a >> 1) ^ -(a & 1), p + 1
-                elif (b := data[p + 1]) < 128 and not a & 1:
-                    later, p = (a & 127) >> 1 | b << 6, p + 2
-                else:
-                    later, p = varint(data, p)
-                a = data[p]
-                if a < 128:
-                    number, p = (a >> 1) ^ -(a & 1), p + 1
-                elif (b := data[p + 1]) < 128 and not a & 1:
-                    number, p = (a & 127) >> 1 | b << 6, p + 2
-                else:
-                    number, p = varint(data, p)
+                size, p = varint(data, p)
+                end = p + size
+                if size < 0 or end > limit:
+                    raise ValueError("it does not end within its batch")
+                _, p = varint(data, p)  # attributes, of which there are none
+                later, p = varint(data, p)
+                number, p = varint(data, p)
                 if number <= delta:
-                    p, fault = start, "a record's offset is not behind the one before"
-                    break
-                a = data[p]
-                if a < 128:
-                    size, p = (a >> 1) ^ -(a & 1), p + 1
-                else:
-                    size, p = varint(data, p)
-                if size >= 0:
-                    key, p = data[p : p + size], p + size
-                else:
-                    key = None
-                a = data[p]
-                if a < 128:
-                    size, p = (a >> 1) ^ -(a & 1), p + 1
-                elif (b := data[p + 1]) < 128 and not a & 1:
-                    size, p = (a & 127) >> 1 | b << 6, p + 2
-                else:
-                    size, p = varint(data, p)
-                if size >= 0:
-                    value, p = data[p : p + size], p + size
-                else:
-                    value = None
-                named: Headers = ()
-                if data[p]:
-                    named, p = headers_at(data, p)
-                    self.with_headers = self.with_headers or bool(named)
-                else:
-                    p += 1
-                if p != stop:
-                    p, fault = start, "a record does not end where it says"
-                    break
+                    raise ValueError("its offset is not behind the one before")
+                key, p = _sized(data, p)
+                value, p = _sized(data, p)
+                headers, p = headers_at(data, p) if data[p] else ((), p + 1)
+                if p != end:
+                    raise ValueError("it does not end where it says")
                 delta = number
-                offsets(base + number)
-                times(first + later if fixed is None else fixed)
-                keys(key)
-                values(value)
-                headers(named)
-                if key is not None:
-                    self.with_keys = True
+                self.offset.append(base + number)
+                self.at.append(first + later if fixed is None else fixed)
+                self.keys.append(key)
+                self.values.append(value)
+                self.headers.append(headers)
+                start = p
         except (ValueError, IndexError) as error:
-            p, fault = start, f"a record is broken: {error}"
-        self.size += p - begin
-        return p, delta, fault and f"{fault} (behind offset {base + delta})"
+            fault = f"a record cannot be read (behind offset {base + delta}): {error}"
+        self.size += start - begin
+        return start, delta, fault
 
     def split(
         self, floor: int, stop: Stop, cursor: Cursor, position: int, epoch: int, fault: str
@@ -315,8 +264,8 @@ class _Columns:
             stamps,
             self.values,
             None,
-            self.keys if self.with_keys else None,
-            self.headers if self.with_headers else None,
+            self.keys if any(key is not None for key in self.keys) else None,
+            self.headers if any(self.headers) else None,
             self.size,
             stop,
             cursor,
@@ -328,12 +277,13 @@ class _Columns:
     def _cut(self, count: int) -> None:
         for column in (self.offset, self.at, self.values, self.keys, self.headers):
             del column[:count]
-        self.with_keys = self.with_keys and any(key is not None for key in self.keys)
-        self.with_headers = self.with_headers and any(self.headers)
 
 
 def varint(data: bytes, p: int) -> tuple[int, int]:
     """The number at `p`, in zigzag, and where the next byte is."""
+    byte = data[p]
+    if byte < 128:
+        return (byte >> 1) ^ -(byte & 1), p + 1
     raw = shift = 0
     while True:
         byte = data[p]
@@ -344,6 +294,12 @@ def varint(data: bytes, p: int) -> tuple[int, int]:
         shift += 7
         if shift >= 64:
             raise ValueError("a number of more than 64 bits")
+
+
+def _sized(data: bytes, p: int) -> tuple[bytes | None, int]:
+    """The bytes behind their length at `p`, None where it is negative, and what is next."""
+    size, p = varint(data, p)
+    return (data[p : p + size], p + size) if size >= 0 else (None, p)
 
 
 def headers_at(data: bytes, p: int) -> tuple[Headers, int]:

@@ -48,7 +48,8 @@ class KafkaSource:
         self._positions = KafkaPositions(self._member)
         self._pending: dict[Partition, int | None] = {}
         self._held: set[Partition] = set()
-        self._aligner = Aligner()
+        # More than a poll hands out, so that brokers are asked while it is worked off.
+        self._aligner = Aligner(limit=max(20_000, 2 * settings.max_poll_records))
         self._quarantined: deque[QuarantinedRange] = deque(maxlen=_MOST_REPORTS)
         self._gaps: deque[DataGap] = deque(maxlen=_MOST_REPORTS)
         self._more = False
