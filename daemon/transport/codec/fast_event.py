@@ -25,6 +25,7 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
 )
 from watchkeeper.daemon.transport.codec.fast_values import answer, features, value
 from watchkeeper.daemon.transport.codec.fast_words import (
+    FIELD,
     FULL,
     LABEL,
     MEMBER,
@@ -132,7 +133,7 @@ def _event(
             out.used[f.UNKNOWN] += 1
             at = passed(raw, words, at, end)
         else:
-            previous, field = entry, names.field[entry]
+            previous, field = entry, names.rows[entry, FIELD]
             if seen >> field & 1:
                 return ODD
             seen |= 1 << field

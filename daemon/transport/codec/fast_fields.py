@@ -50,16 +50,18 @@ MAY_BE_NULL = _bits(
 )
 # The rows of `Out.numbers`.
 TIME_AT, DURATION_AT, SCORE_AT, VALUE_AT = 0, 1, 2, 3
-# The places of `Out.used` of `Out.used`.
+# The places of `Out.used`; the first two and the last are columns of `Out.places`.
 NUMERIC, TEXTS, TAKEN, UNKNOWN = 0, 1, 2, 3
+LATEST = 2
 
 
 class Out(NamedTuple):
     """The columns being filled, a row of an array each; only the first `used[TAKEN]` places of
     each hold events, and `rows` says which records these were.
 
-    `numeric` and `texts` hold features: as many columns as `used` says, which feature's in
-    `places`, by the entry of its name (-1: none yet). `touched` is the last row that had a name;
+    `numeric` and `texts` hold features: as many columns as `used` says. `places` has a row for the
+    entry of each name: its numeric column, its column of texts (-1: none yet), and the last
+    record that had it (-1: none);
     `used[UNKNOWN]` counts top-level fields that nobody knows.
     """
 
@@ -73,8 +75,7 @@ class Out(NamedTuple):
     valid: Array  # bool
     numeric: Array  # float64, (most, n)
     texts: Array  # int32, (most, n)
-    places: Array  # int32, (2, entries)
-    touched: Array  # int64, by entry
+    places: Array  # int64, (entries, 4)
     used: Array  # int64
 
 
@@ -92,7 +93,6 @@ def out_of(n: int, most: int, entries: int) -> Out:
         np.empty(n, dtype=np.bool_),
         np.empty((most, wide_by), dtype=np.float64),
         np.empty((most, wide_by), dtype=np.int32),
-        np.full((2, entries), -1, dtype=np.int32),
-        np.full(entries, -1, dtype=np.int64),
+        np.full((entries, 4), -1, dtype=np.int64),
         np.zeros(4, dtype=np.int64),
     )

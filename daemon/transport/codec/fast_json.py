@@ -21,6 +21,7 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     VERSION,
     Coded,
     Known,
+    entries_of,
     words_of,
 )
 from watchkeeper.daemon.transport.codec.features import wrong_names
@@ -80,7 +81,7 @@ class Compiled:
             rows = slice(begin, min(begin + _CHUNK, n))
             size = rows.stop - begin
             most = min(max(_CELLS // size, _FEWEST), _MOST) if scope == f.PREDICTION else 1
-            out = out_of(size, most, len(self._known.names.key))
+            out = out_of(size, most, self._known.room)
             table = words_of(8 * size + 256, FIRST_TEXT + most)
             done = events(
                 raw, words, span.start[rows], span.end[rows], latest[rows], scope,
@@ -142,10 +143,7 @@ class _Found:
     def __init__(self, buffer: bytes, table: Coded, out: Out, seq: IntArray) -> None:
         self.buffer, self.out, self.seq = buffer, out, seq
         self.n = len(seq)
-        count = int(table.counts[-1])
-        self._entries = [
-            each[:count].tolist() for each in (table.column, table.first, table.second)
-        ]
+        self._entries = entries_of(table)
         self._words: dict[int, list[str]] = {}
         for column, first, second in zip(*self._entries, strict=True):
             if column != MEMBER:
@@ -206,7 +204,7 @@ class _Found:
 
     def _columns(self, known: Known, of: int) -> Sequence[tuple[str, int]]:
         """The features that some row has, with their columns."""
-        places = self.out.places[of]
+        places = self.out.places[:, of]
         found = {known.words[e]: int(places[e]) for e in np.flatnonzero(places >= 0).tolist()}
         return [(name, column) for name, column in sorted(found.items()) if self._has(of, column)]
 

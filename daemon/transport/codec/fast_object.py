@@ -21,7 +21,7 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     text_end,
     word_at,
 )
-from watchkeeper.daemon.transport.codec.fast_words import ODD, Names, named
+from watchkeeper.daemon.transport.codec.fast_words import FOLLOWS, ODD, Names, named
 from watchkeeper.detectors.fast import kernel
 
 LONG = 512  # characters of the longest text that is bounded
@@ -43,12 +43,12 @@ def next_name(
     at = space(raw, at + 1, end)
     if at >= end or raw[at] != QUOTE:
         return ODD, ODD
-    guess = signed(names.follows[previous])
+    guess = signed(names.rows[previous, FOLLOWS])
     entry, stop = named(raw, words, names, scope, guess, at + 1, end)
     if stop < 0:
         return ODD, ODD
     if entry >= 0 and entry != guess:
-        names.follows[previous] = entry
+        names.rows[previous, FOLLOWS] = entry
     return entry, after_colon(raw, stop, end)
 
 

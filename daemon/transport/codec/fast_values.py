@@ -35,6 +35,7 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     word_at,
 )
 from watchkeeper.daemon.transport.codec.fast_words import (
+    FIELD,
     FIRST_TEXT,
     FULL,
     LABEL,
@@ -181,7 +182,7 @@ def answer(
         if entry < 0:
             at = passed(raw, words, at, end)
         else:
-            previous, field = entry, names.field[entry]
+            previous, field = entry, names.rows[entry, FIELD]
             if seen >> field & 1:
                 return ODD
             seen |= 1 << field
@@ -213,9 +214,9 @@ def features(
     count, previous, more = 0, f.FEATURES, True
     while more:
         entry, at = next_name(raw, words, names, f.FEATURES, previous, at, end)
-        if at < 0 or entry < 0 or out.touched[entry] == i or count == MOST_FEATURES:
+        if at < 0 or entry < 0 or out.places[entry, f.LATEST] == i or count == MOST_FEATURES:
             return ODD
-        out.touched[entry] = i
+        out.places[entry, f.LATEST] = i
         previous, count = entry, count + 1
         at = _feature(raw, words, at, end, entry, row, table, out)
         at, more = next_value(raw, at, end)
@@ -252,13 +253,13 @@ def _feature(
 @kernel()
 def _column(out: Out, of: int, entry: int) -> int:
     """The column of a feature's numbers or texts, a new one where it has none; else FULL."""
-    if out.places[of, entry] >= 0:
-        return signed(out.places[of, entry])
+    if out.places[entry, of] >= 0:
+        return signed(out.places[entry, of])
     column = signed(out.used[of])
     if column == len(out.numeric):
         return FULL
     out.used[of] += 1
-    out.places[of, entry] = column
+    out.places[entry, of] = column
     if of == f.NUMERIC:
         out.numeric[column] = np.nan
     else:

@@ -38,33 +38,33 @@ _SPREAD = 40_503
 _FACTOR = np.uint64(FACTOR)
 
 
+# The columns of `Names.rows`; the text follows, eight bytes a column.
+LENGTH, FOLLOWS, FIELD, SCOPE, KEY, TEXT = 0, 1, 2, 3, 4, 5
+_NAME_WIDTH = 24
+# The columns of `Coded.rows`.
+_KEY, _COLUMN, _FIRST, _SECOND, _CODE = 0, 1, 2, 3, 4
+_WORD_WIDTH = 8
+
+
 class Names(NamedTuple):
-    """Names by entry. `table` holds entries by key; `scope` says which object the name belongs
-    to, `field` what it means, `text` its bytes as numbers. `follows` is the entry that came next
-    when it was seen last. The first entries, one a scope, are no names but their beginnings.
-    """
-
-    table: Array  # int32, 0 where there is none
-    scope: Array  # int64
-    field: Array  # int64
-    key: Array  # uint64
-    length: Array  # int64
-    text: Array  # uint64, (entries, 16)
-    follows: Array  # int32, 0 where there is none
-
-
-class Coded(NamedTuple):
-    """Words by entry. `table` holds entries by key, one too high; a word is the bytes from
-    `first` to `second` of the buffer and has `code` in its `column`. `counts` is how many words a
-    column has, at its end how many entries there are.
+    """Names by entry. `table` holds entries by key, 0 where there is none. A row is the name's
+    length in bytes, the entry that came next when it was seen last, what it means (-1: nothing),
+    which object it belongs to, its key and its bytes, all as numbers: what is used together lies
+    together. The first entries, one a scope, are no names but their beginnings.
     """
 
     table: Array  # int32
-    key: Array  # uint64
-    column: Array  # int64
-    first: Array  # int64
-    second: Array  # int64
-    code: Array  # int32
+    rows: Array  # int64, (entries, 24)
+
+
+class Coded(NamedTuple):
+    """Words by entry. `table` holds entries by key, one too high. A row is the word's key and
+    column, where it begins and ends in the buffer, and its code in its column. `counts` is how
+    many words a column has, at its end how many entries there are.
+    """
+
+    table: Array  # int32
+    rows: Array  # int64, (entries, 8)
     counts: Array  # int64
 
 
@@ -77,8 +77,10 @@ class Known:
         for scope, field, name in fixed:
             self.add(scope, field, name)
 
-    def __len__(self) -> int:
-        return len(self.words)
+    @property
+    def room(self) -> int:
+        """A number above every entry."""
+        return len(self.names.rows)
 
     def add(self, scope: int, field: int, name: str) -> None:
         """Takes up a name; one of more than `LONGEST` bytes stays unknown."""
@@ -86,54 +88,49 @@ class Known:
         if len(raw) > LONGEST:
             return
         entry = len(self.words)
-        if entry == len(self.names.key):
+        if entry == self.room:
             self._grow()
-        names = self.names
-        names.scope[entry], names.field[entry], names.length[entry] = scope, field, len(raw)
-        names.key[entry] = keys_of([name])[0]
-        names.text[entry] = np.frombuffer(raw.ljust(LONGEST, b"\0"), dtype="<u8")
+        row = self.names.rows[entry]
+        row[LENGTH], row[FIELD], row[SCOPE] = len(raw), field, scope
+        row[KEY] = keys_of([name]).view(np.int64)[0]
+        row[TEXT : TEXT + _WIDTH] = np.frombuffer(raw.ljust(LONGEST, b"\0"), dtype="<i8")
         self.words.append(name)
         self._put(entry)
 
     def _put(self, entry: int) -> None:
-        names = self.names
-        room = len(names.table)
-        place = (int(names.key[entry]) + int(names.scope[entry]) * _SPREAD) % room
-        while names.table[place]:
-            place = (place + 1) % room
-        names.table[place] = entry
+        table, row = self.names.table, self.names.rows[entry]
+        place = (int(row[KEY]) + int(row[SCOPE]) * _SPREAD) % len(table)
+        while table[place]:
+            place = (place + 1) % len(table)
+        table[place] = entry
 
     def _grow(self) -> None:
-        old, self.names = self.names, _empty_names(2 * len(self.names.key))
-        for before, after in zip(old[1:], self.names[1:], strict=True):
-            after[: len(before)] = before
-        for entry in np.flatnonzero(old.field >= 0).tolist():
+        old = self.names.rows
+        self.names = _empty_names(2 * len(old))
+        self.names.rows[: len(old)] = old
+        for entry in np.flatnonzero(old[:, FIELD] >= 0).tolist():
             self._put(entry)
 
 
 def _empty_names(room: int) -> Names:
-    return Names(
-        np.zeros(2 * room, dtype=np.int32),
-        np.zeros(room, dtype=np.int64),
-        np.full(room, -1, dtype=np.int64),
-        np.zeros(room, dtype=np.uint64),
-        np.zeros(room, dtype=np.int64),
-        np.zeros((room, _WIDTH), dtype=np.uint64),
-        np.zeros(room, dtype=np.int32),
-    )
+    names = Names(np.zeros(2 * room, dtype=np.int32), np.zeros((room, _NAME_WIDTH), dtype=np.int64))
+    names.rows[:, FIELD] = -1
+    return names
 
 
 def words_of(entries: int, columns: int) -> Coded:
     """A table without words, with room for so many."""
     return Coded(
         np.zeros(1 << (2 * entries).bit_length(), dtype=np.int32),
-        np.empty(entries, dtype=np.uint64),
-        np.empty(entries, dtype=np.int64),
-        np.empty(entries, dtype=np.int64),
-        np.empty(entries, dtype=np.int64),
-        np.empty(entries, dtype=np.int32),
+        np.empty((entries, _WORD_WIDTH), dtype=np.int64),
         np.zeros(columns + 1, dtype=np.int64),
     )
+
+
+def entries_of(table: Coded) -> tuple[list[int], list[int], list[int]]:
+    """Every word's column, beginning and end, in order."""
+    rows = table.rows[: table.counts[-1]]
+    return rows[:, _COLUMN].tolist(), rows[:, _FIRST].tolist(), rows[:, _SECOND].tolist()
 
 
 @kernel()
@@ -143,21 +140,29 @@ def named(
     """The entry of the name begun at `at`, ODD where nobody knows it, and the place of the quote
     behind it, ODD where that is not plain. `guess` is tried first."""
     if guess > 0:
-        stop = at + names.length[guess]
+        stop = at + names.rows[guess, LENGTH]
         if stop < end and raw[stop] == QUOTE and _is_entry(raw, words, names, guess, at, stop):
             return guess, stop
+    return _looked_up(raw, words, names, scope, at, end)
+
+
+@kernel(apart=True)
+def _looked_up(
+    raw: Raw, words: Wide, names: Names, scope: int, at: int, end: int
+) -> tuple[int, int]:
+    """As `named`, without a guess."""
     stop = text_end(raw, words, at, end)
     if stop < 0:
         return ODD, ODD
-    key = key_of(raw, words, at, stop)
+    key = signed(key_of(raw, words, at, stop))
     mask = len(names.table) - 1
-    place = (signed(key) + scope * _SPREAD) & mask
+    place = (key + scope * _SPREAD) & mask
     while names.table[place] != 0:
         entry = signed(names.table[place])
-        if names.key[entry] == key and names.scope[entry] == scope:
-            equal = names.length[entry] == stop - at
-            if equal and _is_entry(raw, words, names, entry, at, stop):
-                return entry, stop
+        row = names.rows[entry]
+        alike = row[KEY] == key and row[SCOPE] == scope and row[LENGTH] == stop - at
+        if alike and _is_entry(raw, words, names, entry, at, stop):
+            return entry, stop
         place = (place + 1) & mask
     return ODD, stop
 
@@ -165,24 +170,28 @@ def named(
 @kernel()
 def _is_entry(raw: Raw, words: Wide, names: Names, entry: int, at: int, stop: int) -> bool:
     """Whether the text from `at` to `stop`, of the name's length, is the name."""
-    for i in range((stop - at + 7) // 8):
-        if word_at(raw, words, at + 8 * i, stop) != names.text[entry, i]:
+    column = TEXT
+    while at < stop:
+        if signed(word_at(raw, words, at, stop)) != names.rows[entry, column]:
             return False
+        at += 8
+        column += 1
     return True
 
 
 @kernel()
 def coded(raw: Raw, words: Wide, table: Coded, column: int, at: int, end: int) -> int:
     """The code of a text in its column, a new one where it is new; else ODD or FULL."""
-    key = key_of(raw, words, at, end)
+    key = signed(key_of(raw, words, at, end))
     mask = len(table.table) - 1
-    place = (signed(key) + column * _SPREAD) & mask
+    place = (key + column * _SPREAD) & mask
     while table.table[place] != 0:
-        entry = signed(table.table[place]) - 1
-        if table.key[entry] == key and table.column[entry] == column:
-            first, length = table.first[entry], table.second[entry] - table.first[entry]
-            if length == end - at and same(raw, words, first, at, length):
-                return signed(table.code[entry])
+        row = table.rows[signed(table.table[place]) - 1]
+        first, size = row[_FIRST], end - at
+        alike = row[_KEY] == key and row[_COLUMN] == column and row[_SECOND] - first == size
+        # Of eight bytes and one length, each text has a key of its own.
+        if alike and ((size <= 8 and key != 1) or same(raw, words, first, at, size)):
+            return signed(row[_CODE])
         place = (place + 1) & mask
     if column <= VERSION and not is_name(raw, at, end):
         return ODD
@@ -197,23 +206,23 @@ def member_of(table: Coded, model: int, version: int) -> int:
     mask = len(table.table) - 1
     place = (signed(key) + MEMBER * _SPREAD) & mask
     while table.table[place] != 0:
-        entry = signed(table.table[place]) - 1
-        same_model = table.column[entry] == MEMBER and table.first[entry] == model
-        if same_model and table.second[entry] == version:
-            return signed(table.code[entry])
+        row = table.rows[signed(table.table[place]) - 1]
+        if row[_COLUMN] == MEMBER and row[_FIRST] == model and row[_SECOND] == version:
+            return signed(row[_CODE])
         place = (place + 1) & mask
-    return _new(table, place, key, MEMBER, model, version)
+    return _new(table, place, signed(key), MEMBER, model, version)
 
 
-@kernel()
-def _new(table: Coded, place: int, key: np.uint64, column: int, first: int, second: int) -> int:
-    entry = table.counts[-1]
-    if entry == len(table.key):
+@kernel(apart=True)
+def _new(table: Coded, place: int, key: int, column: int, first: int, second: int) -> int:
+    entry = signed(table.counts[-1])
+    if entry == len(table.rows):
         return FULL
-    code = table.counts[column]
+    code = signed(table.counts[column])
     table.table[place] = entry + 1
-    table.key[entry], table.column[entry], table.code[entry] = key, column, code
-    table.first[entry], table.second[entry] = first, second
+    row = table.rows[entry]
+    row[_KEY], row[_COLUMN], row[_CODE] = key, column, code
+    row[_FIRST], row[_SECOND] = first, second
     table.counts[column] += 1
     table.counts[-1] += 1
-    return signed(code)
+    return code
