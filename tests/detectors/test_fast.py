@@ -1,0 +1,128 @@
+"""Kernels are compiled where numba is here and wanted, once, and kept on disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from watchkeeper.detectors import fast
+
+needs_numba = pytest.mark.skipif(not fast.available(), reason="needs the extra fast")
+
+ADD = """
+import numpy as np
+from watchkeeper.detectors.fast import kernel, warm
+
+@kernel()
+def twice(number):
+    return 2 * number
+
+@kernel(lambda: (np.zeros(1), 1))
+def add(column, number):
+    for i in range(len(column)):
+        column[i] += twice(number)
+
+warm()
+"""
+USE = """
+import fast_example
+import numpy as np
+column = np.zeros(3)
+fast_example.add(column, 2)
+assert column.tolist() == [4.0, 4.0, 4.0], column
+print(sum(fast_example.add.compiled.stats.cache_hits.values()))
+"""
+
+
+def run(code: str, folder: Path, **environment: str) -> str:
+    """Runs code in a process of its own, which finds modules in `folder`."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("WATCHKEEPER_", "STATE_D"))}
+    path = os.pathsep.join((str(folder), *(p for p in sys.path if p)))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | environment | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    (tmp_path / "fast_example.py").write_text(ADD)
+    return tmp_path
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHKEEPER_FAST", "0")
+
+    assert not fast.available()
+
+
+def test_importing_kernels_does_not_import_numba(tmp_path: Path) -> None:
+    code = (
+        "import sys, watchkeeper.daemon.transport.batches_fast, watchkeeper.daemon.kernels\n"
+        "import watchkeeper.daemon.transport.codec.fast_json\n"
+        "print('numba' in sys.modules)"
+    )
+
+    assert run(code, tmp_path) == "False"
+
+
+def test_switched_off_nothing_is_compiled(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom watchkeeper.daemon import kernels\n"
+        "from watchkeeper.daemon.transport import batches, batches_arrays\n"
+        "print(kernels.warm(), batches.best() is batches_arrays.split, 'numba' in sys.modules)"
+    )
+
+    assert run(code, tmp_path, WATCHKEEPER_FAST="0") == "False True False"
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        ("WATCHKEEPER_FAST_CACHE", ""),
+        ("STATE_DIRECTORY", "kernels"),
+        ("XDG_CACHE_HOME", "watchkeeper/kernels"),
+    ],
+)
+def test_a_kernel_is_compiled_once_and_kept(example: Path, name: str, below: str) -> None:
+    cache = example / "cache"
+
+    hits = [run(USE, example, **{name: str(cache)}) for _ in range(2)]
+
+    assert hits == ["0", "1"]
+    assert list((cache / below).glob("*/*/*.nbi"))
+
+
+@needs_numba
+def test_a_kernel_works_where_nothing_can_be_kept(example: Path) -> None:
+    (example / "file").write_text("")
+
+    hits = run(USE, example, WATCHKEEPER_FAST_CACHE=str(example / "file" / "below"))
+
+    assert hits == "0"
+
+
+@needs_numba
+def test_kernels_of_other_versions_give_way_in_time(example: Path) -> None:
+    cache = example / "cache"
+    for age in range(5):
+        folder = cache / f"old{age}"
+        folder.mkdir(parents=True)
+        os.utime(folder, (1_000_000 - age, 1_000_000 - age))
+
+    run(USE, example, WATCHKEEPER_FAST_CACHE=str(cache))
+
+    left = {each.name for each in cache.iterdir()}
+    assert len(left) == 3
+    assert {"old0", "old1"} < left
