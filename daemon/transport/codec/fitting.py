@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -36,7 +37,10 @@ def fitting(records: Records, rows: IntArray, kind: EventKind, max_bytes: int) -
     fit = (size > 0) & (size <= max_bytes)
     if records.headers is not None:
         headers = [records.headers[i] for i in rows.tolist()]
-        fit &= np.fromiter((_says(kind, each) for each in headers), np.bool_, len(headers))
+        if _alike(headers):
+            fit &= not headers or _says(kind, headers[0])
+        else:
+            fit &= np.fromiter((_says(kind, each) for each in headers), np.bool_, len(headers))
     return None if fit.all() else fit
 
 
@@ -50,6 +54,25 @@ def _sizes(records: Records) -> IntArray:
         return np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
     except TypeError:
         return np.array([len(value or b"") for value in values], dtype=np.int64)
+
+
+def _alike(headers: Sequence[Headers]) -> bool:
+    """Whether all records have headers of the same names, and the same to say by them."""
+    try:
+        columns = [*zip(*headers, strict=True)]
+    except ValueError:
+        return False
+    for column in columns:
+        if column.count(column[0]) == len(column):
+            continue
+        name = column[0][0]
+        if name in _TELLING or [*map(_name, column)].count(name) != len(column):
+            return False
+    return True
+
+
+_name = itemgetter(0)
+_TELLING = ("ce_type", "content-type")
 
 
 def _says(kind: EventKind, headers: Headers) -> bool:
