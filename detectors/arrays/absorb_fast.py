@@ -23,7 +23,6 @@ from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import PredictionBlock, Words
 from watchkeeper.detectors.frames import FloatArray, IntArray
-from watchkeeper.detectors.keys import keys_of
 
 
 def absorb_predictions(
@@ -136,5 +135,5 @@ def _text(
     if words is None:
         np.add.at(table[:, column, t.ABSENT], slot, 1)
         return
-    codes, keys = _whole(words.codes, np.int32), keys_of(words.words)
+    codes, keys = _whole(words.codes, np.int32), words.known_keys()
     count_texts(slot, ref, column, codes, keys, known["keys"], known["places"], table)

@@ -153,11 +153,12 @@ def count_texts(
     places: Table,
     table: Table,
 ) -> None:
-    """One column of texts, by the categories of the row's reference; `keys` are by code."""
+    """One column of texts, by the categories of the row's reference; `keys` are by code, behind one
+    of none."""
     for i in range(len(slot)):
         place: Any = _ABSENT
         if codes[i] >= 0:
-            key, mine = keys[codes[i]], known[ref[i], column]
+            key, mine = keys[codes[i] + 1], known[ref[i], column]
             at = min(np.searchsorted(mine, key), _CATEGORIES - 1)
             place = places[ref[i], column, at] if mine[at] == key else _OTHER
         table[slot[i], column, place] += 1
