@@ -1,0 +1,111 @@
+"""A whole daemon on Kafka, as `watchkeeper run` starts it, in a forked process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.faults.stream import SETTINGS
+from watchkeeper.daemon import service
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.config.load import load
+from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.transport.kafka import KafkaSource
+from watchkeeper.daemon.transport.ports import Polled
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """What one member is given. `inputs` is what the names of the topics it reads begin with;
+    `session_s` how soon the group gives up on it. It writes to `log`."""
+
+    name: str
+    folder: str
+    bootstrap: str
+    database: str
+    group: str
+    inputs: str
+    log: str
+    session_s: float = 6.0
+    assignor: str = "range"
+    sentry: str = ""
+    static: bool = False
+    stop_s: float = 10.0
+    sabotage: str = ""
+
+
+def config_of(member: Member) -> Config:
+    """Its configuration."""
+    read = ("predictions", "labels", "logs", "metrics", "changes", "commands")
+    overrides: dict[str, Any] = {
+        "daemon": {
+            "instance": member.name,
+            "state_dir": f"{member.folder}/{member.name}",
+            "stop_timeout": f"{member.stop_s:g}s",
+        },
+        "kafka": {
+            "bootstrap_servers": [member.bootstrap],
+            "group_id": member.group,
+            "assignor": member.assignor,
+            **({"group_instance_id": member.name} if member.static else {}),
+        },
+        "topics": {
+            "prefix": f"{member.group}.",
+            **{kind: f"{member.inputs}{kind}" for kind in read},
+        },
+        "database": {"url": member.database},
+        "checkpoint": {"seconds": 0.2, "events": 500},
+        "web": {"listen": "127.0.0.1:0"},
+        # Longer than a broker may be gone before the silence is noticed, and time stands still.
+        "defaults": {**SETTINGS, "lateness": "20s"},
+    }
+    config = load([], {"SENTRY_DSN": member.sentry} if member.sentry else {}, overrides)
+    # Shorter than the configuration allows, so that a test sees many sessions end.
+    kafka = msgspec.structs.replace(config.kafka, session_timeout=Duration(member.session_s))
+    return msgspec.structs.replace(config, kafka=kafka)
+
+
+def serve(member: Member) -> int:
+    """Runs it until it is told to stop; the exit code says how it ended."""
+    Path(member.folder).mkdir(parents=True, exist_ok=True)
+    _note_polls(Path(member.folder))
+    if member.sabotage:
+        _SABOTAGES[member.sabotage]()
+    return service.run(config_of(member))
+
+
+def _note_polls(folder: Path) -> None:
+    """Writes down each generation of the group that this member was in, so many rebalances, and
+    how many records it was given."""
+    poll, seen, given = KafkaSource.poll, [-1], 0
+    out = os.open(folder / "generations", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    count = os.open(folder / f"polled-{os.getpid()}", os.O_WRONLY | os.O_CREAT)
+
+    def noted(source: KafkaSource, timeout: float) -> Polled:
+        nonlocal given
+        polled = poll(source, timeout)
+        consumer = source._member.consumer
+        generation = -1 if consumer is None else consumer.group_metadata().generation_id
+        if generation not in seen:
+            seen.append(generation)
+            os.write(out, b"%d\n" % generation)
+        given += len(polled.records)
+        os.pwrite(count, b"%d" % given, 0)
+        return polled
+
+    KafkaSource.poll = noted  # type: ignore[method-assign, assignment]
+
+
+def _starts_too_late() -> None:
+    """Sabotage: a partition that was taken up is read from a few records behind its offset."""
+    start = KafkaSource.start
+
+    def late(source: KafkaSource, partition: Any, offset: int | None) -> None:
+        start(source, partition, None if offset is None else offset + 3)
+
+    KafkaSource.start = late  # type: ignore[method-assign, assignment]
+
+
+_SABOTAGES = {"starts late": _starts_too_late}

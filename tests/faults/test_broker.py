@@ -1,0 +1,177 @@
+"""A broker that is killed, records that freeze a poll, and daemons that are told to stop."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from crc32c import crc32c
+
+from tests.conftest import running
+from tests.daemon.transport.crafted import ZSTD, batch, good, record
+from tests.daemon.transport.rawproduce import produce
+from tests.faults.group import Group, Log, sharing, undisturbed
+from tests.faults.outages import Watched
+from tests.faults.size import size
+from tests.faults.zygote import Zygote
+from tests.services.kafka import Kafka
+from tests.services.postgres import Postgres
+from watchkeeper.daemon.transport.ports import Partition
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+
+BROKER_KILLS = size(5, 50)
+PARTITIONS = 3
+HEALED_S = 60.0
+STOPPED_S = 10.0
+AT_ONCE_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Kafka]:
+    """A broker of these tests' own, which they may kill."""
+    with running(Kafka) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def watched(tmp_path: Path, mortal: Kafka, postgres: Postgres, zygote: Zygote) -> Iterator[Watched]:
+    """A member that reads."""
+    postgres.start()
+    mortal.start()
+    log = Log(mortal.bootstrap, PARTITIONS)
+    settings = {"session_s": 6.0, "static": True}
+    group = Group(tmp_path, zygote, log, postgres.fresh_database(), settings=settings)
+    made = Watched(group, sharing(PARTITIONS, slots=size(400, 1_500), per_slot=30))
+    made.start()
+    try:
+        yield made
+    finally:
+        mortal.start()
+        group.close()
+        log.close()
+
+
+@pytest.mark.timeout(size(240, 1_800))
+def test_a_killed_broker_costs_nothing(
+    watched: Watched,
+    mortal: Kafka,
+    postgres: Postgres,
+    zygote: Zygote,
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("size", f"{BROKER_KILLS} kills of the broker")
+    chance = random.Random(17)
+    for _ in range(BROKER_KILLS):
+        watched.during(chance.uniform(0.3, 1.5))
+        mortal.kill()
+        mortal.start()
+        watched.give(8)
+        watched.finish(HEALED_S)
+    watched.give(75 - watched.given)
+    watched.finish(HEALED_S)
+    assert watched.group.leave(watched.name) == 0
+
+    group = watched.group
+    alone = Group(group.folder, zygote, group.log, postgres.fresh_database())
+    reference = undisturbed(alone, 60.0)
+    left = group.left()
+    assert len(reference.incidents) >= 2
+    assert not left.differences(reference), left.differences(reference)
+    assert left.offsets == _written(watched)
+
+
+def _written(watched: Watched) -> dict[str, int]:
+    """How many events each partition must hold: one twice in the log would be one too many."""
+    log = watched.group.log
+    return {
+        f"{p.topic}/{p.number}".removeprefix(log.inputs): n for p, n in sorted(log.sent.items())
+    }
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("poison", ["header key", "broken pack", "count"])
+def test_a_poll_that_would_freeze_is_healed(watched: Watched, poison: str) -> None:
+    """The rest of the poisoned partition is read, and no other partition waits."""
+    log = watched.group.log
+    topic = f"{log.inputs}predictions"
+    bad, count = {
+        "header key": (batch(record(0, b"{}", [(b"\xff\xfe", b"x")]), 1), 1),
+        "broken pack": (_torn(), 3),
+        "count": (batch(record(0, b"{}"), 5), 5),
+    }[poison]
+    assert produce(log.bootstrap, topic, bad) is None
+    log.sent[Partition(topic, 0)] += count
+    assert produce(log.bootstrap, topic, good([b"{}"] * 5)) is None
+    log.sent[Partition(topic, 0)] += 5
+
+    watched.give(5)
+    took = watched.finish(HEALED_S)
+
+    letters = watched.group.store.records.dead_letters()
+    refused = {each.offset for each in letters if each.topic == topic}
+    end = log.sent[Partition(topic, 0)] - 5 * watched.stream.per_slot
+    # The five good records say nothing of use, so they are refused one by one: all were read.
+    assert set(range(end - 5, end)) <= refused
+    assert took <= HEALED_S
+    assert watched.group.leave(watched.name) == 0
+
+
+def _torn() -> bytes:
+    """A batch with a right checksum around a compressed block that cannot be unpacked."""
+    body = good([b"{}"] * 3, ZSTD)[21:61] + b"\xde\xad\xbe\xef" + b"\0" * 16
+    head = struct.pack(">iBI", 0, 2, crc32c(body))
+    return struct.pack(">qi", 0, len(head) + len(body)) + head + body
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_under_load_reads_nothing_again(watched: Watched) -> None:
+    group = watched.group
+    watched.give(40)
+    began = time.monotonic()
+    group.signal(watched.name, signal.SIGTERM)
+    assert group.gone(watched.name) == 0
+    assert time.monotonic() - began <= STOPPED_S
+    stopped_at = group.read()
+    first = polled(watched)
+
+    group.join(watched.name)
+    group.wait_read(60.0)
+    assert group.leave(watched.name) == 0
+
+    assert any(n < group.log.sent[p] for p, n in stopped_at.items() if p in group.log.sent)
+    assert polled(watched) == sum(group.log.sent.values())
+    assert first == sum(stopped_at.values())
+
+
+def polled(watched: Watched) -> int:
+    """How many records were handed out to members of all lives."""
+    folder = watched.group.folder / watched.group.name
+    return sum(json.loads(each.read_text()) for each in folder.glob("polled-*"))
+
+
+@pytest.mark.timeout(120)
+def test_a_second_sigterm_ends_at_once(watched: Watched, postgres: Postgres) -> None:
+    group = watched.group
+    postgres.stop()
+    try:
+        watched.give(5)
+        group.signal(watched.name, signal.SIGTERM)
+        group.wait(lambda: b"database away" in _log(watched), 30.0, "the stop to take time")
+        began = time.monotonic()
+        group.signal(watched.name, signal.SIGTERM)
+        code = group.gone(watched.name)
+        assert code == 128 + signal.SIGTERM
+        assert time.monotonic() - began <= AT_ONCE_S
+    finally:
+        postgres.start()
+
+
+def _log(watched: Watched) -> bytes:
+    return (watched.group.folder / f"{watched.group.name}-{watched.name}.log").read_bytes()

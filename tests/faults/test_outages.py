@@ -1,0 +1,156 @@
+"""Kafka, the database or Sentry is away for a while: nothing is lost, and memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import unavailable
+from tests.faults.group import Group, Log, sharing, undisturbed
+from tests.faults.outages import Outage, Watched, flapping, gone
+from tests.faults.proxy import Fault, Proxy, proxied
+from tests.faults.sentry import Sentry, sentry
+from tests.faults.size import size
+from tests.faults.zygote import Zygote
+from tests.services.base import Missing, free_ports, wait_until
+from tests.services.kafka import Kafka
+from tests.services.postgres import Postgres
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+
+AWAY_S = size(12.0, 60.0)  # an hour is a minute in full size
+FLAPS = size(1, 6) * (size(2.0, 5.0),)
+CAUGHT_UP_S = 10.0  # ten minutes at one to sixty
+GROWTH_MB = 50.0
+RECOVERED_S = 5.0
+TROUBLED_S = 2.0
+PARTITIONS = 3
+TROUBLES = (Fault.DELAY, Fault.RESET, Fault.REFUSE, Fault.HOLE, Fault.SLOW, Fault.CUT)
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[tuple[Kafka, Proxy]]:
+    """A broker that can only be reached through a proxy."""
+    (port,) = free_ports(1)
+    try:
+        kafka = Kafka({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"})
+    except Missing as reason:
+        unavailable(str(reason))
+    with proxied(port, kafka.port) as proxy, kafka:
+        yield kafka, proxy
+
+
+@pytest.fixture
+def pager() -> Iterator[Sentry]:
+    """A Sentry of this test's own."""
+    with sentry() as made:
+        yield made
+
+
+@pytest.fixture
+def watched(
+    tmp_path: Path,
+    wire: tuple[Kafka, Proxy],
+    postgres: Postgres,
+    postgres_wire: Proxy,
+    pager: Sentry,
+    zygote: Zygote,
+) -> Iterator[Watched]:
+    """A member whose every connection can be troubled."""
+    kafka, proxy = wire
+    postgres.start()
+    url = postgres.fresh_database()
+    log = Log(kafka.bootstrap, PARTITIONS)
+    settings = {"session_s": 6.0, "sentry": pager.dsn}
+    far = f"127.0.0.1:{proxy.port}"
+    group = Group(tmp_path, zygote, log, url, far, settings)
+    group.reached = url.replace(f":{postgres.port}/", f":{postgres_wire.port}/")
+    made = Watched(group, sharing(PARTITIONS, slots=size(200, 1_500), per_slot=30))
+    made.start()
+    try:
+        yield made
+    finally:
+        proxy.apply(Fault.NONE)
+        postgres_wire.apply(Fault.NONE)
+        group.close()
+        log.close()
+
+
+@pytest.fixture
+def postgres_wire(postgres: Postgres) -> Iterator[Proxy]:
+    """A way to the database that can be troubled."""
+    with proxied(free_ports(1)[0], postgres.port) as made:
+        yield made
+
+
+def check_nothing_lost(watched: Watched, zygote: Zygote, postgres: Postgres) -> None:
+    """Ends the member and compares with what an undisturbed one makes of the same events."""
+    watched.end()
+    group = watched.group
+    alone = Group(group.folder, zygote, group.log, postgres.fresh_database())
+    reference = undisturbed(alone, 60.0)
+    left = group.left()
+    assert len(reference.incidents) >= 2
+    assert not left.differences(reference), left.differences(reference)
+    assert max(left.findings.values()) == 1
+
+
+def check_told(watched: Watched, pager: Sentry) -> None:
+    """Sentry has heard of every incident, however often it was away, and nothing waits."""
+    store = watched.group.store
+    wait_until(lambda: not store.letters.pending("sentry"), 60.0, "the pages to be told")
+    assert store.letters.refused("sentry") == 0
+    assert pager.taken
+
+
+@pytest.mark.timeout(size(300, 1_800))
+def test_what_is_away_for_an_hour_costs_nothing(
+    watched: Watched,
+    wire: tuple[Kafka, Proxy],
+    postgres: Postgres,
+    pager: Sentry,
+    zygote: Zygote,
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("size", f"each {AWAY_S:g} s away, then flapping")
+    outages = (
+        Outage("sentry", pager.down.set, pager.down.clear),
+        Outage("kafka", lambda: wire[1].apply(Fault.REFUSE), lambda: wire[1].apply(Fault.NONE)),
+        Outage("database", postgres.stop, postgres.start),
+    )
+    for outage in outages:
+        gone(watched, outage, AWAY_S, CAUGHT_UP_S)
+    for outage in outages:
+        flapping(watched, outage, FLAPS, CAUGHT_UP_S)
+
+    assert watched.grown_mb < GROWTH_MB
+    watched.give(watched.stream.slots)
+    watched.finish(60.0)
+    check_told(watched, pager)
+    check_nothing_lost(watched, zygote, postgres)
+
+
+@pytest.mark.timeout(size(300, 1_800))
+@pytest.mark.parametrize("where", ["kafka", "database"])
+def test_troubled_connections_heal_within_seconds(
+    watched: Watched,
+    wire: tuple[Kafka, Proxy],
+    postgres_wire: Proxy,
+    postgres: Postgres,
+    zygote: Zygote,
+    where: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("size", f"{len(TROUBLES)} faults of {TROUBLED_S:g} s")
+    proxy = wire[1] if where == "kafka" else postgres_wire
+    took = {}
+    for fault in TROUBLES:
+        proxy.apply(fault)
+        watched.during(TROUBLED_S)
+        proxy.apply(Fault.NONE)
+        took[fault.value] = watched.finish(60.0)
+
+    assert max(took.values()) <= RECOVERED_S, took
+    check_nothing_lost(watched, zygote, postgres)
