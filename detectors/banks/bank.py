@@ -127,22 +127,36 @@ class Bank(ABC):
             cut = np.ascontiguousarray(raw[:, at : at + size])
             read.append(cut.view(part.dtype).reshape(shape))
             at += size
-        if not self.sound(read):
-            raise StateError("stored state is damaged: numbers that no detector could have")
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        for part, state in zip(self._parts, read, strict=True):
-            part[rows] = state
+        self._take(rows, read)
 
     def dump(self, row: int) -> bytes:
-        """One row with a stamp of its layout."""
-        return self.stamp + self.raw(np.array([row])).tobytes()
+        """One row with a stamp of its layout; of the history only what is not zero."""
+        self._reach(row + 1)
+        parts = [self.stamp, self._parts[0][row].tobytes()]
+        for history in self._parts[1:]:
+            words = history[row].view(np.int64)
+            used = words != 0
+            parts += [np.packbits(used).tobytes(), words[used].tobytes()]
+        return b"".join(parts)
 
     def load(self, row: int, stored: bytes) -> None:
         """Takes up what `dump` gave. Raises `StateError` where the layout is another."""
         if stored[:_STAMP] != self.stamp:
             raise StateError("stored state has another layout")
-        raw = np.frombuffer(stored, dtype=np.uint8, offset=_STAMP)
-        self.put(np.array([row]), raw.reshape(1, -1))
+        size = _STAMP + self._sizes()[0]
+        kind, *long = (part.dtype for part in self._parts)
+        if len(stored) < size or (len(stored) > size and not long):
+            raise StateError(f"stored state has {len(stored)} bytes, not {size}")
+        read = [np.frombuffer(stored, dtype=kind, count=self.columns, offset=_STAMP)[None]]
+        read += [_unpacked(stored[size:], self.columns, each) for each in long]
+        self._take(row, read)
+
+    def _take(self, rows: IntArray | int, read: list[State]) -> None:
+        if not self.sound(read):
+            raise StateError("stored state is damaged: numbers that no detector could have")
+        self._reach(int(np.max(rows, initial=-1)) + 1)
+        for part, state in zip(self._parts, read, strict=True):
+            part[rows] = state
 
     def _sizes(self) -> list[int]:
         return [self.columns * part.dtype.itemsize for part in self._parts]
@@ -161,3 +175,15 @@ def _words(state: State) -> IntArray:
     """The state as words of 8 bytes: NumPy copies these faster than records."""
     words = state.dtype.itemsize // 8
     return state.view(np.int64).reshape(len(state), state.shape[1] * words)
+
+
+def _unpacked(packed: bytes, columns: int, kind: np.dtype[np.void]) -> State:
+    """A row of history that was packed: a bit for each word, and those that are not zero."""
+    words = np.zeros(columns * kind.itemsize // 8, dtype=np.int64)
+    bits = -(-len(words) // 8)
+    marks = np.frombuffer(packed[:bits], dtype=np.uint8)
+    used = np.unpackbits(marks, count=len(words)).view(np.bool_)
+    if len(packed) != bits + 8 * np.count_nonzero(used):
+        raise StateError("stored state is damaged: it has another size than it says")
+    words[used] = np.frombuffer(packed, dtype=np.int64, offset=bits)
+    return words.view(kind)[None]

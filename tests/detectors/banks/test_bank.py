@@ -141,10 +141,28 @@ def _of_another_kind(bank: Bank) -> bytes:
 
 
 def _full_of_ones(bank: Bank) -> bytes:
-    return bank.stamp + b"\xff" * bank.row_nbytes
+    return bank.stamp + b"\xff" * (len(bank.dump(3)) - len(bank.stamp))
 
 
-@pytest.mark.parametrize("spoil", [_shorter, _of_more_columns, _of_another_kind, _full_of_ones])
+def _longer(bank: Bank) -> bytes:
+    return bank.dump(3) + bytes(8)
+
+
+def _nothing_but_the_stamp(bank: Bank) -> bytes:
+    return bank.stamp
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _shorter,
+        _longer,
+        _nothing_but_the_stamp,
+        _of_more_columns,
+        _of_another_kind,
+        _full_of_ones,
+    ],
+)
 @every_watch
 def test_damaged_state_is_refused(watch: Watch, spoil: Callable[[Bank], bytes]) -> None:
     bank = bank_of(watch, 2)
@@ -167,6 +185,31 @@ def test_no_rows_and_no_columns_are_judged_in_peace(watch: Watch) -> None:
 
     assert none.found.shape == (0, 2)
     assert narrow.found.shape == (2, 0)
+
+
+@every_watch
+def test_rows_are_read_back_many_at_once(watch: Watch) -> None:
+    bank, other = bank_of(watch, 2), bank_of(watch, 2)
+    for samples in stream(watch, 13, 2, 50):
+        bank.judge(ROWS, samples)
+
+    raw = bank.raw(ROWS)
+    other.put(np.array([1, 20]), raw)
+
+    assert raw.shape == (2, bank.row_nbytes)
+    assert [other.dump(row) for row in (1, 20)] == [bank.dump(row) for row in ROWS.tolist()]
+    with pytest.raises(StateError, match="bytes"):
+        other.put(ROWS, raw[:, 1:])
+
+
+def test_a_young_history_is_stored_in_few_bytes() -> None:
+    watch = Watch(signal="s", detector="robust_z", settings={"min_n": 0})
+    bank = bank_of(watch, 2)
+    for samples in windows(np.random.default_rng(1), watch, (1, 2), 20, odd=0.0):
+        bank.judge(np.array([0]), samples)
+
+    assert bank.row_nbytes > 2 * 360 * 8
+    assert len(bank.dump(0)) < 2 * (20 * 8 + 100)
 
 
 def test_memory_grows_with_the_rows_and_stays_small() -> None:
