@@ -214,6 +214,7 @@ class Joins:
         """Lets go of what no event can reach any more, and counts the orphans."""
         self._make_room(self._predicted, 0)
         self._make_room(self._waiting, 0)
+        self._order, self._grouped = np.zeros(0, dtype=np.int64), (-1, 0)
 
     def examples_since(self, model: int, at: float, known: float = float("inf")) -> int:
         """How many kept predictions made at or after `at` had a label before `known`: what a
@@ -236,17 +237,16 @@ class Joins:
         return set(np.unique(straight(rows["owner"][rows["key"] != 0])).tolist())
 
     def forget(self, models: Iterable[int]) -> None:
-        """Drops models that are somebody else's now; their numbers may be given out anew."""
-        gone = np.zeros(len(self._waiting.room), dtype=np.bool_)
-        gone[[each for each in models if each < len(gone)]] = True
-        for side, horizon in ((self._predicted, np.inf), (self._waiting, self.horizon_s)):
-            side.forget(gone)
-            side.room[gone], side.horizon[gone] = self.capacity, horizon
-        for model in np.flatnonzero(gone).tolist():
+        """Drops models that are somebody else's now; their numbers may be given out anew. `sweep`
+        frees what they took."""
+        for model in [each for each in models if each < len(self._waiting.room)]:
+            self._predicted.forget(model, self._places(model))
+            self._waiting.forget(model)
+            self._predicted.room[model] = self._waiting.room[model] = self.capacity
+            self._waiting.horizon[model] = self.horizon_s
             self.sampling.forget(model)
             self.sampling.bound(model, self.capacity)
-        self._tally[:, gone] = 0
-        self.sweep()
+            self._tally[:, model] = 0
 
     def state(self, model: int) -> dict[str, Any]:
         """What of a model cannot be rebuilt from its kept rows, as plain data."""
@@ -352,17 +352,18 @@ class Joins:
 
     def _held(self, model: int) -> Rows:
         """The rows of one model's predictions, also those that are not kept any more."""
+        return self._predicted.table.rows.take(self._places(model))
+
+    def _places(self, model: int) -> IntArray:
         self._meet(model + 1)
         side, table = self._predicted, self._predicted.table
         epoch, end = self._grouped
         if epoch != table.epoch or table.end - end > max(_TAIL, end // 8):
             self._group()
             end = table.end
-        tail = table.rows[end : table.end]
         start, stop = np.searchsorted(self._starts, [model, model + 1])
-        rows = table.rows.take(self._order[start:stop])
-        tail = tail.take(np.flatnonzero(side.models(tail) == model))
-        return np.concatenate([rows, tail])
+        tail = side.models(table.rows[end : table.end])
+        return np.concatenate([self._order[start:stop], np.flatnonzero(tail == model) + end])
 
     def _group(self) -> None:
         """Sorts the rows by model, so that one model's are found without a look at all."""

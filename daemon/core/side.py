@@ -128,10 +128,13 @@ class Side:
         self.table.drop(over + FIRST)
         return gone
 
-    def forget(self, gone: BoolArray) -> None:
-        """Drops models."""
-        self.table.drop(np.flatnonzero(gone[self.models(self.table.used())]) + FIRST)
-        self._newest[gone], self._seq[gone] = -np.inf, 0
+    def forget(self, model: int, places: IntArray | None = None) -> None:
+        """Drops a model; `places` are the numbers of its rows, where they are known."""
+        if places is None and len(self.table):
+            places = np.flatnonzero(self.models(self.table.used()) == model) + FIRST
+        if places is not None:
+            self.table.drop(places)
+        self._newest[model], self._seq[model] = -np.inf, 0
 
     def living(self, model: int, rows: Rows) -> Rows:
         """Those of a model's rows that are alive."""

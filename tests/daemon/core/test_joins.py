@@ -309,8 +309,12 @@ def test_a_model_that_left_is_forgotten_and_the_others_are_not() -> None:
     predict(joins, combined(requests(4), other), model=1)
     tell(joins, requests(1, start=9))
 
-    joins.forget([0])
+    held = joins.nbytes
 
+    joins.forget([0])
+    joins.sweep()
+
+    assert joins.nbytes <= held
     assert tell(joins, requests(4)).n == 0
     assert tell(joins, combined(requests(4), other), model=1).n == 4
     assert joins.coverage(0) != joins.coverage(0)
