@@ -55,23 +55,19 @@ def split(
     return batches.split(data, cursor, end, most, floor, stops, check)
 
 
-class _Batch(NamedTuple):
-    """What the records of a batch, or of a part of one, have in common."""
-
-    base: int
-    last: int
-    first: int
-    append_time: bool
-    records: int
-    whole: bool
-
-
 class _Walk(NamedTuple):
-    """Where the records of the batches begin, behind their lengths, and where they end."""
+    """Where the records begin, behind their lengths, and where they end; then by batch, or part of
+    one: base offset, last offset delta, first timestamp, whether the broker gave the timestamps,
+    and the number of records. `whole`: the last batch was walked to its end."""
 
     begins: list[int]
     ends: list[int]
-    batches: list[_Batch]
+    bases: list[int]
+    lasts: list[int]
+    firsts: list[int]
+    appended: list[bool]
+    counts: list[int]
+    whole: bool
     size: int
     stop: Stop
     cursor: Cursor
@@ -82,9 +78,14 @@ def _walk(data: bytes, cursor: Cursor, end: int, most: int, stops: int, check: b
     batch, record, done, delta = cursor
     begins: list[int] = []
     ends: list[int] = []
-    found: list[_Batch] = []
+    bases: list[int] = []
+    lasts: list[int] = []
+    firsts: list[int] = []
+    appended: list[bool] = []
+    counts: list[int] = []
     begun, ended = begins.append, ends.append
-    epoch, size, stop = -1, 0, "full"
+    epoch, size, whole = -1, 0, True
+    stop: Stop = "full"
     view = memoryview(data)
     while most > 0:
         if end - batch < HEADER_SIZE:
@@ -134,30 +135,34 @@ def _walk(data: bytes, cursor: Cursor, end: int, most: int, stops: int, check: b
         whole = done >= count
         if p > limit or (whole and p != limit):
             raise _Odd
-        late = bool(attributes & APPEND_TIME)
-        found.append(_Batch(base, last, newest if late else first, late, wanted, whole))
+        late = attributes & APPEND_TIME != 0
+        bases.append(base)
+        lasts.append(last)
+        firsts.append(newest if late else first)
+        appended.append(late)
+        counts.append(wanted)
         record = p
         if whole:
             batch, record, done = limit, 0, 0
     if stop == "end" and batches.remnant(data, batch, end) != ("end", ""):
         raise _Odd
     # The delta of the last record is not known yet.
-    return _Walk(begins, ends, found, size, stop, Cursor(batch, record, done, delta), epoch)  # type: ignore[arg-type]
+    at = Cursor(batch, record, done, delta)
+    return _Walk(begins, ends, bases, lasts, firsts, appended, counts, whole, size, stop, at, epoch)
 
 
 def _columns(data: bytes, walk: _Walk, floor: int) -> Split:
     buffer = np.frombuffer(data, dtype=np.uint8)
     at, ends = np.array(walk.begins, dtype=np.int64), np.array(walk.ends, dtype=np.int64)
-    counts = [batch.records for batch in walk.batches]
     if (buffer[at] > 127).any():
         raise _Odd
     later, at = _varints(buffer, at + 1)
     delta, at = _varints(buffer, at)
-    offset = _spread([batch.base for batch in walk.batches], counts) + delta
-    cursor, position = _checked(walk, offset, delta, counts)
-    first = _spread([batch.first for batch in walk.batches], counts)
-    if any(batch.append_time for batch in walk.batches):
-        later = np.where(_spread([batch.append_time for batch in walk.batches], counts), 0, later)
+    offset = _spread(walk.bases, walk.counts) + delta
+    cursor, position = _checked(walk, offset, delta)
+    first = _spread(walk.firsts, walk.counts)
+    if any(walk.appended):
+        later = np.where(np.repeat(walk.appended, walk.counts), 0, later)
     if max(np.abs(first).max(), np.abs(later).max()) > _LARGEST:
         raise _Odd
     stamps = np.maximum((first + later).astype(np.float64), 0.0) / 1000
@@ -194,21 +199,17 @@ def _spread(values: list[int], counts: list[int]) -> IntArray:
     return np.repeat(np.array(values, dtype=np.int64), counts)
 
 
-def _checked(
-    walk: _Walk, offset: IntArray, delta: IntArray, counts: list[int]
-) -> tuple[Cursor, int]:
+def _checked(walk: _Walk, offset: IntArray, delta: IntArray) -> tuple[Cursor, int]:
     """Where to go on, and the offset to fetch next; all offsets must rise within their batches."""
-    last = np.array([batch.last for batch in walk.batches], dtype=np.int64)
-    ends = np.cumsum(counts) - 1
-    filled = np.array(counts) > 0
     # Of a batch that is gone on with, the records before are not looked at again.
     if (offset[1:] <= offset[:-1]).any() or (delta < 0).any() or delta[0] <= walk.cursor.delta:
         raise _Odd
-    if (delta[ends[filled]] > last[filled]).any():
+    counts = np.array(walk.counts)
+    filled = counts > 0
+    if (delta[(np.cumsum(counts) - 1)[filled]] > np.array(walk.lasts)[filled]).any():
         raise _Odd
-    newest = walk.batches[-1]
-    if newest.whole:
-        return walk.cursor._replace(delta=-1), newest.base + newest.last + 1
+    if walk.whole:
+        return walk.cursor._replace(delta=-1), walk.bases[-1] + walk.lasts[-1] + 1
     return walk.cursor._replace(delta=int(delta[-1])), int(offset[-1]) + 1
 
 
