@@ -44,6 +44,42 @@ def test_a_poll_that_never_returns_ends_the_process_with_its_stacks(tmp_path: Pa
     assert "poll_that_never_returns" in ended.stderr
 
 
+_STANDING = """
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.watchdog import Watchdog
+
+class Standing:
+    begun_anew = 0
+
+    def break_off(self):
+        return False
+
+    def stalled(self, limit_s):
+        return [Partition("t", 3)]
+
+    def begin_anew(self, stalled):
+        self.begun_anew += 1
+
+watchdog = Watchdog(lambda: None, Standing(), limit_s=2.0, looks=100, most=3)
+watchdog.start()
+watchdog._stopping.wait(60)
+"""
+
+
+def test_a_partition_that_stands_still_again_and_again_ends_the_process() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _STANDING],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == TRY_AGAIN
+    assert "partitions stand still again and again" in ended.stdout + ended.stderr
+
+
 def test_a_loop_in_no_stage_or_in_ever_new_ones_is_left_alone() -> None:
     looked = threading.Event()
     times = iter([None] * 30 + [float(each) for each in range(30)])

@@ -50,10 +50,11 @@ class Spot(NamedTuple):
 
 
 class Feed:
-    """Publishes numbered predictions of all models until it is stopped."""
+    """Publishes numbered predictions of all models until it is stopped, behind those `before`."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self.sent: Counter[str] = Counter()
+    def __init__(self, bootstrap: str, topic: str, before: Counter[str]) -> None:
+        self.sent = Counter(before)
+        self._first = before.total() // len(MODELS) // 2
         self._topic = topic
         self._sink = KafkaSink(KafkaSettings(bootstrap_servers=[bootstrap]))
         self._ended = threading.Event()
@@ -67,7 +68,7 @@ class Feed:
         self._sink.close()
 
     def _run(self) -> None:
-        for pair in itertools.count():
+        for pair in itertools.count(self._first):
             if self._ended.wait(0.05):
                 return
             events = [_prediction(model, 2 * pair + half) for model in MODELS for half in (0, 1)]
@@ -128,9 +129,9 @@ class Fleet:
     def predictions(self) -> str:
         return f"{self.prefix}predictions"
 
-    def feed(self) -> Feed:
-        """Begins to publish."""
-        self._feeds.append(Feed(self.bootstrap, self.predictions))
+    def feed(self, before: Counter[str] | None = None) -> Feed:
+        """Begins to publish, or goes on behind what was sent before."""
+        self._feeds.append(Feed(self.bootstrap, self.predictions, before or Counter()))
         return self._feeds[-1]
 
     def start(self, name: str) -> None:
