@@ -346,6 +346,16 @@ def test_a_detector_of_the_defaults_that_is_wrong_is_told_once(tmp_path: Path) -
     assert [each.key for each in found] == ["defaults.detectors[0].detector"]
 
 
+def test_the_profile_says_how_records_are_fetched(tmp_path: Path) -> None:
+    file = written(tmp_path, '[kafka]\nprofile = "low_latency"\nbatches = false')
+
+    quick = load_with_origins([file], HOME).config.kafka_settings()
+    usual = load_with_origins([], HOME).config.kafka_settings()
+
+    assert (quick.fetch_min_bytes, quick.batches) == (1, False)
+    assert (usual.fetch_min_bytes, usual.fetch_max_wait_ms, usual.batches) == (65_536, 50, True)
+
+
 def test_secrets_come_from_files_credentials_and_variables(tmp_path: Path) -> None:
     password = written(tmp_path, "hunter2hunter2\n", "password")
     credentials = tmp_path / "credentials"
