@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
 from watchkeeper.daemon.transport.codec.arrow import is_arrow
 from watchkeeper.daemon.transport.codec.arrow_blocks import stream_of
 from watchkeeper.daemon.transport.codec.bulk import BULK, SAMPLED, Bulk
-from watchkeeper.daemon.transport.codec.columns import EARLIEST, Rows, frames_of, times
+from watchkeeper.daemon.transport.codec.columns import Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
 from watchkeeper.daemon.transport.codec.dense import blocks_of
 from watchkeeper.daemon.transport.codec.fitting import by_topic, fitting
 from watchkeeper.daemon.transport.codec.json import (
     DECODE,
-    NAME,
     DecodeErrors,
     Row,
     check_strings,
-    document,
-    event_of,
-    invalid,
     is_utf8,
     unknown_fields,
 )
 from watchkeeper.daemon.transport.codec.merged import merged
 from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.codec.reread import command_of, reread
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.records import Records
@@ -40,7 +35,6 @@ from watchkeeper.detectors.types import AnyFrame, Command, EventKind, IntArray
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
 AHEAD_S = 600.0
-_INT64 = 2**63
 _LAST = 2**62
 
 
@@ -232,11 +226,11 @@ class _Batch:
             kind = cloudevents.kind_in_headers(record.headers, kind)
         kind = kind or cloudevents.kind_of_value(value)
         if kind is None or not (value.isascii() or is_utf8(value)):
-            return _reread(record, value, kind)
+            return reread(record, value, kind)
         try:
             row = DECODE[kind](value)
         except DecodeErrors:
-            return _reread(record, value, kind)
+            return reread(record, value, kind)
         if b"\\u0000" in value:
             check_strings(row)
         return kind, row
@@ -286,7 +280,7 @@ class _Batch:
             return
         for i in times(rows, self.refused)[1]:
             try:
-                self.result.commands.append(_command(rows.rows[i]))
+                self.result.commands.append(command_of(rows.rows[i]))
             except Refused as wrong:
                 self.refused.append((rows.seq[i], wrong))
 
@@ -296,49 +290,3 @@ class _Batch:
             self.dead.append((seq, letter))
         self.dead.sort(key=lambda each: each[0])
         self.result.dead += [letter for _, letter in self.dead]
-
-
-def _reread(record: Record, value: bytes, kind: EventKind | None) -> tuple[EventKind, Row]:
-    """Reads a record the slow way: an envelope, an unknown kind, or one that was refused."""
-    whole = document(value)
-    if cloudevents.is_envelope(whole):
-        kind, whole, value = _opened(whole, kind)
-    else:
-        attributes = cloudevents.attributes(record.headers)
-        filled = cloudevents.completed(whole, attributes)
-        if filled is not whole:
-            whole, value = filled, msgspec.json.encode(filled)
-    kind = kind or cloudevents.kind_of_document(whole)
-    if kind is None:
-        raise Refused("unknown_kind", "nothing says which kind of event it is")
-    named = cloudevents.kind_of_schema(whole)
-    if named is not None and named != kind:
-        raise Refused("wrong_topic", f"is a {named} where a {kind} is expected", "$.schema")
-    try:
-        row = DECODE[kind](value)
-    except DecodeErrors as error:
-        raise invalid(value, error) from error
-    check_strings(row)
-    return kind, row
-
-
-def _opened(
-    envelope: dict[str, Any], kind: EventKind | None
-) -> tuple[EventKind | None, dict[str, Any], bytes]:
-    named = envelope["type"]
-    if isinstance(named, str):
-        kind = cloudevents.kind_of_type(named.encode(errors="replace")) or kind
-    data, value = cloudevents.data_of(envelope)
-    return kind, data, value
-
-
-def _command(row: Row) -> Command:
-    """The command; refused when its model's name or an integer may not be."""
-    if row.model_name is not None and not NAME.fullmatch(row.model_name):
-        raise Refused("bad_name", "breaks the rule for names", "$.model_name")
-    if row.expires_at is not None and row.expires_at.timestamp() < EARLIEST:
-        raise Refused("time", "is before 1990", "$.expires_at")
-    for name, value in row.args.items():
-        if type(value) is int and not -_INT64 <= value < _INT64:
-            raise Refused("number_out_of_range", "integer beyond 64 bits", f"$.args.{name}")
-    return event_of(Command, row)
