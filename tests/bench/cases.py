@@ -329,7 +329,10 @@ def _write_findings(service: Service, job: Job) -> None:
 def series(service: Service) -> int:
     """How many (model, version, signal, target) have a detector."""
     state = service.loop.pipeline.state
-    return sum(len(each.judges) for each in state.models.values())
+    loose = sum(len(model.judges) for model in state.models.values())
+    seated = list(state.arrays.panel_of.values())
+    posts = {id(p): {(post.signal, t) for post in p.posts for t in post.targets} for p in seated}
+    return loose + sum(len(posts[id(panel)]) for panel in seated)
 
 
 CASES: dict[str, Callable[[Job], Spent]] = {
