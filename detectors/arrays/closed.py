@@ -69,3 +69,9 @@ class Group(NamedTuple):
     signal: str
     targets: tuple[str, ...]
     measure: Callable[[Closed], Measured]
+
+
+def used(counts: npt.NDArray[Any]) -> tuple[int, int]:
+    """The span of bins, the last axis, that any of the counts is in; one bin at least."""
+    places = np.flatnonzero(counts.reshape(-1, counts.shape[-1]).any(axis=0))
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 1)

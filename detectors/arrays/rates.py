@@ -12,6 +12,7 @@ from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 
 _EXACT = 1 << 53  # integers up to here are floats
 _UNKNOWN = np.array(np.nan)
+_AT_ONCE = 1 << 15  # bins worked on at once: as many as the processor has at hand
 
 
 class Measured(NamedTuple):
@@ -94,6 +95,21 @@ def positive(errors: FloatArray) -> FloatArray:
 
 def stability(counts: Counts, expected_counts: Counts, given: BoolArray) -> Measured:
     """Population stability indices; the histograms are the last axis."""
+    rows, columns, width = counts.shape
+    step = max(1, _AT_ONCE // max(1, columns * width))
+    parts = [
+        _stability(counts[first : first + step], expected_counts[first : first + step])
+        for first in range(0, max(rows, 1), step)
+    ]
+    n, value, stderr, expected = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return measured(given, value, n.astype(np.int64), stderr, expected)._replace(
+        counts=counts, expected_counts=expected_counts
+    )
+
+
+def _stability(
+    counts: Counts, expected_counts: Counts
+) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
     n, of = np.einsum("rcb->rc", counts), np.einsum("rcb->rc", expected_counts)
     used = (counts > 0) | (expected_counts > 0)
     bins = np.count_nonzero(used, axis=2)
@@ -101,10 +117,7 @@ def stability(counts: Counts, expected_counts: Counts, given: BoolArray) -> Meas
     q = (expected_counts + 0.5) / (of + 0.5 * bins)[:, :, None]
     unit = 1 / n + 1 / of
     value = _sums((p - q) * np.log(p / q), used, bins)
-    stderr = positive(np.sqrt(2 * (bins - 1)) * unit)
-    return measured(given, value, n.astype(np.int64), stderr, (bins - 1) * unit)._replace(
-        counts=counts, expected_counts=expected_counts
-    )
+    return n, value, positive(np.sqrt(2 * (bins - 1)) * unit), (bins - 1) * unit
 
 
 def _sums(terms: FloatArray, used: BoolArray, bins: IntArray) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.arrays import tally as t
-from watchkeeper.detectors.arrays.closed import Closed, Group
+from watchkeeper.detectors.arrays.closed import Closed, Group, used
 from watchkeeper.detectors.arrays.rates import (
     Measured,
     beside,
@@ -20,7 +20,7 @@ from watchkeeper.detectors.arrays.rates import (
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks.arithmetic import each, least, most
 from watchkeeper.detectors.frames import FloatArray, IntArray
-from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS
+from watchkeeper.detectors.signals.accuracy import FINE
 
 _SIGNAL = "accuracy"
 _OF_LABELS = ("precision", "recall", "f1")
@@ -70,15 +70,15 @@ def _ranked(scores: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray, IntArray
 
     Few of the bins have a positive, so only these are looked at.
     """
-    rows = len(scores)
-    negative = scores[:, 0].reshape(-1)
-    reached = negative.cumsum(dtype=np.int64)
-    before = np.append(0, reached[SCORE_BINS - 1 :: SCORE_BINS])
-    place = np.flatnonzero(scores[:, 1])
-    row, positive = place // SCORE_BINS, scores[:, 1].reshape(-1)[place]
-    twice = positive * (2 * (reached[place] - before[row]) - negative[place])
+    rows, (first, end) = len(scores), used(scores)
+    negative, positive = np.ascontiguousarray(scores[..., first:end].transpose(1, 0, 2))
+    width, reached = end - first, negative.cumsum(dtype=np.int64)
+    before = np.append(0, reached[width - 1 :: width])
+    place = np.flatnonzero(positive)
+    row, here = place // width, positive.reshape(-1)[place]
+    twice = here * (2 * (reached[place] - before[row]) - negative.reshape(-1)[place])
     ends = np.searchsorted(row, np.arange(rows + 1))
-    counts = (np.append(0, each.cumsum(dtype=np.int64))[ends] for each in (positive, twice))
+    counts = (np.append(0, each.cumsum(dtype=np.int64))[ends] for each in (here, twice))
     k, pairs = (np.diff(each) for each in counts)
     return np.diff(before), k, pairs
 

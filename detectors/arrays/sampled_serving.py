@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.arrays import tally as t
-from watchkeeper.detectors.arrays.closed import Closed, Group
+from watchkeeper.detectors.arrays.closed import Closed, Group, used
 from watchkeeper.detectors.arrays.rates import Measured, measured, rate
 from watchkeeper.detectors.banks.arithmetic import most
 from watchkeeper.detectors.frames import FloatArray, IntArray
@@ -38,23 +38,28 @@ def _latency(closed: Closed) -> Measured:
 
 def _quantiles(buckets: npt.NDArray[np.int32]) -> tuple[IntArray, FloatArray, FloatArray]:
     """How many durations there are, their quantiles, and how far apart those around them are."""
-    reached = buckets.cumsum(dtype=np.int64)
-    end = reached[t.DURATIONS - 1 :: t.DURATIONS][:, None]
-    begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), end])[:-1]
-    n = end - begin
+    first, end = used(buckets)
+    reached = buckets[:, first:end].cumsum(dtype=np.int64)
+    width = end - first
+    after = reached[width - 1 :: width][:, None]
+    begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), after])[:-1]
+    n = after - begin
     rank, step = _Q * (n - 1), np.sqrt(n * _Q * (1 - _Q))
-    value, low, high = (_at(reached, begin, n, r) for r in (rank, rank - step, rank + step))
+    value, low, high = (
+        _MIDDLES[first + _at(reached, begin, n, r) % width]
+        for r in (rank, rank - step, rank + step)
+    )
     return n, value, high - low
 
 
-def _at(reached: IntArray, begin: IntArray, n: IntArray, rank: FloatArray) -> FloatArray:
-    """The durations at ranks counted from 0, in the middle of their buckets.
+def _at(reached: IntArray, begin: IntArray, n: IntArray, rank: FloatArray) -> IntArray:
+    """The places of the buckets at ranks counted from 0.
 
     `reached` counts through the buckets of all windows, one window behind the other, from `begin`.
     """
     inside = np.clip(np.floor(rank).astype(np.int64), 0, np.maximum(n - 1, 0))
-    bucket = np.searchsorted(reached, (begin + inside).ravel(), side="right")
-    return _MIDDLES[bucket % t.DURATIONS].reshape(rank.shape)
+    place = np.searchsorted(reached, (begin + inside).reshape(-1), side="right")
+    return place.reshape(rank.shape)
 
 
 def _volume(closed: Closed) -> Measured:
