@@ -205,7 +205,7 @@ def _fastest() -> Bulk:
     if fast.available():
         from watchkeeper.daemon.transport.codec.fast_json import Compiled  # it needs this file
 
-        return Compiled()
+        return Compiled(Learned())
     return Learned()
 
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import fast_fields as f
-from watchkeeper.daemon.transport.codec.bulk import SAMPLED, Taken
+from watchkeeper.daemon.transport.codec.bulk import SAMPLED, Bulk, Taken
 from watchkeeper.daemon.transport.codec.dense import dense
 from watchkeeper.daemon.transport.codec.fast_event import events
 from watchkeeper.daemon.transport.codec.fast_fields import Out, out_of
@@ -46,9 +46,13 @@ _LOOKS = 256  # rows of a batch that are looked at for new features
 
 
 class Compiled:
-    """The fast way with numba: it knows the names of features that it has seen before."""
+    """The fast way with numba: it knows the names of features that it has seen before.
 
-    def __init__(self) -> None:
+    What the kernels leave, for instance texts with escapes and probabilities, is for `next_`.
+    """
+
+    def __init__(self, next_: Bulk) -> None:
+        self._next = next_
         self._known = Known(f.SCOPES, f.FIXED)
         self._features: set[str] = set()
         self._unknown = False
@@ -63,7 +67,11 @@ class Compiled:
         if len(left) and kind == "prediction" and self._learn(span, left):
             again, still = self._read(kind, span.take(left), seq[left], latest[left])
             blocks, left = blocks + again, left[still]
-        return Taken(blocks, left, _unknown(kind, span) if self._unknown else 0)
+        unknown = _unknown(kind, span) if self._unknown else 0
+        if not len(left):
+            return Taken(blocks, left, unknown)
+        rest = self._next(kind, records.take(left), seq[left], latest[left])
+        return Taken(blocks + rest.blocks, left[rest.left], unknown or rest.unknown)
 
     def _read(
         self, kind: BulkKind, span: Span, seq: IntArray, latest: FloatArray
@@ -90,7 +98,7 @@ class Compiled:
             taken = out.rows[: out.used[f.TAKEN]]
             odd[begin + taken] = False
             if len(taken):
-                found = _Found(span.buffer, table, out, seq[begin + taken])
+                found = _Found(span.buffer, table, out, seq[begin + taken], len(taken) == done)
                 blocks += found.predictions(self._known) if most > 1 else [found.labels()]
             self._unknown |= bool(out.used[f.UNKNOWN])
             begin += done
@@ -140,8 +148,9 @@ _features_of = msgspec.json.Decoder(_Inputs).decode
 class _Found:
     """What a kernel has found, as blocks."""
 
-    def __init__(self, buffer: bytes, table: Coded, out: Out, seq: IntArray) -> None:
+    def __init__(self, buffer: bytes, table: Coded, out: Out, seq: IntArray, whole: bool) -> None:
         self.buffer, self.out, self.seq = buffer, out, seq
+        self.whole = whole
         self.n = len(seq)
         self._entries = entries_of(table)
         self._words: dict[int, list[str]] = {}
@@ -210,6 +219,8 @@ class _Found:
 
     def _has(self, of: int, column: int) -> bool:
         """Whether a column has a value: one that only rows had which were left, has none."""
+        if self.whole:
+            return True
         if of == f.TEXTS:
             return bool((self.out.texts[column, : self.n] >= 0).any())
         return not bool(np.isnan(self.out.numeric[column, : self.n]).all())

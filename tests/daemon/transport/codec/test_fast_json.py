@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.transport.codec import mutants
-from watchkeeper.daemon.transport.codec.bulk import Taken
+from watchkeeper.daemon.transport.codec.bulk import Learned, Taken
 from watchkeeper.daemon.transport.codec.router import Decoded, decode
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Partition
@@ -37,7 +37,7 @@ class Counted:
     """The kernels, and how many rows they took."""
 
     def __init__(self) -> None:
-        self.compiled, self.taken = Compiled(), 0
+        self.compiled, self.taken = Compiled(take_none), 0
 
     def __call__(
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
@@ -179,3 +179,29 @@ def test_names_that_share_a_key_or_begin_alike(bulk: Counted) -> None:
     ]
 
     assert_same("predictions", values * 2, bulk)
+
+
+def test_what_the_kernels_leave_goes_the_next_way() -> None:
+    head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
+    answers = [{"score": 0.5}, {"probabilities": {"0": 0.25, "1": 0.75}}, {"label": "\n"}, {}]
+    events = [head | {"request_id": str(i), "prediction": each} for i, each in enumerate(answers)]
+    records = records_of("predictions", [json.dumps(event).encode() for event in events])
+
+    taken = Compiled(Learned())("prediction", records, np.arange(4), np.full(4, np.inf))
+
+    assert len(taken.left) == 0
+    assert [block.seq.tolist() for block in taken.blocks] == [[0, 3], [1, 2]]
+    slow = decode(records, KINDS, blocks=True, bulk=take_none)
+    assert mutants.rows_of(taken.blocks) == mutants.rows_of(slow.blocks)
+
+
+def test_events_and_mutants_by_both_fast_ways() -> None:
+    rng, bulk = random.Random(31), Counted()
+    bulk.compiled = Compiled(Learned())
+
+    for _ in range(3):
+        whole = [mutants.written(mutants.prediction(rng), rng) for _ in range(1_000)]
+        values = [mutants.mutant(raw, rng) if rng.random() < 0.5 else raw for raw in whole]
+        assert_same("predictions", values, bulk)
+
+    assert bulk.taken > 1_000
