@@ -44,13 +44,13 @@ class Watched:
             self.group.log.publish(self.stream.slot(self.given))
             self.given += 1
 
-    def during(self, seconds: float, write: bool = True) -> None:
+    def during(self, seconds: float) -> None:
         """Lets time pass: events come evenly."""
         until = time.monotonic() + seconds
         pause = threading.Event()
         self._due = time.monotonic()
         while time.monotonic() < until:
-            if write and time.monotonic() >= self._due:
+            if time.monotonic() >= self._due:
                 self._due += self.slot_s
                 self.give(1)
             self.look()
@@ -96,8 +96,6 @@ class Outage:
 def gone(watched: Watched, outage: Outage, seconds: float, within: float) -> float:
     """Takes it away for so long; gives how long catching up took, at most `within` seconds."""
     gone_for(watched, outage, seconds)
-    if outage.name == "kafka":
-        watched.give(round(seconds / watched.slot_s))
     return watched.finish(within)
 
 
@@ -113,6 +111,6 @@ def gone_for(watched: Watched, outage: Outage, seconds: float) -> None:
     """Takes it away for so long."""
     outage.away()
     try:
-        watched.during(seconds, write=outage.name != "kafka")
+        watched.during(seconds)
     finally:
         outage.back()

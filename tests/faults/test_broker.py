@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import random
 import signal
-import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crc32c import crc32c
 
 from tests.conftest import running
-from tests.daemon.transport.crafted import ZSTD, batch, good, record
+from tests.daemon.transport.crafted import GZIP, batch, good, record
 from tests.daemon.transport.rawproduce import produce
 from tests.faults.group import Group, Log, sharing, undisturbed
 from tests.faults.outages import Watched
@@ -24,13 +22,19 @@ from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 from watchkeeper.daemon.transport.ports import Partition
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.slow,
+    # kafka-python leaves sockets to the garbage collector when a broker dies under it.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 BROKER_KILLS = size(5, 50)
 PARTITIONS = 3
 HEALED_S = 60.0
 STOPPED_S = 10.0
-AT_ONCE_S = 2.0
+_BOMB_BYTES = 100 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +100,17 @@ def _written(watched: Watched) -> dict[str, int]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("poison", ["header key", "broken pack", "count"])
+@pytest.mark.parametrize("poison", ["header key", "bomb"])
 def test_a_poll_that_would_freeze_is_healed(watched: Watched, poison: str) -> None:
     """The rest of the poisoned partition is read, and no other partition waits."""
     log = watched.group.log
     topic = f"{log.inputs}predictions"
-    bad, count = {
-        "header key": (batch(record(0, b"{}", [(b"\xff\xfe", b"x")]), 1), 1),
-        "broken pack": (_torn(), 3),
-        "count": (batch(record(0, b"{}"), 5), 5),
+    bad = {
+        "header key": batch(record(0, b"{}", [(b"\xff\xfe", b"x")]), 1),
+        "bomb": good([b"\0" * _BOMB_BYTES], GZIP),
     }[poison]
     assert produce(log.bootstrap, topic, bad) is None
-    log.sent[Partition(topic, 0)] += count
+    log.sent[Partition(topic, 0)] += 1
     assert produce(log.bootstrap, topic, good([b"{}"] * 5)) is None
     log.sent[Partition(topic, 0)] += 5
 
@@ -121,13 +124,6 @@ def test_a_poll_that_would_freeze_is_healed(watched: Watched, poison: str) -> No
     assert set(range(end - 5, end)) <= refused
     assert took <= HEALED_S
     assert watched.group.leave(watched.name) == 0
-
-
-def _torn() -> bytes:
-    """A batch with a right checksum around a compressed block that cannot be unpacked."""
-    body = good([b"{}"] * 3, ZSTD)[21:61] + b"\xde\xad\xbe\xef" + b"\0" * 16
-    head = struct.pack(">iBI", 0, 2, crc32c(body))
-    return struct.pack(">qi", 0, len(head) + len(body)) + head + body
 
 
 @pytest.mark.timeout(120)
@@ -154,24 +150,3 @@ def polled(watched: Watched) -> int:
     """How many records were handed out to members of all lives."""
     folder = watched.group.folder / watched.group.name
     return sum(json.loads(each.read_text()) for each in folder.glob("polled-*"))
-
-
-@pytest.mark.timeout(120)
-def test_a_second_sigterm_ends_at_once(watched: Watched, postgres: Postgres) -> None:
-    group = watched.group
-    postgres.stop()
-    try:
-        watched.give(5)
-        group.signal(watched.name, signal.SIGTERM)
-        group.wait(lambda: b"database away" in _log(watched), 30.0, "the stop to take time")
-        began = time.monotonic()
-        group.signal(watched.name, signal.SIGTERM)
-        code = group.gone(watched.name)
-        assert code == 128 + signal.SIGTERM
-        assert time.monotonic() - began <= AT_ONCE_S
-    finally:
-        postgres.start()
-
-
-def _log(watched: Watched) -> bytes:
-    return (watched.group.folder / f"{watched.group.name}-{watched.name}.log").read_bytes()

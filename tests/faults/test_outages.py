@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,16 +28,35 @@ CAUGHT_UP_S = 10.0  # ten minutes at one to sixty
 GROWTH_MB = 50.0
 RECOVERED_S = 5.0
 TROUBLED_S = 2.0
+AT_ONCE_S = 2.0
 PARTITIONS = 3
 TROUBLES = (Fault.DELAY, Fault.RESET, Fault.REFUSE, Fault.HOLE, Fault.SLOW, Fault.CUT)
 
 
+class TwoWays(Kafka):
+    """A broker that names itself by a proxy's port to whoever comes that way, and has a second
+    port, `direct`, for those who shall not be troubled."""
+
+    def __init__(self, proxy_port: int) -> None:
+        super().__init__()
+        (port,) = free_ports(1)
+        self.direct = f"127.0.0.1:{port}"
+        self._settings = {
+            "listeners": f"PLAINTEXT://{self.bootstrap},DIRECT://{self.direct},"
+            f"CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy_port},DIRECT://{self.direct}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
+            "DIRECT:PLAINTEXT",
+            "inter.broker.listener.name": "DIRECT",
+        }
+
+
 @pytest.fixture(scope="module")
-def wire() -> Iterator[tuple[Kafka, Proxy]]:
-    """A broker that can only be reached through a proxy."""
+def wire() -> Iterator[tuple[TwoWays, Proxy]]:
+    """A broker that members can only reach through a proxy."""
     (port,) = free_ports(1)
     try:
-        kafka = Kafka({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"})
+        kafka = TwoWays(port)
     except Missing as reason:
         unavailable(str(reason))
     with proxied(port, kafka.port) as proxy, kafka:
@@ -52,7 +73,7 @@ def pager() -> Iterator[Sentry]:
 @pytest.fixture
 def watched(
     tmp_path: Path,
-    wire: tuple[Kafka, Proxy],
+    wire: tuple[TwoWays, Proxy],
     postgres: Postgres,
     postgres_wire: Proxy,
     pager: Sentry,
@@ -62,7 +83,7 @@ def watched(
     kafka, proxy = wire
     postgres.start()
     url = postgres.fresh_database()
-    log = Log(kafka.bootstrap, PARTITIONS)
+    log = Log(kafka.direct, PARTITIONS)
     settings = {"session_s": 6.0, "sentry": pager.dsn}
     far = f"127.0.0.1:{proxy.port}"
     group = Group(tmp_path, zygote, log, url, far, settings)
@@ -108,7 +129,7 @@ def check_told(watched: Watched, pager: Sentry) -> None:
 @pytest.mark.timeout(size(300, 1_800))
 def test_what_is_away_for_an_hour_costs_nothing(
     watched: Watched,
-    wire: tuple[Kafka, Proxy],
+    wire: tuple[TwoWays, Proxy],
     postgres: Postgres,
     pager: Sentry,
     zygote: Zygote,
@@ -136,7 +157,7 @@ def test_what_is_away_for_an_hour_costs_nothing(
 @pytest.mark.parametrize("where", ["kafka", "database"])
 def test_troubled_connections_heal_within_seconds(
     watched: Watched,
-    wire: tuple[Kafka, Proxy],
+    wire: tuple[TwoWays, Proxy],
     postgres_wire: Proxy,
     postgres: Postgres,
     zygote: Zygote,
@@ -154,3 +175,18 @@ def test_troubled_connections_heal_within_seconds(
 
     assert max(took.values()) <= RECOVERED_S, took
     check_nothing_lost(watched, zygote, postgres)
+
+
+@pytest.mark.timeout(120)
+def test_a_second_sigterm_ends_at_once(watched: Watched, postgres_wire: Proxy) -> None:
+    group, pid = watched.group, watched.group.members[watched.name]
+    postgres_wire.apply(Fault.HOLE)
+    watched.give(5)
+    group.signal(watched.name, signal.SIGTERM)
+    assert group.zygote.ended(pid, 1.0) is None, "the first one must find it waiting"
+
+    began = time.monotonic()
+    group.signal(watched.name, signal.SIGTERM)
+
+    assert group.gone(watched.name) == 128 + signal.SIGTERM
+    assert time.monotonic() - began <= AT_ONCE_S
