@@ -34,6 +34,8 @@ _REPLACED = "another process has joined the group as {}: give each its own kafka
 _STABLE = "<stable>"
 _REBALANCE_S = 5.0
 _POLL_BYTES = 16 * 1024 * 1024
+# The library's own records are many objects each: no more of them at once than that.
+_POLL_RECORDS = 2_000
 
 
 class KafkaMember:
@@ -173,7 +175,9 @@ class KafkaMember:
         Whatever was fetched is taken at once: the next fetch leaves out what is not, and may wait
         for others meanwhile.
         """
-        return _POLL_BYTES if self.way.reading == "batches" else self.settings.max_poll_records
+        if self.way.reading == "batches":
+            return _POLL_BYTES
+        return min(self.settings.max_poll_records, _POLL_RECORDS)
 
     def _choose_way(self) -> None:
         before, self.way = self.way, hook(self.consumer, way(self.settings))
