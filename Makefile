@@ -10,7 +10,7 @@ NAME ?= speed
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable '.[train,postgres,parquet]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,postgres,parquet,fast]' --group dev
 	touch .venv/ready
 
 demo: .venv/ready
