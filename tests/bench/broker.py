@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import socketserver
 import struct
@@ -187,8 +188,6 @@ class Running(msgspec.Struct, frozen=True):
 def running(spec: Spec) -> Iterator[Running]:
     """A broker in a process of its own, to the end of the block."""
     command = [sys.executable, "-m", "tests.bench.broker", msgspec.json.encode(spec).decode()]
-    import os
-
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **python_path()})
     try:
         assert process.stdout is not None
@@ -196,6 +195,8 @@ def running(spec: Spec) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from watchkeeper.daemon.transport.ports import Message, Source
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 if TYPE_CHECKING:
+    from tests.bench.naive import Naive
     from watchkeeper.daemon.service import Daemon as Service
 
 KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
@@ -130,7 +131,7 @@ class Nowhere:
 # ------------------------------------------------------------------------------- plain poll loops
 
 
-def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
+def _polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
     """kafka-python with its defaults, but for the sizes of fetches, which are the daemon's.
 
     As many labels as predictions are read in all: a topic that has given its share is paused.
@@ -143,7 +144,7 @@ def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
         group_id=None,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        max_poll_records=ours.max_poll_records,
+        max_poll_records=2_000,
         fetch_min_bytes=ours.fetch_min_bytes,
         fetch_max_wait_ms=ours.fetch_max_wait_ms,
         fetch_max_bytes=16 * 1024 * 1024,
@@ -154,32 +155,52 @@ def _polls(job: Job) -> Iterator[tuple[int, dict[Any, list[Any]]]]:
     consumer.assign(places)
     share = (job.warm + job.records) // 2 // job.partitions
     read = dict.fromkeys(places, 0)
-    while True:
-        found = consumer.poll(timeout_ms=200)
-        for place, records in found.items():
-            read[place] += len(records)
-            if read[place] >= share:
-                consumer.pause(place)
-        yield sum(map(len, found.values())), found
+    try:
+        while True:
+            found = consumer.poll(timeout_ms=200)
+            for place, records in found.items():
+                read[place] += len(records)
+                if read[place] >= share:
+                    consumer.pause(place)
+            yield sum(map(len, found.values())), found
+    finally:
+        consumer.close()
 
 
 def bare(job: Job) -> Spent:
     """The poll loop and nothing else."""
     meter = Meter(0, job.records)
-    for count, _ in _polls(msgspec.structs.replace(job, warm=0)):
-        meter.add(count)
-        if meter.seen >= job.records:
-            break
-    return meter.spent()
+    with closing(_polls(msgspec.structs.replace(job, warm=0))) as polls:
+        for count, _ in polls:
+            meter.add(count)
+            if meter.seen >= job.records:
+                break
+        return meter.spent()
 
 
 def naive(job: Job) -> Spent:
     """The poll loop, json and river; labels wait until their predictions have been read."""
-    from tests.bench.naive import Naive
+    from tests.bench.naive import Naive as Monitor
 
-    monitor, meter, said = Naive(), Meter(job.warm, job.records), 0
-    held: deque[Any] = deque()
-    for _, found in _polls(msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)):
+    monitor, meter = Monitor(), Meter(job.warm, job.records)
+    given = msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)
+    with closing(_polls(given)) as polls:
+        for done in _taken(monitor, polls, job):
+            meter.add(done)
+            if not meter.going:
+                break
+        spent = meter.spent(models=len(monitor.models), alarms=len(monitor.alarms))
+    if job.found:
+        Path(job.found).write_bytes(msgspec.json.encode(monitor.alarms))
+    return spent
+
+
+def _taken(
+    monitor: Naive, polls: Iterator[tuple[int, dict[Any, list[Any]]]], job: Job
+) -> Iterator[int]:
+    """How many records each poll has let the monitor deal with."""
+    said, held = 0, deque[Any]()
+    for _, found in polls:
         done = 0
         for place, records in found.items():
             if place.topic.endswith("labels"):
@@ -193,12 +214,7 @@ def naive(job: Job) -> Spent:
             record = held.popleft()
             monitor.take(record.topic, record.value)
             done += 1
-        meter.add(done)
-        if not meter.going:
-            break
-    if job.found:
-        Path(job.found).write_bytes(msgspec.json.encode(monitor.alarms))
-    return meter.spent(models=len(monitor.models), alarms=len(monitor.alarms))
+        yield done
 
 
 # ------------------------------------------------------------------------------------- the daemon
