@@ -111,9 +111,9 @@ def _kafka(config: Config) -> Check:
     if found.missing:
         missing = ", ".join(found.missing)
         return Check("kafka", "bad", f"no topics {missing}: `watchkeeper topics create` makes them")
-    unequal = unequal_partitions(config, found.partitions)
-    if unequal:
-        return Check("kafka", "warning", unequal)
+    warning = unequal_partitions(config, found.partitions) or idle_workers(config, found.partitions)
+    if warning:
+        return Check("kafka", "warning", warning)
     return Check("kafka", "ok", f"{servers}: {found.brokers} brokers, {len(topics)} topics")
 
 
@@ -139,6 +139,14 @@ def unequal_partitions(config: Config, partitions: Mapping[str, int]) -> str:
         return ""
     told = ", ".join(f"{name} ({n})" for name, n in counts.items())
     return f"topics {told} have different partition counts: run one instance"
+
+
+def idle_workers(config: Config, partitions: Mapping[str, int]) -> str:
+    """Which workers would have nothing to read; "" if all have."""
+    workers, most = config.daemon.workers, max(partitions.values(), default=0)
+    if not 0 < most < workers:
+        return ""
+    return f"daemon.workers is {workers}, but no topic has more than {most} partitions"
 
 
 def _database(config: Config) -> Check:

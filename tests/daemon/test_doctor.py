@@ -12,7 +12,7 @@ from watchkeeper.daemon import doctor
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon, Database, Kafka, Sentry
 from watchkeeper.daemon.config.units import Secret
-from watchkeeper.daemon.doctor import unequal_partitions
+from watchkeeper.daemon.doctor import idle_workers, unequal_partitions
 from watchkeeper.daemon.storage import migrate
 
 
@@ -82,3 +82,17 @@ def test_unequal_partition_counts_are_told(partitions: dict[str, int], told: boo
 
     assert bool(said) == told
     assert not told or "watchkeeper.labels (2)" in said
+
+
+@pytest.mark.parametrize(
+    ("workers", "partitions", "told"),
+    [(1, {"a": 1}, False), (4, {"a": 3, "b": 4}, False), (4, {"a": 3}, True), (4, {}, False)],
+)
+def test_workers_without_a_partition_are_told(
+    workers: int, partitions: dict[str, int], told: bool
+) -> None:
+    config = Config(daemon=Daemon(workers=workers))
+
+    said = idle_workers(config, partitions)
+
+    assert said == ("daemon.workers is 4, but no topic has more than 3 partitions" if told else "")
