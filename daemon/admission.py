@@ -33,7 +33,7 @@ def _refuse(records: Records, decoded: Decoded, refused: set[str], models_limit:
     decoded.frames[:] = [f for f in decoded.frames if f.model not in refused]
     decoded.blocks[:] = [kept for each in decoded.blocks if len(kept := _kept(each, refused, gone))]
     why = f"{models_limit} models are watched already"
-    for row in np.concatenate(gone).tolist():
+    for row in np.unique(np.concatenate(gone)).tolist():
         decoded.dead.append(DeadLetter(records[row], "too_many_models", "$.model_name", why))
 
 

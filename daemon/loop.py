@@ -18,6 +18,7 @@ from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
@@ -104,6 +105,7 @@ class Loop:
     steady: Callable[[], float] | None = None
     _committed_at: float = float("-inf")
     _cost_s: float = 0.0
+    _examples: Examples = field(default_factory=Examples)
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
@@ -182,10 +184,14 @@ class Loop:
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
-        self._committed_at = began = self._steady()
+        before, began = self._committed_at, self._steady()
+        self._committed_at = began
         if pending.empty:
             return True
-        checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
+        elapsed = began - before
+        share = self._examples.share(len(pending.captured) and pending.events, elapsed)
+        state, homes = self.pipeline.state, self._homes
+        checkpoint = pending.checkpoint(state, homes, self._epochs, at, share)
         try:
             with self.reporter.stage("commit"):
                 self._patience.insist(lambda: self.store.commit(checkpoint))
@@ -228,10 +234,10 @@ class Loop:
         for model in new:
             self._load(model, restored, at)
             self._homes[model] = restored.homes[model]
-            state.recapture(self._patience.insist(partial(self.store.captured, model)))
+        self._recall(new)
         for profile in restored.profiles:
             if profile.source == "imported":
-                state.model(profile.model).profiles[profile.version] = profile
+                state.model(profile.model).refer(profile, profile.version)
         for partition in partitions:
             self.source.start(partition, restored.offsets.get(partition))
         for model in new:
@@ -251,8 +257,19 @@ class Loop:
                 return
         state.seed(model, restored.incidents, restored.actions)
         learned = {p.version: p for p in restored.profiles if p.model == model}
-        state.models[model].profiles.update(learned)
+        for version, profile in learned.items():
+            state.models[model].refer(profile, version)
         log.warning("began anew from the record", model=model)
+
+    def _recall(self, models: Sequence[str]) -> None:
+        """Takes the kept events of models in again that were just taken up."""
+        state, insist = self.pipeline.state, self._patience.insist
+        if models:
+            numbers = {self._homes[model] for model in models}
+            state.rejoin(insist(lambda: self.store.joins(numbers)), set(models))
+        for model in models:
+            if state.models[model].to_learn:
+                state.relearn(model, insist(partial(self.store.captured, model)))
 
     def _leave(self, gone: set[Partition]) -> None:
         self.reporter.released(gone)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.kept import kept_of
 from watchkeeper.daemon.storage.values import (
     AuditEntry,
     Checkpoint,
@@ -18,8 +19,7 @@ from watchkeeper.daemon.storage.values import (
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
-from watchkeeper.detectors.blocks import Block
-from watchkeeper.detectors.gathered import frames_of
+from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
@@ -40,6 +40,7 @@ class Pending:
     actions: dict[str, Action] = field(default_factory=dict)
     profiles: list[Profile] = field(default_factory=list)
     captured: list[Block] = field(default_factory=list)
+    learning: set[Member] = field(default_factory=set)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Pending:
         self.actions.update(step.actions)
         self.profiles += step.profiles
         self.captured += step.captured
+        self.learning |= step.learning
         self.deployments += [found for c in step.changes if (found := _deployment(c)) is not None]
         self.answers.update(step.answers)
         self.urgent |= bool(step.incident_changes or step.action_changes or step.answers)
@@ -74,9 +76,15 @@ class Pending:
         return not (self.offsets or self.dirty or self.answers or self.outbox or self.letters)
 
     def checkpoint(
-        self, state: State, homes: Mapping[str, int], epochs: Mapping[Partition, int], at: float
+        self,
+        state: State,
+        homes: Mapping[str, int],
+        epochs: Mapping[Partition, int],
+        at: float,
+        share: float = 1.0,
     ) -> Checkpoint:
-        """All of it as one checkpoint. `homes` are the partition numbers of models."""
+        """All of it as one checkpoint. `homes` are the partition numbers of models; `share` is
+        that of the requests to be kept whole, as examples."""
         return Checkpoint(
             at=at,
             epochs=epochs,
@@ -90,7 +98,7 @@ class Pending:
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),
             profiles=self.profiles,
-            captured=list(frames_of(self.captured)),
+            kept=kept_of(self.captured, homes, self.learning, share),
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,

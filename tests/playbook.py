@@ -226,10 +226,11 @@ class Play:
     def restarted(self) -> None:
         """Crashes and comes back with what was stored."""
         stored = msgspec.msgpack.encode(self.pipeline.state.dump(MODEL))
-        captured = [frame for step in self.steps for frame in step.captured]
+        captured = [block for step in self.steps for block in step.captured]
         state = State(lambda _: self.policy)
         state.load(MODEL, msgspec.msgpack.decode(stored))
-        state.recapture(captured)
+        state.rejoin(captured, {MODEL})
+        state.relearn(MODEL, (frame for block in captured for frame in block.frames()))
         self.pipeline = Pipeline(state, RULES, self.handlers)
 
     def state(self) -> IncidentState:

@@ -245,6 +245,7 @@ def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) 
         version = state.arrays.ledger.names[int(members[rows[0]])].version
         if version in model.profiles:
             continue
+        step.learning.add(member)
         policy = state.policy(member.model)
         gathered = model.learning.setdefault(version, [])
         missing = policy.learn_n - sum(len(part) for part in gathered)

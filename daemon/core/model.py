@@ -61,8 +61,8 @@ class ModelState:
 
     `row` is its row in those. Windows before number `next_window` are closed. `partials` are the
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
-    the rows a version's reference is learned from; it is rebuilt from the captured frames, so it
-    is not part of the stored state, and neither are the joins.
+    the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
+    joins: only how many rows there were is stored (`to_learn`, until they are there again).
     """
 
     model: str
@@ -72,6 +72,7 @@ class ModelState:
     partials: dict[int, dict[PartialKey, Partial]] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
     learning: dict[str, list[PredictionFrame]] = field(default_factory=dict)
+    to_learn: dict[str, int] = field(default_factory=dict)
     judges: dict[Series, list[Judge]] = field(default_factory=dict)
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     live_version: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -12,8 +12,8 @@ from watchkeeper.daemon.core import stored
 from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.model import Health, ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
-from watchkeeper.detectors.types import LabelFrame, PredictionFrame, Severity, StateError
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of
+from watchkeeper.detectors.types import IntArray, LabelFrame, PredictionFrame, Severity, StateError
 from watchkeeper.handlers.types import (
     Action,
     ActionState,
@@ -65,19 +65,47 @@ class State:
             self.forget([name])
             raise StateError(f"stored state of model {name}: {error}") from error
 
-    def recapture(self, kept: Iterable[Block | PredictionFrame | LabelFrame]) -> None:
-        """Rebuilds joins and unfinished references from the kept events, oldest first."""
-        for frame in _frames(kept):
-            state = self.model(frame.model)
-            rows = np.full(len(frame), state.row, dtype=np.int64)
-            if isinstance(frame, LabelFrame):
-                self.arrays.labelled(rows, LabelBlock.of(frame), again=True)
+    def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:
+        """Rebuilds the label joins of these models from kept events, in order of arrival."""
+        for each in kept:
+            models, place = models_of(each)
+            mine = np.array([model in names for model in models], dtype=np.bool_)[place]
+            if not mine.any():
                 continue
-            member = self.arrays.ledger.member(state.row, Member(frame.model, frame.version))
-            members, block = np.full_like(rows, member), PredictionBlock.of(frame)
-            self.arrays.predicted(rows, members, block, None, again=True)
-            if frame.version not in state.profiles:
-                state.learning.setdefault(frame.version, []).append(frame)
+            block = each if mine.all() else each.take(mine)
+            if isinstance(block, LabelBlock):
+                self.arrays.labelled(self._rows(block), block, again=True)
+            else:
+                rows, members = self._rows(block), self._members(block)
+                self.arrays.predicted(rows, members, block, None, again=True)
+
+    def relearn(self, name: str, frames: Iterable[PredictionFrame | LabelFrame]) -> None:
+        """Gathers again what unfinished references of a model are learned from."""
+        model = self.models[name]
+        for frame in frames:
+            if isinstance(frame, PredictionFrame) and frame.version in model.to_learn:
+                model.learning.setdefault(frame.version, []).append(frame)
+        for version, n in model.to_learn.items():
+            gathered = model.learning.get(version, [])
+            more = sum(map(len, gathered)) - n
+            while gathered and more > 0:  # older ones, of an earlier reference
+                first = gathered.pop(0)
+                if more < len(first):
+                    gathered.insert(0, first.take(slice(more, None)))
+                more -= len(first)
+        model.to_learn.clear()
+
+    def _rows(self, block: Block) -> IntArray:
+        models, place = models_of(block)
+        rows = {codes: self.model(models[codes]).row for codes in np.unique(place).tolist()}
+        return np.array([rows.get(code, -1) for code in range(len(models))], dtype=np.int64)[place]
+
+    def _members(self, block: PredictionBlock) -> IntArray:
+        rows = np.full(len(block.members), -1, dtype=np.int64)
+        for code in np.unique(block.member).tolist():
+            member = block.members[code]
+            rows[code] = self.arrays.ledger.member(self.models[member.model].row, member)
+        return rows[block.member]
 
     def forget(self, names: Iterable[str]) -> None:
         """Drops models whose partition now belongs to another instance."""
@@ -127,13 +155,3 @@ def _reopened(state: ModelState, incident: Incident) -> None:
     done = [state.actions[each].state for each in incident.actions if each in state.actions]
     if any(each in _UNSUCCESSFUL for each in done):
         state.planned_for = "person"
-
-
-def _frames(
-    kept: Iterable[Block | PredictionFrame | LabelFrame],
-) -> Iterator[PredictionFrame | LabelFrame]:
-    for each in kept:
-        if isinstance(each, PredictionBlock | LabelBlock):
-            yield from each.frames()
-        else:
-            yield each

@@ -73,7 +73,8 @@ class Step:
     `incidents` and `actions` hold every changed one once, in its newest form;
     `incident_changes` every new revision with the one before it, and `action_changes` every new
     state of an action, for those who are told of each. `captured` holds the predictions and
-    labels to keep for label joins and retraining; `samples` those closed in this step of series
+    labels to keep for label joins and retraining, `learning` the versions of which all are needed
+    whole, since their reference is not complete; `samples` those closed in this step of series
     whose detectors are objects, `sampled` those of all others; `profiles` newly learned
     references; `changes` those that applications told of; `dirty` the models whose state changed;
     `answers` says what became of each command, by its id.
@@ -85,6 +86,7 @@ class Step:
     incident_changes: list[tuple[Incident | None, Incident]] = field(default_factory=list)
     action_changes: list[Action] = field(default_factory=list)
     captured: list[Block] = field(default_factory=list)
+    learning: set[Member] = field(default_factory=set)
     samples: list[Sample] = field(default_factory=list)
     sampled: list[Sampled] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)

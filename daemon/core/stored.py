@@ -71,6 +71,7 @@ def dump(state: ModelState, window_s: float) -> dict[str, Any]:
             for series, judges in state.judges.items()
         ],
         "metrics": sorted(state.metrics, key=str),
+        "learning": state.to_learn | {v: sum(map(len, f)) for v, f in state.learning.items()},
         **{name: getattr(state, name) for name in _PLAIN},
         **{name: msgspec.to_builtins(getattr(state, name)) for name in _STRUCTS},
     }
@@ -85,6 +86,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
         setattr(state, name, plain[name])
     for name, kind in _STRUCTS.items():
         setattr(state, name, msgspec.convert(plain[name], kind))
+    state.to_learn = msgspec.convert(plain["learning"], dict[str, int])
     state.metrics = {(name, host) for name, host in plain["metrics"]}
     clocks, mark = state.arrays.clocks, msgspec.convert(plain["mark"], Watermark)
     clocks.set_mark(state.row, mark)

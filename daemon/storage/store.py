@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from watchkeeper.daemon.storage import frames, registry, rows, snapshots, tables
+from watchkeeper.daemon.storage import keeping, registry, rows, snapshots, tables
 from watchkeeper.daemon.storage.claims import Claims
-from watchkeeper.daemon.storage.database import Database, Row, insert_new, put
+from watchkeeper.daemon.storage.database import Database, insert_new, put
 from watchkeeper.daemon.storage.inbox import Inbox, take
 from watchkeeper.daemon.storage.jobs import Jobs
 from watchkeeper.daemon.storage.leases import Leases, next_token
@@ -30,6 +29,7 @@ from watchkeeper.daemon.storage.values import (
     State,
 )
 from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
@@ -109,31 +109,18 @@ class Store:
         self, model: str, since: float = float("-inf"), until: float = float("inf")
     ) -> list[CapturedFrame]:
         """Kept frames that touch [since, until], in the order in which they were kept."""
-        t = tables.captured.c
-        wanted = select(t.blob).where(t.model == model, t.to_at >= since, t.from_at <= until)
         with self._db.read() as connection:
-            blobs = connection.execute(wanted.order_by(t.id)).scalars().all()
-        return [frames.decode(blob) for blob in blobs]
+            return keeping.examples(connection, model, since, until)
+
+    def joins(self, partitions: Iterable[int]) -> list[Block]:
+        """What label joins need of the models at home in these partitions, in order."""
+        with self._db.read() as connection:
+            return keeping.joins(connection, partitions)
 
     def prune_captured(self, newest_n: int, keep_s: float, now: float) -> int:
-        """Drops kept frames that ended `keep_s` before the newest event of their model, or beyond
-        the newest `newest_n` events of their model and kind; returns how many frames went.
-
-        They are old beside their own model's events, so that a past that is read today keeps as
-        much; an event that is ahead of `now` makes none older.
-        """
-        t = tables.captured.c
-        newer = func.sum(t.n).over(
-            partition_by=(t.model, t.kind), order_by=t.id.desc(), rows=(None, -1)
-        )
-        newest = func.max(t.to_at).over(partition_by=t.model)
-        columns = (t.id, t.to_at, newest.label("newest"), func.coalesce(newer, 0).label("newer"))
-        ranked = select(*columns).subquery().c
-        until = sa.case((ranked.newest > now, now), else_=ranked.newest)
-        many, long_ago = ranked.newer >= newest_n, ranked.to_at < until - keep_s
-        old = select(ranked.id).where(many | long_ago)
+        """Drops kept events that nobody needs any more; `keeping.prune` says which."""
         with self._db.write() as connection:
-            return connection.execute(sa.delete(tables.captured).where(t.id.in_(old))).rowcount
+            return keeping.prune(connection, newest_n, keep_s, now)
 
     def forget_old(self, now: float) -> Forgotten:
         """Drops old findings, told messages and answered commands; `retention` says how old."""
@@ -199,9 +186,7 @@ def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
     _write_incidents(connection, checkpoint.incidents)
     _write_actions(connection, checkpoint.actions)
     _write_profiles(connection, checkpoint)
-    insert_new(
-        connection, tables.captured, [_captured(each) for each in checkpoint.captured if len(each)]
-    )
+    keeping.keep(connection, checkpoint.kept)
     letters = [rows.dead_letter(each) for each in checkpoint.dead_letters]
     insert_new(connection, tables.dead_letters, letters)
     insert_new(connection, tables.outbox, [rows.outbox(each) for each in checkpoint.outbox])
@@ -270,19 +255,6 @@ def _write_actions(connection: Connection, actions: Sequence[Action]) -> None:
         if each.state is ActionState.PERMITTED and connection.execute(begun).first():
             row["state"] = ActionState.STARTED.value
         put(connection, tables.actions, [row])
-
-
-def _captured(frame: CapturedFrame) -> Row:
-    blob = frames.encode(frame)
-    return {
-        "model": frame.model,
-        "kind": frames.kind_of(frame),
-        "from_at": float(frame.at.min()),
-        "to_at": float(frame.at.max()),
-        "n": len(frame),
-        "digest": hashlib.blake2b(blob, digest_size=16).hexdigest(),
-        "blob": blob,
-    }
 
 
 def _own(connection: Connection, partition: Partition, epoch: int) -> int | None:

@@ -150,18 +150,19 @@ action_runs = Table(
     Column("started_at", Double, nullable=False),
 )
 
-captured = Table(
-    "captured",
+kept = Table(
+    "kept",
     metadata,
     Column("id", _Serial, primary_key=True),
-    Column("model", Words, nullable=False),
+    Column("partition", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("from_at", Double, nullable=False),
     Column("to_at", Double, nullable=False),
-    Column("n", Integer, nullable=False),
+    # how many rows there are of each model
+    Column("models", LargeBinary, nullable=False),
     Column("digest", String(32), nullable=False, unique=True),
     Column("blob", LargeBinary, nullable=False),
-    Index(None, "model", "kind", "to_at"),
+    Index(None, "partition", "kind"),
 )
 
 outbox = Table(

@@ -9,12 +9,14 @@ from typing import Any, Literal
 import msgspec
 
 from watchkeeper.daemon.transport.ports import Headers, Partition, Record
+from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Scalar
 from watchkeeper.handlers.types import Action, Incident
 
 State = dict[str, Any]
 CapturedFrame = PredictionFrame | LabelFrame
+KeptKind = Literal["join", "whole"]
 Channel = Literal["kafka", "dlq", "sentry", "webhook"]
 RunStep = Literal["run", "undo"]
 VersionStatus = Literal["candidate", "live", "retired", "faulty", "rejected"]
@@ -151,6 +153,16 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Events of models whose home is one partition number: `whole`, or only what a label join
+    needs of them."""
+
+    partition: int
+    kind: KeptKind
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Everything that becomes true together: one transaction.
 
@@ -168,7 +180,7 @@ class Checkpoint:
     incidents: Sequence[Incident] = ()
     actions: Sequence[Action] = ()
     profiles: Sequence[Profile] = ()
-    captured: Sequence[CapturedFrame] = ()
+    kept: Sequence[Kept] = ()
     dead_letters: Sequence[DeadLetter] = ()
     outbox: Sequence[OutboxRow] = ()
     answers: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from tests.daemon.reporting.answering import answering
-from tests.daemon.storage.examples import T0, action, finding, letter, predictions
+from tests.daemon.storage.examples import T0, action, finding, kept, letter, predictions
 from tests.daemon.test_loop import prediction
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
@@ -173,7 +173,7 @@ def test_old_rows_are_dropped_by_its_timer(daemon: Daemon) -> None:
 
 def test_the_journal_of_a_past_that_is_read_today_is_kept(daemon: Daemon) -> None:
     past = predictions(at=T0 - YEAR_S)
-    daemon.store.commit(Checkpoint(at=T0, epochs={}, captured=[past]))
+    daemon.store.commit(Checkpoint(at=T0, epochs={}, kept=kept(past)))
 
     daemon._retain()
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchkeeper.daemon.storage.values import Channel, Checkpoint, DeadLetter, OutboxRow
+from watchkeeper.daemon.storage.values import (
+    CapturedFrame,
+    Channel,
+    Checkpoint,
+    DeadLetter,
+    Kept,
+    KeptKind,
+    OutboxRow,
+)
 from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.blocks import LabelBlock, PredictionBlock
 from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Series, Severity
 from watchkeeper.handlers.types import (
     Action,
@@ -161,6 +170,14 @@ def letter(
     )
 
 
+def kept(*frames: CapturedFrame, kind: KeptKind = "whole") -> list[Kept]:
+    """Frames as they are kept."""
+    return [
+        Kept(0, kind, PredictionBlock.of(f) if isinstance(f, PredictionFrame) else LabelBlock.of(f))
+        for f in frames
+    ]
+
+
 def checkpoint(epoch: int, offset: int = 10, at: float = T0) -> Checkpoint:
     """One of everything."""
     about = incident()
@@ -172,7 +189,7 @@ def checkpoint(epoch: int, offset: int = 10, at: float = T0) -> Checkpoint:
         findings=[finding()],
         incidents=[about],
         actions=[action(about)],
-        captured=[predictions(), labels()],
+        kept=kept(predictions(), labels()),
         dead_letters=[dead_letter()],
         outbox=[letter()],
     )

@@ -17,6 +17,7 @@ from tests.daemon.storage.examples import (
     dead_letter,
     finding,
     incident,
+    kept,
     labels,
     letter,
     predictions,
@@ -251,14 +252,14 @@ def test_an_incident_may_close_where_the_next_one_opens(store: Store) -> None:
 
 def test_kept_frames_come_back_in_the_order_they_were_kept(store: Store) -> None:
     epoch = own(store, P0)
-    kept: list[CapturedFrame] = [predictions(at=T0), labels(at=T0), predictions(at=T0 - 50)]
-    for offset, frame in enumerate(kept):
-        store.commit(Checkpoint(at=T0, epochs={P0: epoch}, offsets={P0: offset}, captured=[frame]))
+    given: list[CapturedFrame] = [predictions(at=T0), labels(at=T0), predictions(at=T0 - 50)]
+    for offset, frame in enumerate(given):
+        store.commit(Checkpoint(at=T0, epochs={P0: epoch}, offsets={P0: offset}, kept=kept(frame)))
 
     back = store.captured("fraud")
 
-    assert [type(each) for each in back] == [type(each) for each in kept]
-    assert [each.at[0] for each in back] == [each.at[0] for each in kept]
+    assert [type(each) for each in back] == [type(each) for each in given]
+    assert [each.at[0] for each in back] == [each.at[0] for each in given]
     assert [each.at[0] for each in store.captured("fraud", since=T0 - 1)] == [T0, T0]
     assert [each.at[0] for each in store.captured("fraud", until=T0 - 1)] == [T0 - 50]
     assert store.captured("other") == []
@@ -267,7 +268,7 @@ def test_kept_frames_come_back_in_the_order_they_were_kept(store: Store) -> None
 def test_an_empty_frame_is_not_kept(store: Store) -> None:
     nothing = predictions(n=0)
 
-    store.commit(Checkpoint(at=T0, epochs={P0: own(store, P0)}, captured=[nothing]))
+    store.commit(Checkpoint(at=T0, epochs={P0: own(store, P0)}, kept=kept(nothing)))
 
     assert store.captured("fraud") == []
 
@@ -275,7 +276,7 @@ def test_an_empty_frame_is_not_kept(store: Store) -> None:
 def test_pruning_keeps_the_newest_events_of_each_kind(store: Store) -> None:
     epoch = own(store, P0)
     frames = [predictions(n=4, at=T0 + 10 * i) for i in range(5)] + [labels(n=4, at=T0)]
-    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
+    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, kept=kept(*frames)))
 
     gone = store.prune_captured(newest_n=6, keep_s=1_000, now=T0 + 100)
 
@@ -288,7 +289,7 @@ def test_pruning_keeps_the_newest_events_of_each_kind(store: Store) -> None:
 def test_pruning_drops_what_is_older_than_the_horizon(store: Store) -> None:
     epoch = own(store, P0)
     frames = [predictions(n=4, at=T0 + 10 * i) for i in range(5)]
-    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
+    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, kept=kept(*frames)))
 
     store.prune_captured(newest_n=1_000, keep_s=23, now=T0 + 100)
 
@@ -301,7 +302,7 @@ def test_what_is_kept_is_old_beside_its_own_models_events(store: Store) -> None:
     today = [replace(predictions(n=4, at=T0 - 20 + 10 * i), model="churn") for i in range(3)]
     ahead = [replace(predictions(n=4, at=T0 + d), model="early") for d in (0, 80_000)]
     frames = [*past, *today, *ahead]
-    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, captured=frames))
+    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, kept=kept(*frames)))
 
     gone = store.prune_captured(newest_n=1_000, keep_s=14.0, now=T0 + 16)
 

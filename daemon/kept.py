@@ -1,0 +1,115 @@
+"""What is kept of events: enough to join labels after a restart, and a sample as examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from watchkeeper.daemon.storage.values import Kept
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
+from watchkeeper.detectors.gathered import labels, predictions
+from watchkeeper.detectors.types import BoolArray
+
+EXAMPLES_A_SECOND = 5_000.0
+EXAMPLES_AT_ONCE = 100_000.0
+_HIGHEST = 2.0**64
+
+
+@dataclass
+class Examples:
+    """Chooses requests to keep whole: all of them up to so many a second, else a share of them.
+
+    Chosen is by the request's key, so a prediction and its label are kept both or neither.
+    """
+
+    a_second: float = EXAMPLES_A_SECOND
+    _left: float = EXAMPLES_AT_ONCE
+
+    def share(self, n: int, elapsed_s: float) -> float:
+        """The share of n events that may be kept, `elapsed_s` seconds after the last ones."""
+        self._left = min(self._left + self.a_second * max(elapsed_s, 0.0), EXAMPLES_AT_ONCE)
+        share = 1.0 if n <= self._left else self._left / n
+        self._left -= share * n
+        return share
+
+
+def kept_of(
+    blocks: Sequence[Block],
+    homes: Mapping[str, int],
+    learning: AbstractSet[Member],
+    share: float,
+) -> list[Kept]:
+    """The blocks as they are kept, each by the home of its models.
+
+    Of every event what a label join needs; whole those of the chosen share of requests, and of
+    versions whose reference is still being learned.
+    """
+    kept = []
+    for number, mine in sorted(_at_home(blocks, homes).items()):
+        for block in _merged([_join_only(each) for each in mine]):
+            kept.append(Kept(number, "join", block))
+        for block in _merged([_chosen(each, learning, share) for each in mine]):
+            kept.append(Kept(number, "whole", block))
+    return kept
+
+
+def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> dict[int, list[Block]]:
+    """The blocks' rows by the home of their models."""
+    found: dict[int, list[Block]] = {}
+    for block in blocks:
+        models, place = models_of(block)
+        numbers = np.array([homes.get(model, -1) for model in models], dtype=np.int64)[place]
+        for number in np.unique(numbers).tolist():
+            if number >= 0:
+                rows = numbers == number
+                found.setdefault(number, []).append(block if rows.all() else block.take(rows))
+    return found
+
+
+def _join_only(block: Block) -> Block:
+    """The block without what a label join does not need."""
+    nothing = np.full(len(block), None, dtype=np.object_)
+    if isinstance(block, LabelBlock):
+        return replace(block, request_id=nothing)
+    n = len(block)
+    return replace(
+        block,
+        request_id=nothing,
+        entity=nothing,
+        entity_key=np.zeros(n, dtype=np.uint64),
+        duration_s=np.full(n, np.nan),
+        status=np.zeros(n, dtype=np.int64),
+        output_valid=np.ones(n, dtype=np.bool_),
+        numeric={},
+        categorical={},
+    )
+
+
+def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
+    if share >= 1.0:
+        return block
+    chosen: BoolArray = block.key < np.uint64(max(share, 0.0) * (_HIGHEST - 2048))
+    if isinstance(block, PredictionBlock) and learning:
+        learns = np.array([member in learning for member in block.members], dtype=np.bool_)
+        chosen = chosen | learns[block.member]
+    return block.take(chosen)
+
+
+def _merged(blocks: Iterable[Block]) -> Iterator[Block]:
+    """One block for each set of features, then one of labels; none is empty."""
+    shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[PredictionBlock]] = {}
+    truths: list[LabelBlock] = []
+    for block in blocks:
+        if not len(block):
+            continue
+        if isinstance(block, LabelBlock):
+            truths.append(block)
+        else:
+            shape = tuple(block.numeric), tuple(block.categorical)
+            shapes.setdefault(shape, []).append(block)
+    yield from (predictions(alike) for alike in shapes.values())
+    if truths:
+        yield labels(truths)

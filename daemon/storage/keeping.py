@@ -1,0 +1,115 @@
+"""Kept events: for label joins after a restart, and as examples for retraining and scoring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from watchkeeper.daemon.storage import blocks, tables
+from watchkeeper.daemon.storage.database import Row, insert_new
+from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
+from watchkeeper.detectors.blocks import Block, models_of
+from watchkeeper.detectors.gathered import frames_of
+
+_AT_ONCE = 500
+_t = tables.kept.c
+
+
+def keep(connection: Connection, kept: Iterable[Kept]) -> None:
+    """Adds blocks; one that is there already is not added again."""
+    insert_new(connection, tables.kept, [_row(each) for each in kept if len(each.block)])
+
+
+def joins(connection: Connection, partitions: Iterable[int]) -> list[Block]:
+    """What label joins need of the models at home in these partitions, in order of arrival."""
+    wanted = select(_t.blob).where(_t.kind == "join", _t.partition.in_(sorted(set(partitions))))
+    rows = connection.execute(wanted.order_by(_t.id)).scalars()
+    return [blocks.decode(blob) for blob in rows]
+
+
+def examples(connection: Connection, model: str, since: float, until: float) -> list[CapturedFrame]:
+    """The whole events kept of one model, of blocks that touch [since, until], in order."""
+    touching = (_t.kind == "whole") & (_t.to_at >= since) & (_t.from_at <= until)
+    found = connection.execute(select(_t.id, _t.models).where(touching).order_by(_t.id))
+    ids = [row.id for row in found if model in _models.decode(row.models)]
+    mine: list[CapturedFrame] = []
+    for some in _some(ids):
+        rows = connection.execute(select(_t.blob).where(_t.id.in_(some)).order_by(_t.id)).scalars()
+        for blob in rows:
+            mine += [each for each in frames_of([_of(blocks.decode(blob), model)]) if len(each)]
+    return mine
+
+
+def prune(connection: Connection, newest_n: int, keep_s: float, now: float) -> int:
+    """Drops blocks of which every model has so many newer rows of the same kind, or that ended so
+    long before the newest event of each of their models; gives how many went.
+
+    They are old beside their own models' events, so that a past that is read today keeps as much;
+    an event that is ahead of `now` makes none older.
+    """
+    newer: Counter[tuple[str, str, int]] = Counter()
+    found = connection.execute(
+        select(_t.id, _t.kind, _t.partition, _t.to_at, _t.models).order_by(_t.id.desc())
+    ).all()
+    newest: dict[str, float] = {}
+    for row in found:
+        for model in _models.decode(row.models):
+            newest[model] = max(newest.get(model, row.to_at), row.to_at)
+    gone = []
+    for row in found:
+        counts = _models.decode(row.models)
+        kind = f"{row.kind}-labels" if LABELS in counts else row.kind
+        mine = {model: n for model, n in counts.items() if model != LABELS}
+        many = all(newer[model, kind, row.partition] >= newest_n for model in mine)
+        long_ago = all(row.to_at < min(newest[model], now) - keep_s for model in mine)
+        if many or long_ago:
+            gone.append(row.id)
+        for model, n in mine.items():
+            newer[model, kind, row.partition] += n
+    for some in _some(gone):
+        connection.execute(sa.delete(tables.kept).where(_t.id.in_(some)))
+    return len(gone)
+
+
+LABELS = ""  # stands beside the models in a block of labels: no model is called so
+_models = msgspec.msgpack.Decoder(dict[str, int])
+
+
+def _row(kept: Kept) -> Row:
+    blob = blocks.encode(kept.block)
+    models, place = models_of(kept.block)
+    numbers = np.bincount(place, minlength=len(models)).tolist()
+    counts: Counter[str] = Counter()
+    for model, n in zip(models, numbers, strict=True):
+        if n:
+            counts[model] += n
+    if not hasattr(kept.block, "members"):
+        counts[LABELS] = len(kept.block)
+    return {
+        "partition": kept.partition,
+        "kind": kept.kind,
+        "from_at": float(kept.block.at.min()),
+        "to_at": float(kept.block.at.max()),
+        "models": msgspec.msgpack.encode(counts),
+        "digest": hashlib.blake2b(blob, digest_size=16).hexdigest(),
+        "blob": blob,
+    }
+
+
+def _of(block: Block, model: str) -> Block:
+    models, place = models_of(block)
+    return block.take(np.array([each == model for each in models], dtype=np.bool_)[place])
+
+
+def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
+
+
+__all__ = ["KeptKind", "examples", "joins", "keep", "prune"]
