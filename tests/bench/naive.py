@@ -25,6 +25,7 @@ stats: Any = importlib.import_module("river.stats")
 _RANGE = (-20.0, 120.0)
 _KNOWN = frozenset({"de", "fr", "nl", "es", "it"})
 _SLOW_S = 1.0
+_POOR, _BAD = 0.0, 10.0  # limits that healthy answers keep, also while there are few
 _KEPT = 50_000
 
 
@@ -119,7 +120,8 @@ class Model:
         changed |= self.score.update(answer["score"])
         for quantile in self.durations:
             quantile.update(event["duration_s"])
-        changed |= bool(self.durations[-1].get() > _SLOW_S)
+        for quantile in self.durations:
+            changed |= bool(quantile.get() > _SLOW_S)
         changed |= self.errors.update(event.get("status", "ok") != "ok")
         self.waiting[event["request_id"]] = (answer["label"], answer["score"])
         if len(self.waiting) > _KEPT:
@@ -138,7 +140,9 @@ class Model:
         self.log_loss.update(yes, score)
         self.auc.update(yes, score)
         self.brier.update((yes - score) ** 2)
-        return self.wrong.update(truth != label)
+        poor = any(measure.get() < _POOR for measure in self.quality)
+        poor |= self.auc.get() < _POOR or self.log_loss.get() > _BAD or self.brier.get() > _BAD
+        return self.wrong.update(truth != label) or poor
 
 
 class Naive:

@@ -446,7 +446,7 @@ def main() -> None:
         return
     size = QUICK if options.quick else FULL
     if options.pairs:
-        size = msgspec.structs.replace(size, pairs=options.pairs)
+        size = msgspec.structs.replace(size, pairs=options.pairs, large_pairs=options.pairs)
     with running(Spec(STREAMS, LIVE_NAMES)) as broker, tempfile.TemporaryDirectory() as folder:
         bench = Bench(broker, Path(folder), size)
         if options.profile:
