@@ -19,7 +19,7 @@ from urllib.parse import quote
 import structlog
 
 import watchkeeper
-from watchkeeper.daemon import logs, sdnotify
+from watchkeeper.daemon import kernels, logs, sdnotify
 from watchkeeper.daemon.actions.commander import OutboxCommander
 from watchkeeper.daemon.actions.executor import Executor
 from watchkeeper.daemon.actions.jobs import JobRunner
@@ -297,6 +297,7 @@ def run(config: Config) -> int:
     settings = config.kafka_settings()
     try:
         make_ready(config)
+        _warm()
         source = KafkaSource(settings, list(kinds_of(config)))
     except (CannotStart, SourceError) as error:
         log.error("cannot start", reason=str(error))
@@ -326,6 +327,14 @@ def run(config: Config) -> int:
         web.stop(5.0)
     log.info("stopped", code=code)
     return code
+
+
+def _warm() -> None:
+    """Compiles the kernels before this process is a member of a group that waits for it."""
+    sdnotify.notify("EXTEND_TIMEOUT_USEC=300000000")
+    begun = time.monotonic()
+    if kernels.warm():
+        log.info("kernels are compiled", seconds=round(time.monotonic() - begun, 1))
 
 
 def turning(daemon: Daemon, url: str) -> int:
