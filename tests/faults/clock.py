@@ -21,7 +21,7 @@ from watchkeeper.detectors.types import Label, Prediction, PredictionValue, mome
 
 HOUR, DAY = 3_600.0, 86_400.0
 STEPS = (0.0, HOUR, 0.0, -HOUR, 0.0, DAY, 0.0, -DAY, 0.0)
-STEP_S = 1.2
+STEP_S = 0.8
 _WINDOW_S = 0.2
 _PER_WINDOW = 40
 _real = time.time

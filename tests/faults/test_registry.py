@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.killing import Round, check_reference, sqlite
 from tests.faults.registry import Registry
+from tests.faults.size import size
 from tests.faults.zygote import Zygote
 
 _FLAP_S = 0.15
@@ -35,7 +36,7 @@ def flapping(models: Registry) -> Iterator[None]:
         models.down.clear()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(size(120, 900))
 def test_without_a_registry_nothing_is_done_and_a_person_is_asked(
     tmp_path: Path, models: Registry, zygote: Zygote
 ) -> None:
@@ -50,11 +51,11 @@ def test_without_a_registry_nothing_is_done_and_a_person_is_asked(
     assert any("person" in note["text"] for note in alpha["timeline"])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(size(120, 900))
 def test_a_registry_that_comes_and_goes_is_asked_at_most_once(
     tmp_path: Path, models: Registry, zygote: Zygote
 ) -> None:
-    for n in range(3):
+    for n in range(size(1, 20)):
         folder = tmp_path / f"flapping-{n}"
         with flapping(models):
             left = Round(folder, sqlite(folder), models, zygote).undisturbed()
