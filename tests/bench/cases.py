@@ -7,7 +7,6 @@ import resource
 import shutil
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from watchkeeper.daemon.transport.ports import Message, Source
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 if TYPE_CHECKING:
-    from tests.bench.naive import Naive
     from watchkeeper.daemon.service import Daemon as Service
 
 KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
@@ -180,41 +178,22 @@ def bare(job: Job) -> Spent:
 
 def naive(job: Job) -> Spent:
     """The poll loop, json and river; labels wait until their predictions have been read."""
-    from tests.bench.naive import Naive as Monitor
+    from tests.bench.naive import InOrder, Naive
 
-    monitor, meter = Monitor(), Meter(job.warm, job.records)
+    monitor, meter = Naive(), Meter(job.warm, job.records)
+    ordered = InOrder(monitor, job.lead, job.partitions)
     given = msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)
     with closing(_polls(given)) as polls:
-        for done in _taken(monitor, polls, job):
-            meter.add(done)
+        for _, found in polls:
+            for place, records in found.items():
+                topic = place.topic
+                meter.add(sum(ordered.take(topic, r.offset, r.value) for r in records))
             if not meter.going:
                 break
         spent = meter.spent(models=len(monitor.models), alarms=len(monitor.alarms))
     if job.found:
         Path(job.found).write_bytes(msgspec.json.encode(monitor.alarms))
     return spent
-
-
-def _taken(
-    monitor: Naive, polls: Iterator[tuple[int, dict[Any, list[Any]]]], job: Job
-) -> Iterator[int]:
-    """How many records each poll has let the monitor deal with."""
-    said, held = 0, deque[Any]()
-    for _, found in polls:
-        done = 0
-        for place, records in found.items():
-            if place.topic.endswith("labels"):
-                held.extend(records)
-                continue
-            for record in records:
-                monitor.take(place.topic, record.value)
-            said += len(records)
-            done += len(records)
-        while held and held[0].offset * job.partitions < said - job.lead:
-            record = held.popleft()
-            monitor.take(record.topic, record.value)
-            done += 1
-        yield done
 
 
 # ------------------------------------------------------------------------------------- the daemon

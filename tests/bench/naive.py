@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections import Counter
+from collections import Counter, deque
 from datetime import datetime
 from typing import Any
 
@@ -161,3 +161,26 @@ class Naive:
         found = model.labelled(event) if topic.endswith("labels") else model.predicted(event)
         if found:
             self.alarms.append(datetime.fromisoformat(event["time"]).timestamp())
+
+
+class InOrder:
+    """Gives a monitor each label after its prediction, however the topics were read.
+
+    Label and prediction of one request stand at the same offset; `lead` records lie between.
+    """
+
+    def __init__(self, monitor: Naive, lead: int, partitions: int) -> None:
+        self.monitor, self._lead, self._partitions = monitor, lead, partitions
+        self._said, self._held = 0, deque[tuple[int, str, bytes]]()
+
+    def take(self, topic: str, offset: int, value: bytes) -> int:
+        """How many records the monitor has dealt with because of this one."""
+        if topic.endswith("labels"):
+            self._held.append((offset, topic, value))
+            return 0
+        self.monitor.take(topic, value)
+        self._said, done = self._said + 1, 1
+        while self._held and self._held[0][0] * self._partitions < self._said - self._lead:
+            self.monitor.take(*self._held.popleft()[1:])
+            done += 1
+        return done
