@@ -270,6 +270,27 @@ class Bench:
         self.note("help_seconds", help_seconds(5))
         self.note("ready_seconds", ready_seconds(self.broker, "new", 3))
 
+    def peers(self) -> None:
+        """The naive checks within stream processors; only by `--peers`."""
+        from tests.bench import peers
+
+        shape = STREAMS["ten"]
+        lead = shape.labels_after_s * 1_000_000 // shape.spacing_us
+        for name in peers.PEERS:
+            key = f"complete_fast_over_{name}"
+            with self.trying(key):
+                job = Job(
+                    case=name,
+                    bootstrap=self.broker.bootstrap,
+                    lead=lead,
+                    warm=30_000,
+                    records=10_000 if name == "faust" else self.size.naive,
+                )
+                theirs = peers.child(name, job)
+                ours = self.run("complete_fast", **self._whole())
+                self.rows += [(name, theirs), ("complete_fast", ours)]
+                self.found[key] = theirs.each_us / ours.each_us
+
     @contextlib.contextmanager
     def trying(self, *keys: str) -> Iterator[None]:
         """A failure leaves the keys missing, with the reason."""
@@ -294,6 +315,8 @@ class Bench:
             (self.latency, KEYS[5:7]),
             (self.starting, KEYS[11:13]),
         ]
+        if "peers" in chosen:
+            parts.append((self.peers, ("peers",)))
         for part, keys in parts:
             if not chosen or part.__name__ in chosen:
                 began = time.monotonic()
@@ -338,7 +361,8 @@ def report(bench: Bench, quick: bool) -> None:
     console = Console()
     console.print(_costs(bench.rows))
     table = Table("measure", "median", "least", "most")
-    for key in KEYS:
+    extra = [k for k in (*bench.found, *bench.missing) if k.startswith("complete_fast_over_")]
+    for key in dict.fromkeys([*KEYS, *extra]):
         value = bench.found.get(key)
         ends = [bench.found.get(f"{key}_{end}") for end in ("min", "max")]
         cells = ["" if each is None else f"{each:.3g}" for each in (value, *ends)]
@@ -434,6 +458,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer records, no 10,000 models")
     parser.add_argument("--pairs", type=int, help="runs of each case")
     parser.add_argument("--only", nargs="*", default=[], metavar="PART", help="parts to measure")
+    parser.add_argument("--peers", action="store_true", help="only other stream processors")
     parser.add_argument("--profile", metavar="CASE", choices=sorted(CASES | TRIALS))
     parser.add_argument("--stream", default="ten", choices=sorted(STREAMS), help="with --profile")
     parser.add_argument("--records", type=int, default=200_000, help="with --profile")
@@ -452,7 +477,7 @@ def main() -> None:
         if options.profile:
             _profile(bench, options.profile, options.stream, options.records)
             return
-        bench.everything(set(options.only))
+        bench.everything({"peers"} if options.peers else set(options.only))
         report(bench, options.quick)
 
 

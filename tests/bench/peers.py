@@ -1,0 +1,153 @@
+"""`--peers`: stream processors with river, doing what the naive loop does, from the same broker.
+
+Each lives in an environment of its own in the cache folder, filled when first asked for, and runs
+this file: `python -m tests.bench.peers NAME JOB`. What cannot run is missing, with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.bench.cases import CHILD_S, Job, Meter, Spent
+from tests.bench.naive import InOrder, Naive
+
+_RIVER = ("river==0.26.1", "msgspec", "numpy")
+PACKAGES = {
+    "bytewax": ("bytewax==0.21.1", "confluent-kafka==2.16.1", *_RIVER),
+    "quixstreams": ("quixstreams==3.28.1", *_RIVER),
+    "faust": ("faust-streaming==0.15.3", *_RIVER),
+}
+Take = Callable[[str, int, bytes], None]
+
+
+def environment(name: str) -> Path:
+    """The Python of the peer's environment."""
+    from tests.services.base import cache_dir
+
+    folder = cache_dir() / f"bench-{name}"
+    python = folder / "bin" / "python"
+    done = folder / "done"
+    if not done.exists():
+        venv.create(folder, with_pip=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES[name]]
+        subprocess.run(command, check=True, timeout=300, capture_output=True)
+        done.touch()
+    return python
+
+
+def child(name: str, job: Job) -> Spent:
+    """Runs one peer in its environment."""
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join([str(root / "src"), str(root)])
+    text = msgspec.json.encode(job).decode()
+    done = subprocess.run(
+        [str(environment(name)), "-m", "tests.bench.peers", name, text],
+        capture_output=True,
+        timeout=CHILD_S,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{name}: " + done.stderr.decode(errors="replace")[-600:])
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Spent)
+
+
+def _metered(job: Job) -> Take:
+    """The monitor; it ends the process, with the result, once enough was read."""
+    meter = Meter(job.warm, job.records)
+    ordered = InOrder(Naive(), job.lead, job.partitions)
+
+    def take(topic: str, offset: int, value: bytes) -> None:
+        meter.add(ordered.take(topic, offset, value))
+        if not meter.going:
+            sys.stdout.write(msgspec.json.encode(meter.spent()).decode() + "\n")
+            sys.stdout.flush()
+            os._exit(0)
+
+    return take
+
+
+def _topics(job: Job) -> list[str]:
+    return [f"{job.stream}.predictions", f"{job.stream}.labels"]
+
+
+def bytewax(job: Job) -> None:
+    """A dataflow with one worker."""
+    source: Any = importlib.import_module("bytewax.connectors.kafka")
+    flows: Any = importlib.import_module("bytewax.dataflow")
+    operators: Any = importlib.import_module("bytewax.operators")
+    testing: Any = importlib.import_module("bytewax.testing")
+    take = _metered(job)
+    flow = flows.Dataflow("bench")
+    given = operators.input(
+        "read", flow, source.KafkaSource([job.bootstrap], _topics(job), batch_size=1_000)
+    )
+    taken = operators.map("monitor", given, lambda m: take(m.topic, m.offset, m.value))
+    operators.output("nowhere", taken, testing.TestingSink([]))
+    testing.run_main(flow)
+
+
+def quixstreams(job: Job) -> None:
+    """An application without state of its own."""
+    quix: Any = importlib.import_module("quixstreams")
+    take = _metered(job)
+    application = quix.Application(
+        broker_address=job.bootstrap,
+        consumer_group="quix",
+        auto_offset_reset="earliest",
+        auto_create_topics=False,
+        loglevel="ERROR",
+    )
+    context: Any = importlib.import_module("quixstreams.context")
+    for name in _topics(job):
+        topic = application.topic(name, value_deserializer="bytes")
+
+        def update(value: bytes, name: str = name) -> None:
+            take(name, context.message_context().offset, value)
+
+        application.dataframe(topic).update(update)
+    application.run()
+
+
+def faust(job: Job) -> None:
+    """An agent a topic."""
+    library: Any = importlib.import_module("faust")
+    take = _metered(job)
+    application = library.App(
+        "bench",
+        broker=f"kafka://{job.bootstrap}",
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        value_serializer="raw",
+        web_enabled=False,
+    )
+    for name in _topics(job):
+
+        async def watch(stream: Any, name: str = name) -> None:
+            async for event in stream.events():
+                take(name, event.message.offset, event.value)
+
+        application.agent(application.topic(name, value_serializer="raw"), name=name)(watch)
+    application.finalize()
+    importlib.import_module("faust").Worker(
+        application, loglevel="ERROR"
+    ).execute_from_commandline()
+
+
+PEERS: dict[str, Callable[[Job], None]] = {
+    "bytewax": bytewax,
+    "quixstreams": quixstreams,
+    "faust": faust,
+}
+
+if __name__ == "__main__":
+    PEERS[sys.argv[1]](msgspec.json.decode(sys.argv[2], type=Job))
