@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from watchkeeper.detectors.arrays.rates import Measured
 from watchkeeper.detectors.arrays.reference import References
-from watchkeeper.detectors.arrays.tally import HEAD, Tally
+from watchkeeper.detectors.arrays.tally import ABSENT, HEAD, MISSING, Tally
 from watchkeeper.detectors.frames import BoolArray, IntArray
 
 _PART = 128  # windows
@@ -49,6 +49,17 @@ class Closed:
         """What was counted of categorical columns, (R, Q, TEXTS)."""
         return self.counted("texts")
 
+    @cached_property
+    def absent(self) -> tuple[IntArray, IntArray, IntArray]:
+        """How many events lack each feature, numeric ones first; and how many did, of how many
+        events of the reference."""
+        numbers = slice(len(self.schema.numeric))
+        texts = slice(len(self.schema.categorical))
+        here = self.numeric[:, numbers, MISSING], self.texts[:, texts, ABSENT]
+        known = self.reference("missing")[:, numbers], self.reference("c_missing")[:, texts]
+        of = self.reference("known")[:, numbers], self.reference("c_known")[:, texts]
+        return _wide(*here), _wide(*known), _wide(*of)
+
     def parts(self, of: IntArray | None = None) -> list[IntArray]:
         """All windows, or some, in parts of which long rows fit the processor's memory."""
         rows = np.arange(len(self._slots)) if of is None else of
@@ -69,6 +80,10 @@ class Group(NamedTuple):
     signal: str
     targets: tuple[str, ...]
     measure: Callable[[Closed], Measured]
+
+
+def _wide(*parts: npt.NDArray[np.int32]) -> IntArray:
+    return np.concatenate(parts, axis=1).astype(np.int64)
 
 
 def used(counts: npt.NDArray[Any]) -> tuple[int, int]:

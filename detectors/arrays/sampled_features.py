@@ -65,30 +65,16 @@ def histograms_of_texts(closed: Closed, columns: slice) -> tuple[Counts, Counts,
     return counts, expected, kept + 1
 
 
-def _absent(closed: Closed) -> tuple[IntArray, IntArray, IntArray]:
-    """How many events lack each feature; and how many of how many events of the reference did."""
-    numbers = slice(len(closed.schema.numeric))
-    texts = slice(len(closed.schema.categorical))
-    here = closed.numeric[:, numbers, t.MISSING], closed.texts[:, texts, t.ABSENT]
-    known = closed.reference("missing")[:, numbers], closed.reference("c_missing")[:, texts]
-    of = closed.reference("known")[:, numbers], closed.reference("c_known")[:, texts]
-    return (_wide(*here), _wide(*known), _wide(*of))
-
-
-def _wide(*parts: Counts) -> IntArray:
-    return np.concatenate(parts, axis=1).astype(np.int64)
-
-
 def _missing(closed: Closed) -> Measured:
     n = closed.head[t.MEASURED]
-    missing, known, of = _absent(closed)
+    missing, known, of = closed.absent
     return rate_against(missing, n, known, of, n > 0)
 
 
 def _present(closed: Closed, *, numeric: bool) -> tuple[IntArray, IntArray]:
     """How many events have each feature, and how many of the reference; no event, if either has
     none."""
-    missing, known, of = _absent(closed)
+    missing, known, of = closed.absent
     cut = len(closed.schema.numeric)
     part = slice(cut) if numeric else slice(cut, None)
     present, given = (closed.head[t.MEASURED] - missing)[:, part], (of - known)[:, part]
@@ -134,7 +120,7 @@ def _categories(closed: Closed) -> Measured:
 
 def _missing_features(closed: Closed) -> Measured:
     n = closed.head[t.MEASURED]
-    missing, known, of = _absent(closed)
+    missing, known, of = closed.absent
     features = missing.shape[1]
     chances = _never(known, of, n)
     spread = np.sqrt(_sums(chances * (1 - chances)))

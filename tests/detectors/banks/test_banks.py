@@ -97,7 +97,7 @@ def test_there_is_something_to_find(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_it_finds_the_same_whatever_the_settings(name: str, data: st.DataObject) -> None:
     watch = data.draw(watches(name))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -114,7 +114,7 @@ _SAMPLES = st.tuples(
 
 @pytest.mark.parametrize("name", SETTINGS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_it_finds_the_same_in_any_numbers(name: str, data: st.DataObject) -> None:
     watch = data.draw(watches(name))
     rows = data.draw(st.lists(st.tuples(_SAMPLES, _SAMPLES, _SAMPLES), min_size=1, max_size=25))
