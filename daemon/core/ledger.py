@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors import fast
+from watchkeeper.detectors.arrays import absorb
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.absorb import Pairs
-from watchkeeper.detectors.arrays.counting import absorb_pairs, absorb_predictions
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
@@ -80,6 +83,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
+        self._absorb = _compiled() or absorb
         self.tables = [Table.of(Schema())]
         self._table_of = {Schema(): _PLAIN}
         self.names: dict[int, Member] = {}
@@ -175,9 +179,11 @@ class Ledger:
         for each, rows in _parts(table):
             of = self.tables[each]
             if rows is None:
-                absorb_predictions(of.tally, of.references, row, ref, block)
+                self._absorb.absorb_predictions(of.tally, of.references, row, ref, block)
             else:
-                absorb_predictions(of.tally, of.references, row[rows], ref[rows], block.take(rows))
+                self._absorb.absorb_predictions(
+                    of.tally, of.references, row[rows], ref[rows], block.take(rows)
+                )
 
     def pairs(self, member: IntArray, window: IntArray, width: FloatArray, pairs: Pairs) -> None:
         """Counts predictions with their truth into windows; `pairs.positive` is filled in."""
@@ -188,7 +194,7 @@ class Ledger:
             chosen = pairs if rows is None else pairs.take(rows)
             positive = np.full(len(chosen.said), of.schema.positive_key, dtype=np.uint64)
             at = row if rows is None else row[rows]
-            absorb_pairs(of.tally, at, chosen._replace(positive=positive))
+            self._absorb.absorb_pairs(of.tally, at, chosen._replace(positive=positive))
 
     def _count(self, member: IntArray, at: FloatArray) -> None:
         a = self.members.arrays
@@ -304,6 +310,11 @@ class Ledger:
         arrays["head"][here.row, _FREE_HEAD] = kept.pop("head")
         for name, array in kept.items():
             arrays[name][here.row] = array
+
+
+def _compiled() -> ModuleType | None:
+    """The compiled way to count, where it is to be used."""
+    return import_module(f"{absorb.__name__}_fast") if fast.available() else None
 
 
 def _parts(table: IntArray) -> Iterator[tuple[int, IntArray | None]]:
