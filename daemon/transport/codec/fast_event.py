@@ -14,7 +14,12 @@ import numpy as np
 
 from watchkeeper.daemon.transport.codec import fast_fields as f
 from watchkeeper.daemon.transport.codec.fast_fields import Out
-from watchkeeper.daemon.transport.codec.fast_object import next_name, next_value, passed
+from watchkeeper.daemon.transport.codec.fast_object import (
+    end_of_empty,
+    next_name,
+    next_value,
+    passed,
+)
 from watchkeeper.daemon.transport.codec.fast_scan import (
     OPEN,
     SHORTEST,
@@ -41,6 +46,9 @@ from watchkeeper.daemon.transport.codec.fast_words import (
 )
 from watchkeeper.detectors.fast import kernel
 from watchkeeper.detectors.frames import OK
+from watchkeeper.detectors.keys import FACTOR
+
+_NONE, _ONE, _FACTOR = np.uint64(0), np.uint64(1), np.uint64(FACTOR)
 
 
 def _example() -> tuple[Any, ...]:
@@ -160,3 +168,62 @@ def _finish(scope: int, row: int, table: Coded, out: Out) -> int:
     member = member_of(table, out.codes[MODEL, row], out.codes[VERSION, row])
     out.codes[MEMBER, row] = member
     return member
+
+
+def _example_of_shapes() -> tuple[Any, ...]:
+    raw, words = wide(bytes(SHORTEST))
+    none = np.zeros(1, dtype=np.int64)
+    names = Known(f.SCOPES, f.FIXED).names
+    return raw, words, none, none, names, np.zeros(1, dtype=np.uint64), none
+
+
+@kernel(_example_of_shapes)
+def shapes(
+    raw: Raw, words: Wide, start: Array, end: Array, names: Names, shape: Array, count: Array
+) -> None:
+    """A key of the features that each prediction has, 0 where it is not plain, and how many."""
+    for i in range(len(start)):
+        shape[i], count[i] = 0, 0
+        at = _features_at(raw, words, start[i], end[i], names) if 0 <= start[i] < end[i] else ODD
+        if at >= 0:
+            shape[i], count[i] = _shape(raw, words, at, end[i], names)
+
+
+@kernel()
+def _features_at(raw: Raw, words: Wide, at: int, end: int, names: Names) -> int:
+    """Where the object of the features is, or else the event's end; ODD where it is not plain."""
+    previous, more = f.PREDICTION, True
+    at = space(raw, at, end)
+    if at >= end or raw[at] != OPEN:
+        return ODD
+    while more:
+        entry, at = next_name(raw, words, names, f.PREDICTION, previous, at, end)
+        if at < 0:
+            return ODD
+        if entry >= 0:
+            previous = entry
+            if names.rows[entry, FIELD] == f.INPUTS:
+                return at
+        at, more = next_value(raw, passed(raw, words, at, end), end)
+        if at < 0:
+            return ODD
+    return end
+
+
+@kernel()
+def _shape(raw: Raw, words: Wide, at: int, end: int, names: Names) -> tuple[np.uint64, int]:
+    """The key of an object of features, and how many there are."""
+    key, count, previous, more = _ONE, 0, f.FEATURES, True
+    if at >= end or raw[at] != OPEN or end_of_empty(raw, at, end) >= 0:
+        return _ONE, 0
+    while more:
+        entry, at = next_name(raw, words, names, f.FEATURES, previous, at, end)
+        if at < 0 or entry < 0:
+            return _NONE, 0
+        key = (key ^ np.uint64(entry)) * _FACTOR
+        key ^= key >> np.uint64(32)
+        previous, count = entry, count + 1
+        at, more = next_value(raw, passed(raw, words, at, end), end)
+        if at < 0:
+            return _NONE, 0
+    return key | _ONE, count

@@ -9,8 +9,8 @@ import numpy as np
 
 from watchkeeper.daemon.transport.codec import fast_fields as f
 from watchkeeper.daemon.transport.codec.bulk import SAMPLED, Bulk, Taken
-from watchkeeper.daemon.transport.codec.dense import dense
-from watchkeeper.daemon.transport.codec.fast_event import events
+from watchkeeper.daemon.transport.codec.dense import SLACK, dense
+from watchkeeper.daemon.transport.codec.fast_event import events, shapes
 from watchkeeper.daemon.transport.codec.fast_fields import Out, out_of
 from watchkeeper.daemon.transport.codec.fast_scan import SHORTEST, wide
 from watchkeeper.daemon.transport.codec.fast_words import (
@@ -46,7 +46,8 @@ _LOOKS = 256  # rows of a batch that are looked at for new features
 
 
 class Compiled:
-    """The fast way with numba: it knows the names of features that it has seen before.
+    """The fast way with numba: it knows the names of features that it has seen before, and
+    whether events lately had so different ones that they are sorted by them first.
 
     What the kernels leave, for instance texts with escapes and probabilities, is for `next_`.
     """
@@ -55,7 +56,7 @@ class Compiled:
         self._next = next_
         self._known = Known(f.SCOPES, f.FIXED)
         self._features: set[str] = set()
-        self._unknown = False
+        self._unknown = self._mixed = False
 
     def __call__(
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
@@ -80,29 +81,63 @@ class Compiled:
         n = len(span.start)
         if len(span.buffer) < SHORTEST:
             return [], np.arange(n)
-        raw, words = wide(span.buffer)
         odd = np.ones(n, dtype=np.bool_)
         blocks: list[Block] = []
         scope = f.PREDICTION if kind == "prediction" else f.TRUTH
-        begin = 0
-        while begin < n:
-            rows = slice(begin, min(begin + _CHUNK, n))
-            size = rows.stop - begin
-            most = min(max(_CELLS // size, _FEWEST), _MOST) if scope == f.PREDICTION else 1
-            out = out_of(size, most, self._known.room)
-            table = words_of(8 * size + 256, FIRST_TEXT + most)
+        every = np.arange(n)
+        plan = self._by_shape(span, every) if scope == f.PREDICTION and self._mixed else _cut(every)
+        while plan:
+            rows, most = plan.pop()
+            most = most if scope == f.PREDICTION else 1
+            out = out_of(len(rows), most, self._known.room)
+            table = words_of(8 * len(rows) + 256, FIRST_TEXT + most)
             done = events(
-                raw, words, span.start[rows], span.end[rows], latest[rows], scope,
+                *wide(span.buffer), span.start[rows], span.end[rows], latest[rows], scope,
                 self._known.names, table, out,
             )  # fmt: skip
             taken = out.rows[: out.used[f.TAKEN]]
-            odd[begin + taken] = False
-            if len(taken):
-                found = _Found(span.buffer, table, out, seq[begin + taken], len(taken) == done)
-                blocks += found.predictions(self._known) if most > 1 else [found.labels()]
+            odd[rows[taken]] = False
             self._unknown |= bool(out.used[f.UNKNOWN])
-            begin += done
+            if len(taken):
+                found = _Found(span.buffer, table, out, seq[rows[taken]], len(taken) == done)
+                made = found.predictions(self._known) if most > 1 else [found.labels()]
+                self._mixed |= len(made) > 1
+                blocks += made
+            if done < len(rows) and most in (out.used[f.NUMERIC], out.used[f.TEXTS]) and most > 1:
+                left = [rows[done:], *(more for more, _ in plan)]
+                plan = self._by_shape(span, np.sort(np.concatenate(left)))
+            elif done < len(rows):
+                plan.append((rows[done:], most))
         return blocks, np.flatnonzero(odd)
+
+    def _by_shape(self, span: Span, rows: IntArray) -> list[tuple[IntArray, int]]:
+        """Rows by their features, so that no block has many holes, and how many columns each has
+        at most. Rows that are not plain are left out."""
+        shape, count = np.empty(len(rows), dtype=np.uint64), np.empty(len(rows), dtype=np.int64)
+        shapes(
+            *wide(span.buffer), span.start[rows], span.end[rows], self._known.names, shape, count
+        )
+        kept = np.flatnonzero(shape)
+        order = kept[np.argsort(shape[kept], kind="stable")]
+        cuts = np.flatnonzero(np.diff(shape[order])) + 1
+        plan: list[tuple[IntArray, int]] = []
+        mine: list[IntArray] = []
+        self._mixed = False
+        size = columns = there = 0
+        for part in np.split(order, cuts) if len(order) else ():
+            wide_by = int(count[part[0]])
+            size, columns = size + len(part), columns + wide_by
+            there += wide_by * len(part)
+            if mine and size * columns > 2 * there + SLACK:
+                plan += _cut(
+                    np.sort(rows[np.concatenate(mine)]), sum(int(count[m[0]]) for m in mine)
+                )
+                mine, size, columns, there = [], len(part), wide_by, wide_by * len(part)
+                self._mixed = True
+            mine.append(part)
+        if mine:
+            plan += _cut(np.sort(rows[np.concatenate(mine)]), columns)
+        return plan
 
     def _learn(self, span: Span, left: IntArray) -> bool:
         """Takes up the features of rows that were left; whether there were new ones."""
@@ -115,6 +150,15 @@ class Compiled:
             self._known.add(f.FEATURES, f.FEATURE, name)
         self._features |= fresh
         return bool(fresh)
+
+
+def _cut(rows: IntArray, most: int = 0) -> list[tuple[IntArray, int]]:
+    """The rows in portions, the last first, and how many columns each has room for."""
+    portions = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    room = [min(max(_CELLS // len(each), _FEWEST), _MOST) for each in portions]
+    return [(each, max(most, 2) if most else n) for each, n in zip(portions, room, strict=True)][
+        ::-1
+    ]
 
 
 def _unknown(kind: BulkKind, span: Span) -> int:

@@ -166,6 +166,31 @@ def test_more_features_than_one_block_has_room_for(bulk: Counted) -> None:
     assert_same("predictions", values, bulk)
 
 
+def test_events_of_many_schemas_stand_in_few_dense_blocks() -> None:
+    rng, bulk = random.Random(8), Counted()
+    values = []
+    for i in range(3_000):
+        schema = rng.randrange(120)
+        features = {f"of {schema} {j}": rng.choice((j, 0.5, "text", None)) for j in range(14)}
+        head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": f"m{schema}"}
+        more = {"model_version": "1", "request_id": str(i), "features": features}
+        values.append(json.dumps(head | more).encode())
+
+    for _ in range(3):
+        assert_same("predictions", values, bulk)
+
+    taken = bulk.compiled(
+        "prediction", records_of("p", values), np.arange(3_000), np.full(3_000, np.inf)
+    )
+    cells = sum(
+        len(block) * (len(block.numeric) + len(block.categorical))
+        for block in taken.blocks
+        if isinstance(block, PredictionBlock)
+    )
+    assert len(taken.blocks) < 60
+    assert cells < 60 * 65_536
+
+
 def test_a_buffer_that_is_too_short_for_an_event(bulk: Counted) -> None:
     assert_same("predictions", [b"{}"], bulk)
 
