@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from watchkeeper.daemon.storage.values import Kept
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
+from watchkeeper.daemon.storage.values import Kept, KeptKind
+from watchkeeper.detectors.blocks import (
+    Block,
+    LabelBlock,
+    Member,
+    PredictionBlock,
+    models_of,
+    texts_of,
+)
 from watchkeeper.detectors.gathered import labels, predictions
 from watchkeeper.detectors.types import BoolArray
 
@@ -27,46 +34,57 @@ class Examples:
 
     a_second: float = EXAMPLES_A_SECOND
     _left: float = EXAMPLES_AT_ONCE
+    _at: float = float("-inf")
 
-    def share(self, n: int, elapsed_s: float) -> float:
-        """The share of n events that may be kept, `elapsed_s` seconds after the last ones."""
-        self._left = min(self._left + self.a_second * max(elapsed_s, 0.0), EXAMPLES_AT_ONCE)
+    def share(self, n: int, at: float) -> float:
+        """The share of n events that may be kept; `at` is the time of a steady clock, seconds."""
+        elapsed = max(at - self._at, 0.0)
+        self._at = at
+        self._left = min(self._left + self.a_second * elapsed, EXAMPLES_AT_ONCE)
         share = 1.0 if n <= self._left else self._left / n
         self._left -= share * n
         return share
 
 
-def kept_of(
-    blocks: Sequence[Block],
-    homes: Mapping[str, int],
-    learning: AbstractSet[Member],
-    share: float,
-) -> list[Kept]:
-    """The blocks as they are kept, each by the home of its models.
+class Keeping:
+    """Gathers what is kept of events until it is stored, each with the home of its models."""
 
-    Of every event what a label join needs; whole those of the chosen share of requests, and of
-    versions whose reference is still being learned.
-    """
-    kept = []
-    for number, mine in sorted(_at_home(blocks, homes).items()):
-        for block in _merged([_join_only(each) for each in mine]):
-            kept.append(Kept(number, "join", block))
-        for block in _merged([_chosen(each, learning, share) for each in mine]):
-            kept.append(Kept(number, "whole", block))
-    return kept
+    def __init__(self) -> None:
+        self._blocks: dict[tuple[int, KeptKind], list[Block]] = {}
+
+    def add(
+        self,
+        blocks: Iterable[Block],
+        homes: Mapping[str, int],
+        learning: AbstractSet[Member],
+        share: float,
+    ) -> None:
+        """Of every event what a label join needs; whole those of the chosen share of requests,
+        and of versions whose reference is still being learned."""
+        for number, block in _at_home(blocks, homes):
+            self._blocks.setdefault((number, "join"), []).append(_join_only(block))
+            chosen = _chosen(block, learning, share)
+            if len(chosen):
+                self._blocks.setdefault((number, "whole"), []).append(chosen)
+
+    def kept(self) -> list[Kept]:
+        """All of it, as few blocks as can be."""
+        return [
+            Kept(number, kind, block)
+            for (number, kind), blocks in sorted(self._blocks.items())
+            for block in _merged(blocks)
+        ]
 
 
-def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> dict[int, list[Block]]:
+def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> Iterator[tuple[int, Block]]:
     """The blocks' rows by the home of their models."""
-    found: dict[int, list[Block]] = {}
     for block in blocks:
         models, place = models_of(block)
         numbers = np.array([homes.get(model, -1) for model in models], dtype=np.int64)[place]
         for number in np.unique(numbers).tolist():
             if number >= 0:
                 rows = numbers == number
-                found.setdefault(number, []).append(block if rows.all() else block.take(rows))
-    return found
+                yield number, block if rows.all() else block.take(rows)
 
 
 def _join_only(block: Block) -> Block:
@@ -95,7 +113,11 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
     if isinstance(block, PredictionBlock) and learning:
         learns = np.array([member in learning for member in block.members], dtype=np.bool_)
         chosen = chosen | learns[block.member]
-    return block.take(chosen)
+    some = block.take(chosen)
+    # A few texts must not hold the whole buffer that they lie in.
+    if isinstance(some, LabelBlock):
+        return replace(some, request_id=texts_of(some.request_id))
+    return replace(some, request_id=texts_of(some.request_id), entity=texts_of(some.entity))
 
 
 def _merged(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.kept import kept_of
+from watchkeeper.daemon.kept import Keeping
 from watchkeeper.daemon.storage.values import (
     AuditEntry,
     Checkpoint,
@@ -17,9 +17,8 @@ from watchkeeper.daemon.storage.values import (
     VersionKey,
 )
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
-from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.ports import Partition, Record
 from watchkeeper.daemon.transport.records import Records
-from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
@@ -32,6 +31,7 @@ class Pending:
     """Gathers turns into one checkpoint."""
 
     events: int = 0
+    refused_bytes: int = 0
     urgent: bool = False
     offsets: dict[Partition, int] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
@@ -39,8 +39,7 @@ class Pending:
     incidents: dict[str, Incident] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
     profiles: list[Profile] = field(default_factory=list)
-    captured: list[Block] = field(default_factory=list)
-    learning: set[Member] = field(default_factory=set)
+    keeping: Keeping = field(default_factory=Keeping)
     letters: list[DeadLetter] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -56,6 +55,7 @@ class Pending:
     def add_refused(self, refused: Sequence[Refused], at: float) -> None:
         """Keeps refused records with their reasons."""
         self.letters.extend(_letter(each, at) for each in refused)
+        self.refused_bytes += sum(_size(each.record) for each in refused)
 
     def add_step(self, step: Step) -> None:
         """Takes in what one step gave out; incidents and actions must not wait long."""
@@ -64,8 +64,6 @@ class Pending:
         self.incidents.update(step.incidents)
         self.actions.update(step.actions)
         self.profiles += step.profiles
-        self.captured += step.captured
-        self.learning |= step.learning
         self.deployments += [found for c in step.changes if (found := _deployment(c)) is not None]
         self.answers.update(step.answers)
         self.urgent |= bool(step.incident_changes or step.action_changes or step.answers)
@@ -81,10 +79,8 @@ class Pending:
         homes: Mapping[str, int],
         epochs: Mapping[Partition, int],
         at: float,
-        share: float = 1.0,
     ) -> Checkpoint:
-        """All of it as one checkpoint. `homes` are the partition numbers of models; `share` is
-        that of the requests to be kept whole, as examples."""
+        """All of it as one checkpoint. `homes` are the partition numbers of models."""
         return Checkpoint(
             at=at,
             epochs=epochs,
@@ -98,7 +94,7 @@ class Pending:
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),
             profiles=self.profiles,
-            kept=kept_of(self.captured, homes, self.learning, share),
+            kept=self.keeping.kept(),
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,
@@ -136,6 +132,12 @@ def _healed_of(incident: Incident, state: State) -> list[VersionKey]:
     left = {a.args.get("from_version") for a in done if a.state is ActionState.SUCCESSFUL}
     blamed = [v.version for v in known.versions.values() if v.faulty and v.version in left]
     return [(incident.model, version) for version in blamed]
+
+
+def _size(record: Record) -> int:
+    """The bytes a record carries."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def _letter(refused: Refused, at: float) -> DeadLetter:
