@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -140,6 +140,10 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(ConnectionError):  # a client that was ended
+            self._serve()
+
+    def _serve(self) -> None:
         while len(head := self.rfile.read(4)) == 4:
             frame = self.rfile.read(struct.unpack(">i", head)[0])
             key, version, number, named = struct.unpack_from(">hhih", frame)
