@@ -33,7 +33,7 @@ from watchkeeper.detectors.types import (
 
 SERIES_LIMIT = 5_000  # series of one model whose detectors are objects; further ones are not judged
 LABELLED_MIN = 30  # labels a window must have to show a version healthy
-AT_ONCE = 512  # windows that are judged together: more do not fit into the caches
+AT_ONCE = 2_048  # windows that are judged together
 
 Key = tuple[str, str, str]  # signal, target, detector
 _Order = tuple[str, str, int, int, int]  # version, signal, group, column, watch
