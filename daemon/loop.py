@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -23,7 +24,7 @@ from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Fenced, OutboxRow, Restored
+from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow, Restored
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.daemon.transport.records import Records
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 TICK_S = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
 FURTHEST = 40  # times `checkpoint_events` that may wait for one all the same
+MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 INBOX_S = 0.5
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
 
@@ -72,6 +74,9 @@ class Reporter(Protocol):
     def released(self, partitions: Iterable[Partition]) -> None:
         """Another instance owns these now: what is known of them is out of date."""
 
+    def database_away(self, seconds: float, reason: str) -> None:
+        """The database has been away for so long, and why; 0.0: it is back."""
+
 
 @dataclass
 class Loop:
@@ -82,7 +87,8 @@ class Loop:
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, later
     where checkpoints would take too much of the time, and at once when an incident or action
     changed. Events of more than `models_limit` models are refused.
-    Without `ticks` only events make time pass.
+    Without `ticks` only events make time pass. While the database is away nothing is read on, for
+    at most `patience_s` seconds.
     """
 
     source: Source
@@ -96,6 +102,7 @@ class Loop:
     checkpoint_events: int = 5_000
     ticks: bool = True
     models_limit: int = 2_000
+    patience_s: float = math.inf
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
@@ -113,7 +120,8 @@ class Loop:
     _patience: Patience = field(init=False)
 
     def __post_init__(self) -> None:
-        self._patience = Patience(self.stopping)
+        told = self.reporter.database_away
+        self._patience = Patience(self.stopping, self._rest, told, self.patience_s)
         self._trouble = Trouble(self.source)
         self._steady = self.steady or self.clock
 
@@ -124,8 +132,8 @@ class Loop:
 
     @property
     def trouble(self) -> str:
-        """What keeps the source from reading; "" when nothing does."""
-        return self._trouble.text
+        """What keeps it from reading on; "" when nothing does. From any thread."""
+        return self._patience.trouble or self._trouble.text
 
     @property
     def owns(self) -> list[Partition]:
@@ -184,26 +192,35 @@ class Loop:
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
-        before, began = self._committed_at, self._steady()
-        self._committed_at = began
+        before, self._committed_at = self._committed_at, self._steady()
         if pending.empty:
             return True
-        elapsed = began - before
+        elapsed = self._committed_at - before
         share = self._examples.share(len(pending.captured) and pending.events, elapsed)
         state, homes = self.pipeline.state, self._homes
         checkpoint = pending.checkpoint(state, homes, self._epochs, at, share)
         try:
             with self.reporter.stage("commit"):
-                self._patience.insist(lambda: self.store.commit(checkpoint))
+                self._patience.insist(lambda: self._write(checkpoint))
         except Fenced as fenced:
             log.warning("another instance took over; reading again", reason=str(fenced))
             return False
         self._pending = Pending()
-        self._cost_s = self._steady() - began
         self.source.commit(pending.offsets)
         self.reporter.committed()
         self._act(pending.actions.values())
         return True
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        began = self._steady()
+        self.store.commit(checkpoint)
+        self._cost_s = self._steady() - began
+
+    def _rest(self, seconds: float) -> None:
+        """Lets time pass while nothing can be made true; that is no standstill."""
+        with self.reporter.stage("poll"):
+            self.source.idle(seconds)
+        self.turned_at = self._steady()
 
     def _own(self, polled: Polled) -> set[Partition]:
         """Takes up newly assigned partitions where the database says, and drops lost ones.
@@ -352,7 +369,8 @@ class Loop:
         """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
         too far: what a crash makes read again is so much the more the more there is to write."""
         pending, waited = self._pending, self._steady() - self._committed_at
-        if pending.urgent or pending.events >= FURTHEST * self.checkpoint_events:
+        far = pending.events >= FURTHEST * self.checkpoint_events
+        if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
         often = waited >= self.checkpoint_s or pending.events >= self.checkpoint_events
         return often and waited >= self._cost_s / CHECKPOINT_SHARE

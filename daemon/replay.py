@@ -86,6 +86,9 @@ class _Quiet:
     def released(self, partitions: Iterable[Partition]) -> None:
         return None
 
+    def database_away(self, seconds: float, reason: str) -> None:
+        return None
+
 
 def replay(
     config: Config,
@@ -144,7 +147,7 @@ def replayed(config: Config, files: Sequence[Path], store: Store) -> Report:
         source = FileSource(path, topic=f"{number}:{path}", max_records=5_000)
         loop = Loop(
             source, {}, Pipeline(state, RULES, handlers), store, quiet, quiet, time.time,
-            ticks=False,
+            ticks=False, patience_s=90.0,
         )  # fmt: skip
         try:
             while not source.ended():

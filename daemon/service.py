@@ -29,6 +29,7 @@ from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.messages import READ
 from watchkeeper.daemon.remedies import Remedies
@@ -130,7 +131,7 @@ class Daemon:
         )
         self.reporter = StepReporter(
             state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
-            commander.answered, self.clock,
+            commander.answered, self.clock, self._last_resort(),
         )  # fmt: skip
         self.loop = Loop(
             self.source,
@@ -216,6 +217,10 @@ class Daemon:
         if config.notify.webhooks:
             channels["webhook"] = WebhookChannel()
         return channels
+
+    def _last_resort(self) -> LastResort | None:
+        pager = self._channels.get("sentry")
+        return LastResort(pager.alarm) if isinstance(pager, SentryReporter) else None
 
     def _audience(self) -> Audience:
         return Audience(

@@ -52,6 +52,9 @@ class CountedSource:
         self.given += len(polled.records)
         return polled
 
+    def idle(self, timeout: float) -> None:
+        self.inner.idle(timeout)
+
     def start(self, partition: Partition, offset: int | None) -> None:
         self.inner.start(partition, offset)
 

@@ -53,6 +53,8 @@ Name = Literal[
     "watchkeeper_alerts_total",
     # Gauge: age of the oldest message that could not be told yet, by channel
     "watchkeeper_alert_outbox_oldest_age_seconds",
+    # Gauge: how long the database has been away; 0 while it is there
+    "watchkeeper_database_away_seconds",
     # Counter: series left out because a label had too many values, by metric
     "watchkeeper_series_dropped_total",
     # Gauge: 1, with version and Python

@@ -125,6 +125,10 @@ class Metrics:
         for channel, age in oldest_s.items():
             self._oldest.labels(channel).set(age)
 
+    def database_away(self, seconds: float) -> None:
+        """How long the database has been away; 0.0: it is there."""
+        self._away.set(seconds)
+
     def held(self, n: int) -> None:
         """Actions of all instances that wait for a person, by the record."""
         self._held.set(n)
@@ -257,6 +261,10 @@ class Metrics:
             "watchkeeper_alert_outbox_oldest_age_seconds",
             "Age of the oldest message that could not be told yet.",
             "sink",
+        )
+
+        self._away = gauge(
+            "watchkeeper_database_away_seconds", "How long the database has been away."
         )
 
     def _counter(self, name: Name, text: str, *labels: str) -> Counter:

@@ -29,7 +29,8 @@ _BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step"})  # a commit m
 
 @dataclass
 class StepReporter:
-    """The loop's Reporter. `wake` tells the outbox, `answer` the commander of an answer."""
+    """The loop's Reporter. `wake` tells the outbox, `answer` the commander of an answer; `alarm`
+    hears how long the database has been away, and why."""
 
     state: State
     audience: Audience
@@ -38,6 +39,7 @@ class StepReporter:
     wake: Callable[[], None]
     answer: Callable[[Command], str]
     clock: Callable[[], float] = time.time
+    alarm: Callable[[float, str], None] | None = None
     _busy_since: float | None = None
     _told: set[str] = field(default_factory=set)
 
@@ -115,6 +117,12 @@ class StepReporter:
         """Partitions that another instance owns now."""
         self._told.clear()
         self.metrics.released(partitions)
+
+    def database_away(self, seconds: float, reason: str) -> None:
+        """How long, and why; 0.0: it is back."""
+        self.metrics.database_away(seconds)
+        if self.alarm is not None:
+            self.alarm(seconds, reason)
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order."""

@@ -68,6 +68,19 @@ class SentryReporter:
         event, _ = event_from_exception(error, client_options=self._client.options)
         return self._send({**event, "tags": {"kind": "daemon"}})
 
+    def alarm(self, message: str, reason: str) -> Delivery:
+        """Tells of something the daemon cannot do its work without, at once; one issue for all
+        instances."""
+        return self._send(
+            {
+                "message": message,
+                "level": "fatal",
+                "fingerprint": ["watchkeeper", message],
+                "extra": {"reason": reason},
+                "tags": {"kind": "daemon"},
+            }
+        )
+
     def close(self) -> None:
         """Frees every connection. Idempotent."""
         self._client.close(timeout=0)

@@ -45,6 +45,20 @@ class Assignment:
         """Partitions were taken away, and others may have them already."""
         self._take(list(partitions), self._lost)
 
+    @property
+    def taken(self) -> set[Partition]:
+        """What was taken away and `changes` has not told of yet."""
+        with self._lock:
+            return {*self._revoked, *self._lost}
+
+    def give_up(self) -> set[Partition]:
+        """Counts as lost what was taken away in order and was not told of yet, since it cannot be
+        stored how far it was read: others need not wait for that. Gives what was taken away."""
+        with self._lock:
+            self._lost.update(self._revoked)
+            self._revoked.clear()
+            return set(self._lost)
+
     def lose_all(self) -> None:
         """The group was left."""
         self.lose(self.ours)

@@ -55,6 +55,9 @@ class FileSource:
         first, self._line = self._line, self._line + len(lines)
         return Polled(self._records(first, lines))
 
+    def idle(self, timeout: float) -> None:
+        threading.Event().wait(timeout)  # there is no group to stay in
+
     def start(self, partition: Partition, offset: int | None) -> None:
         if self._line and (offset or 0) < self._line:
             self._rewind()

@@ -77,13 +77,8 @@ class KafkaSource:
         if not self._member.connected(timeout):
             return self._changes()
         self._start_pending()
-        self._hold()
-        fetched = self._fetch(0.0 if self._more else timeout)
-        for partition, run in fetched.items():
-            for records in run:
-                self._aligner.add(records)
-            self._positions.passed(partition, int(run[-1].offset[-1]))
-        self._positions.note(fetched.keys() | self._held)
+        self._hold(self._aligner.full())
+        self._take(0.0 if self._more else timeout)
         self._note_progress()
         self._member.ask(self._positions.silent(kafka_member.SILENCE_S))
         # A partition that was taken away must be forgotten before anything is released.
@@ -93,8 +88,19 @@ class KafkaSource:
         self._more = len(records) >= most
         return msgspec.structs.replace(changes, records=records)
 
+    def idle(self, timeout: float) -> None:
+        """As the port says: partitions that are taken away meanwhile are given up at once, so that
+        the group does not wait for this member."""
+        if self._member.connected(timeout):
+            self._hold(set(self._positions))
+            self._take(timeout)
+        for partition in self._member.assignment.give_up():
+            self._forget(partition)
+
     def start(self, partition: Partition, offset: int | None) -> None:
-        self._pending[partition] = offset
+        # What was taken away meanwhile is begun when it is assigned anew.
+        if partition not in self._member.assignment.taken:
+            self._pending[partition] = offset
 
     def caught_up(self) -> bool:
         return not self._pending and not any(self.lag().values())
@@ -196,6 +202,15 @@ class KafkaSource:
 
     # ---------------------------------------------------------------------------------- fetching
 
+    def _take(self, timeout: float) -> None:
+        """Fetches once, and keeps what came."""
+        fetched = self._fetch(timeout)
+        for partition, run in fetched.items():
+            for records in run:
+                self._aligner.add(records)
+            self._positions.passed(partition, int(run[-1].offset[-1]))
+        self._positions.note(fetched.keys() | self._held)
+
     def _fetch(self, timeout: float) -> dict[Partition, list[Records]]:
         """One poll; what it raises is dealt with before the next."""
         from kafka import errors
@@ -242,10 +257,10 @@ class KafkaSource:
                 f"{len(behind)} partitions stand still, such as {'/'.join(map(str, behind[0]))}"
             )
 
-    def _hold(self) -> None:
-        """Pauses the partitions whose buffers are full and resumes those that no longer are."""
+    def _hold(self, full: set[Partition]) -> None:
+        """Pauses the partitions that are to bring no more, and resumes the others."""
         consumer, ours = self._member.consumer, self._member.assignment.ours
-        full = self._aligner.full() & ours
+        full = full & ours
         for partition in full - self._held:
             consumer.pause(spot(partition))
         for partition in self._held - full:

@@ -136,6 +136,9 @@ class MemorySource:
                 self._next[partition] = records[-1].offset + 1
         return Polled(self._aligner.release(self._waiting()), assigned=tuple(new))
 
+    def idle(self, timeout: float) -> None:
+        self._broker.wait(lambda: False, timeout)  # there is no group to stay in
+
     def start(self, partition: Partition, offset: int | None) -> None:
         if offset is None:
             offset = self._broker.committed(self._group, partition)

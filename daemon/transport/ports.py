@@ -67,6 +67,10 @@ class Source(Protocol):
     def poll(self, timeout: float) -> Polled:
         """Waits at most `timeout` seconds. An ended finite source gives empty polls."""
 
+    def idle(self, timeout: float) -> None:
+        """Lets at most `timeout` seconds pass without reading on, and stays in the group: what
+        changes meanwhile in who owns what is told by the next poll."""
+
     def start(self, partition: Partition, offset: int | None) -> None:
         """Begins reading an assigned partition at `offset`; None: the source's own default."""
 

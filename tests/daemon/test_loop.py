@@ -96,6 +96,7 @@ class Notebook:
     room: int = 100
     refused: list[Action] = field(default_factory=list)
     ended: list[Outcome] = field(default_factory=list)
+    away: list[tuple[float, str]] = field(default_factory=list)
 
     def submit(self, action: Action) -> Submitted:
         full = len(self.submitted) >= self.room
@@ -124,6 +125,9 @@ class Notebook:
 
     def released(self, partitions: Iterable[Partition]) -> None:
         self.left.extend(partitions)
+
+    def database_away(self, seconds: float, reason: str) -> None:
+        self.away.append((seconds, reason))
 
 
 @dataclass

@@ -29,6 +29,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition
+from watchkeeper.daemon.web.app import Probe
 from watchkeeper.handlers.types import ActionState
 
 YEAR_S = 365 * 86_400.0
@@ -84,16 +85,20 @@ def test_a_loop_that_failed_commits_nothing_more(
     assert (models, captured) == ([], [])
 
 
-def test_it_ends_and_is_tried_again_later_when_the_database_stays_away(
+def test_while_the_database_is_away_it_is_alive_but_not_ready_until_it_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = MemoryBroker({"watchkeeper.predictions": 1})
     broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
     daemon, tries = made_in(tmp_path, broker), []
     daemon.loop.checkpoint_s = 0.0
+    probes: list[Probe] = []
 
     def away(checkpoint: Checkpoint) -> None:
         tries.append(checkpoint)
+        probes.append(daemon.probe())
+        if len(tries) == 40:
+            daemon.loop.stopping.set()
         raise DatabaseDown("connection refused")
 
     monkeypatch.setattr(daemon.store, "commit", away)
@@ -104,26 +109,41 @@ def test_it_ends_and_is_tried_again_later_when_the_database_stays_away(
     daemon.close()
 
     assert code == TRY_AGAIN
-    assert len(tries) == patience.TRIES
+    assert 40 < len(tries) <= 40 + patience.LAST_TRIES
+    assert probes[-1].not_ready.endswith("trying again: connection refused")
+    assert probes[-1].loop_age_s < 1.0
+    assert probes[-1].started
     assert daemon.source.poll(0.0).assigned == ()
     made_in(tmp_path, broker).close()
 
 
-def test_a_stop_does_not_wait_long_for_the_database(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries = []
+    with answering() as server:
+        server.plan = [(503, {})]
+        config = Config(
+            daemon=Here(state_dir=str(tmp_path), stop_timeout=Duration(3)),
+            database=Database(url=f"sqlite:///{tmp_path}/w.db"),
+            sentry=Sentry(dsn=Secret(server.dsn)),
+        )
+        broker = MemoryBroker()
+        source = MemorySource(broker, list(kinds_of(config)))
+        daemon = Daemon(config, source, MemorySink(broker), clock=lambda: T0)
+        gauge = "watchkeeper_database_away_seconds"
+        minutes: list[int] = []
+        for second in range(0, 3_601, 10):
+            daemon.reporter.database_away(float(second), "connection refused")
+            minutes += [second] * (len(server.bodies) - len(minutes))
+        away = daemon.metrics.registry.get_sample_value(gauge)
+        daemon.reporter.database_away(0.0, "")
+        daemon.close()
 
-    def away() -> None:
-        tries.append(1)
-        raise DatabaseDown("connection refused")
-
-    daemon.loop.stopping.set()
-
-    with pytest.raises(DatabaseDown):
-        patience.Patience(daemon.loop.stopping).insist(away)
-
-    assert len(tries) == patience.LAST_TRIES
+    assert minutes == [120, 180]
+    assert away == 3_600
+    assert daemon.metrics.registry.get_sample_value(gauge) == 0
+    assert b"the database is away" in server.bodies[1]
+    assert b"connection refused" in server.bodies[1]
 
 
 def test_a_stop_in_order_commits_the_last_turn(tmp_path: Path) -> None:
