@@ -1,0 +1,156 @@
+"""What the loop has done since the last checkpoint and has not made true yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.kept import Keeping
+from watchkeeper.daemon.storage.values import (
+    AuditEntry,
+    Checkpoint,
+    DeadLetter,
+    Deployment,
+    OutboxRow,
+    VersionKey,
+)
+from watchkeeper.daemon.transport.codec import DeadLetter as Refused
+from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.types import Change, Finding
+from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
+
+GOES_LIVE = ("deployment", "promotion", "rollback")  # the kinds of change that make a version live
+
+
+@dataclass(slots=True)
+class Pending:
+    """Gathers turns into one checkpoint."""
+
+    events: int = 0
+    refused_bytes: int = 0
+    urgent: bool = False
+    offsets: dict[Partition, int] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    actions: dict[str, Action] = field(default_factory=dict)
+    profiles: list[Profile] = field(default_factory=list)
+    keeping: Keeping = field(default_factory=Keeping)
+    letters: list[DeadLetter] = field(default_factory=list)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    deployments: list[Deployment] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
+
+    def add_records(self, records: Records) -> None:
+        """Moves the offsets past the records."""
+        self.events += len(records)
+        for place, offset in records.ends().items():
+            self.offsets[place] = offset + 1
+
+    def add_refused(self, refused: Sequence[Refused], at: float) -> None:
+        """Keeps refused records with their reasons."""
+        self.letters.extend(_letter(each, at) for each in refused)
+        self.refused_bytes += sum(_size(each.record) for each in refused)
+
+    def add_step(self, step: Step) -> None:
+        """Takes in what one step gave out; incidents and actions must not wait long."""
+        self.dirty |= step.dirty
+        self.findings += step.findings
+        self.incidents.update(step.incidents)
+        self.actions.update(step.actions)
+        self.profiles += step.profiles
+        self.deployments += [found for c in step.changes if (found := _deployment(c)) is not None]
+        self.answers.update(step.answers)
+        self.urgent |= bool(step.incident_changes or step.action_changes or step.answers)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is waiting to be made true."""
+        return not (self.offsets or self.dirty or self.answers or self.outbox or self.letters)
+
+    def checkpoint(
+        self,
+        state: State,
+        homes: Mapping[str, int],
+        epochs: Mapping[Partition, int],
+        at: float,
+    ) -> Checkpoint:
+        """All of it as one checkpoint. `homes` are the partition numbers of models."""
+        return Checkpoint(
+            at=at,
+            epochs=epochs,
+            offsets=self.offsets,
+            states={
+                model: (homes[model], state.dump(model))
+                for model in sorted(self.dirty)
+                if model in homes and model in state.models
+            },
+            findings=self.findings,
+            incidents=list(self.incidents.values()),
+            actions=list(self.actions.values()),
+            profiles=self.profiles,
+            kept=self.keeping.kept(),
+            dead_letters=self.letters,
+            outbox=self.outbox,
+            answers=self.answers,
+            audit=self.audit,
+            deployments=self.deployments,
+            faulty=[key for each in self.incidents.values() for key in _healed_of(each, state)],
+        )
+
+
+def _deployment(change: Change) -> Deployment | None:
+    """What went live by a change; None for one that is no deployment."""
+    if change.kind not in GOES_LIVE or change.model_version is None:
+        return None
+    return Deployment(
+        model=change.model_name,
+        version=change.model_version,
+        from_at=change.time.timestamp(),
+        to_at=None,
+        by=change.actor,
+        reason=change.description or change.kind,
+        key=f"change:{change.model_name}:{change.id}",
+    )
+
+
+def _healed_of(incident: Incident, state: State) -> list[VersionKey]:
+    """The versions that a resolved incident was healed by leaving.
+
+    Not those that were only blamed: an action that does not help is undone, and for that its
+    version must still be one that may be made live.
+    """
+    known = state.models.get(incident.model)
+    if incident.state is not IncidentState.RESOLVED or known is None:
+        return []
+    done = [known.actions[each] for each in incident.actions if each in known.actions]
+    left = {a.args.get("from_version") for a in done if a.state is ActionState.SUCCESSFUL}
+    blamed = [v.version for v in known.versions.values() if v.faulty and v.version in left]
+    return [(incident.model, version) for version in blamed]
+
+
+def _size(record: Record) -> int:
+    """The bytes a record carries."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _letter(refused: Refused, at: float) -> DeadLetter:
+    record = refused.record
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        reason=refused.reason,
+        path=refused.path,
+        message=refused.message,
+        at=at,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+    )
