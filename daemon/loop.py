@@ -192,13 +192,10 @@ class Loop:
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
         pending, at = self._pending, self.clock()
-        before, self._committed_at = self._committed_at, self._steady()
+        self._committed_at = self._steady()
         if pending.empty:
             return True
-        elapsed = self._committed_at - before
-        share = self._examples.share(len(pending.captured) and pending.events, elapsed)
-        state, homes = self.pipeline.state, self._homes
-        checkpoint = pending.checkpoint(state, homes, self._epochs, at, share)
+        checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
         try:
             with self.reporter.stage("commit"):
                 self._patience.insist(lambda: self._write(checkpoint))
@@ -363,6 +360,8 @@ class Loop:
         self._pending.add_records(records)
         self._pending.add_refused(decoded.dead, now)
         self._pending.add_step(step)
+        share = self._examples.share(sum(map(len, step.captured)), self._steady())
+        self._pending.keeping.add(step.captured, self._homes, step.learning, share)
         self._pending.outbox += self.reporter.rows(step, decoded, now)
 
     def _due(self) -> bool:
