@@ -89,6 +89,7 @@ class Group:
     members: dict[str, int] = field(default_factory=dict)
     leaving: dict[str, int] = field(default_factory=dict)
     _born: int = 0
+    _lives: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         migrate.upgrade(self.database)
@@ -101,6 +102,7 @@ class Group:
         """One member more; gives its name."""
         self._born += 1
         name = name or f"m{self._born}"
+        self._lives[name] = self._lives.get(name, 0) + 1
         member = Member(
             name=name,
             folder=str(self.folder / self.name),
@@ -183,9 +185,9 @@ class Group:
         return time.monotonic() - began
 
     def watching(self, name: str) -> bool:
-        """Whether a member has started its loop."""
+        """Whether a member has started its loop, in its newest life."""
         file = self.folder / f"{self.name}-{name}.log"
-        return file.exists() and b"watching" in file.read_bytes()
+        return file.exists() and file.read_bytes().count(b"watching  ") >= self._lives[name]
 
     def tail(self, name: str) -> str:
         """The end of what a member has printed."""
@@ -243,8 +245,8 @@ def undisturbed(group: Group, timeout: float) -> Verdict:
     return left
 
 
-def sharing(partitions: int, slots: int, per_slot: int) -> Stream:
+def sharing(partitions: int, slots: int, per_slot: int, faults: bool = True) -> Stream:
     """A stream of as many models as there are partitions, one in each."""
     names = ["alpha", "beta", "gamma", *(f"more-{n}" for n in range(3, partitions))]
     models = tuple((name, number) for number, name in enumerate(names[:partitions]))
-    return Stream(slots=slots, per_slot=per_slot, models=models)
+    return Stream(slots=slots, per_slot=per_slot, models=models, faults=faults)

@@ -13,6 +13,7 @@ from watchkeeper.daemon import service
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
 from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.ports import Polled
 
@@ -33,6 +34,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     sentry: str = ""
     static: bool = False
     stop_s: float = 10.0
+    checkpoint_s: float = 0.2
     sabotage: str = ""
 
 
@@ -56,7 +58,10 @@ def config_of(member: Member) -> Config:
             **{kind: f"{member.inputs}{kind}" for kind in read},
         },
         "database": {"url": member.database},
-        "checkpoint": {"seconds": 0.2, "events": 500},
+        "checkpoint": {
+            "seconds": member.checkpoint_s,
+            "events": 500 if member.checkpoint_s < 1 else 1_000_000,
+        },
         "web": {"listen": "127.0.0.1:0"},
         # Longer than a broker may be gone before the silence is noticed, and time stands still.
         "defaults": {**SETTINGS, "lateness": "20s"},
@@ -108,4 +113,14 @@ def _starts_too_late() -> None:
     KafkaSource.start = late  # type: ignore[method-assign, assignment]
 
 
-_SABOTAGES = {"starts late": _starts_too_late}
+def _stops_without_a_checkpoint() -> None:
+    """Sabotage: what the last turns have read is not made true at a stop."""
+    Loop.run = _turning  # type: ignore[method-assign, assignment]
+
+
+def _turning(loop: Loop) -> None:
+    while not loop.stopping.is_set():
+        loop.turn(timeout=0.2)
+
+
+_SABOTAGES = {"starts late": _starts_too_late, "no last checkpoint": _stops_without_a_checkpoint}

@@ -84,3 +84,11 @@ def test_rebalances_lose_and_double_nothing(
 ) -> None:
     record_property("size", f"{rebalances} rebalances, {PARTITIONS} partitions")
     unrest(tmp_path, zygote, durable_kafka, postgres, ending, rebalances, assignor)
+
+
+@pytest.mark.timeout(180)
+def test_records_that_are_passed_over_are_noticed(
+    tmp_path: Path, zygote: Zygote, durable_kafka: Broker, postgres: Postgres, ending: ExitStack
+) -> None:
+    with pytest.raises(AssertionError, match="instead of"):
+        unrest(tmp_path, zygote, durable_kafka, postgres, ending, 12, "range", "starts late")
