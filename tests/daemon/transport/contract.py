@@ -130,6 +130,18 @@ class SourceContract(abc.ABC):
 
         assert source.lag() == {Partition(self.topic, 0): 0} or source.ended()
 
+    def test_nothing_is_lost_while_it_idles(self, source: Source) -> None:
+        self.publish(20)
+        came = read(source, 1, offset=0)
+        began = time.monotonic()
+
+        for _ in range(5):
+            source.idle(0.1)
+
+        assert time.monotonic() - began < 5.0
+        came += read(source, 20 - len(came))
+        assert request_ids(came) == [f"r-{n}" for n in range(20)]
+
     def test_commit_never_raises(self, source: Source) -> None:
         self.publish(2)
         read(source, 2)
