@@ -252,19 +252,20 @@ class Ledger:
     def _slots_of(self, member: IntArray, window: IntArray, width: FloatArray) -> IntArray:
         """The slot of each row, opened where there is none yet."""
         a = self.members.arrays
-        slot = a["slot"][member]
+        slot: IntArray = a["slot"][member]
         miss = np.flatnonzero(a["window"][member] != window)
         if not len(miss):
             return slot
-        both = np.stack([member[miss], window[miss]], axis=1)
-        pairs, first, which = np.unique(both, axis=0, return_index=True, return_inverse=True)
+        base = int(window[miss].min())
+        span = int(window[miss].max()) - base + 1
+        codes, first, which = _numbered(member[miss] * span + (window[miss] - base))
         found = [
-            self._at_or_opened(m, w, float(width[miss[i]]))
-            for (m, w), i in zip(pairs.tolist(), first.tolist(), strict=True)
+            self._at_or_opened(code // span, base + code % span, float(width[miss[row]]))
+            for code, row in zip(codes.tolist(), first.tolist(), strict=True)
         ]
-        slot[miss] = np.array(found, dtype=np.int64)[which.reshape(-1)]
+        slot[miss] = np.array(found, dtype=np.int64)[which]
         # Of several windows the newest is remembered: its events are still to come.
-        a["window"][pairs[:, 0]], a["slot"][pairs[:, 0]] = pairs[:, 1], found
+        a["window"][codes // span], a["slot"][codes // span] = base + codes % span, found
         return slot
 
     def _at_or_opened(self, member: int, window: int, width: float) -> int:
@@ -310,6 +311,19 @@ class Ledger:
         arrays["head"][here.row, _FREE_HEAD] = kept.pop("head")
         for name, array in kept.items():
             arrays[name][here.row] = array
+
+
+def _numbered(codes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """The different codes, ascending, a row that has each, and each row's number among them."""
+    highest = int(codes.max()) + 1
+    if highest > 16 * len(codes):
+        return np.unique(codes, return_index=True, return_inverse=True)
+    row = np.full(highest, -1, dtype=np.int64)
+    row[codes] = np.arange(len(codes))
+    different = np.flatnonzero(row >= 0)
+    number = np.empty(highest, dtype=np.int64)
+    number[different] = np.arange(len(different))
+    return different, row[different], number[codes]
 
 
 def _compiled() -> ModuleType | None:
