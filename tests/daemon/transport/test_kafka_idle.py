@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.daemon.transport.onkafka import (
 )
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import KafkaSource
-from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.ports import Partition, Polled
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
 
@@ -28,14 +29,28 @@ def idle_until(source: KafkaSource, seconds: float) -> None:
         source.idle(0.2)
 
 
-def values_of(source: KafkaSource, count: int) -> list[bytes | None]:
+def taken(polled: Polled) -> list[bytes]:
+    return [record.value or b"" for record in polled.records]
+
+
+def all_of(source: KafkaSource, seen: list[bytes], count: Callable[[], int]) -> None:
+    """Takes what comes until there is so much of it."""
+
+    def enough(polled: Polled) -> bool:
+        seen.extend(taken(polled))
+        return len(seen) == count()
+
+    poll_until(source, enough)
+
+
+def values_of(source: KafkaSource, count: int) -> list[bytes]:
     """What comes next; nothing may change hands meanwhile."""
-    found: list[bytes | None] = []
+    found: list[bytes] = []
     until = time.monotonic() + WAIT_S
     while len(found) < count and time.monotonic() < until:
         polled = source.poll(0.2)
         assert not {*polled.assigned, *polled.revoked, *polled.lost}
-        found += [record.value for record in polled.records]
+        found += taken(polled)
     return found
 
 
@@ -48,9 +63,9 @@ def test_it_stays_a_member_for_longer_than_it_may_leave_out_its_polls(
     first, more = ([b"%d" % n for n in some] for some in (range(50), range(50, 100)))
     publish(settings, topic, first)
     with source_of(settings, topic) as source:
-        seen: list[bytes | None] = []
+        seen: list[bytes] = []
         poll_until(source, lambda polled: bool(polled.assigned))
-        poll_until(source, lambda p: seen.extend(r.value for r in p.records) or len(seen) == 50)
+        all_of(source, seen, lambda: 50)
         generation = source._member.consumer.group_metadata().generation_id
         publish(settings, topic, more)
 
@@ -90,13 +105,8 @@ def test_a_group_does_not_wait_for_a_member_that_can_store_nothing(
             assert len(other.owned) == 1
             assert gone - set(told.assigned) == other.owned
             assert not told.records
-            kept: list[bytes | None] = []
-            poll_until(
-                source,
-                lambda p: (
-                    kept.extend(r.value for r in p.records) or len(kept) + len(other.values) == 40
-                ),
-            )
+            kept: list[bytes] = []
+            all_of(source, kept, lambda: 40 - len(other.values))
         finally:
             other.close()
-    assert sorted([*kept, *other.values]) == sorted(values)
+    assert sorted([*kept, *(value or b"" for value in other.values)]) == sorted(values)
