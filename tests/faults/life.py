@@ -34,7 +34,7 @@ T = TypeVar("T")
 _COMMANDS = Partition(PREFIX + "commands", 0)
 _UNDER_WAY = (ActionState.PLANNED, ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
 _IDLE_TURNS = 5_000
-_FULL_EVERY, _FULL_TRIES = 8, 3
+_FULL_EVERY, _FULL_TRIES = 16, 2
 PARTITIONS = {"predictions": 2, "labels": 2, "changes": 1, "commands": 1}
 
 
@@ -308,7 +308,7 @@ def _skips_offsets(daemon: Daemon) -> None:
 
 
 def _fills_the_disk(daemon: Daemon) -> None:
-    """Again and again there is no room on the disk, until a commit has failed three times."""
+    """Again and again there is no room on the disk, until a commit has failed twice."""
     commit = daemon.store.commit
     calls = failures = 0
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
