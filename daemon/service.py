@@ -44,6 +44,7 @@ from watchkeeper.daemon.starting import MISCONFIGURED, CannotStart, make_ready
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.outbox import Deliver, Outbox
+from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
@@ -110,7 +111,7 @@ class Daemon:
         self.store = Store(config.database.url)
         self.metrics = Metrics(watchkeeper.__version__)
         self._channels = self._told()
-        self.outbox = Outbox(self.store.letters, self._channels, clock=self.clock)
+        self.outbox = self._outbox()
         state = State(config.policy)
         commander = self._commander()
         self.jobs = self._jobs()
@@ -217,6 +218,17 @@ class Daemon:
         if config.notify.webhooks:
             channels["webhook"] = WebhookChannel()
         return channels
+
+    def _outbox(self) -> Outbox:
+        bounds = self.config.outbox
+        return Outbox(
+            self.store.letters,
+            self._channels,
+            most=bounds.messages,
+            letters_most=Most(bounds.dead_letters, bounds.dead_letters_mb << 20),
+            dead_most=Most(bounds.refused, bounds.refused_mb << 20),
+            clock=self.clock,
+        )
 
     def _last_resort(self) -> LastResort | None:
         pager = self._channels.get("sentry")

@@ -314,6 +314,39 @@ class Notify(Section, frozen=True, kw_only=True):
     ] = Secret("")
 
 
+class Outbox(Section, frozen=True, kw_only=True):
+    """How much may gather in the database while others cannot be told, or send what nobody can
+    read."""
+
+    messages: Annotated[
+        int,
+        Meta(ge=100, le=1_000_000),
+        doc(
+            "Most messages that wait of each channel: Kafka, webhooks, Sentry. Beyond it only the "
+            "newest state of each incident waits"
+        ),
+    ] = 10_000
+    dead_letters: Annotated[
+        int,
+        Meta(ge=100, le=1_000_000),
+        doc("Most dead letters that wait to be sent to Kafka. Beyond it the oldest are skipped"),
+    ] = 10_000
+    dead_letters_mb: Annotated[
+        int, Meta(ge=1, le=100_000), doc("Most that these dead letters carry", "MiB")
+    ] = 64
+    refused: Annotated[
+        int,
+        Meta(ge=100, le=10_000_000),
+        doc(
+            "Most refused records that are kept for `watchkeeper dlq`. Beyond it those go that "
+            "were sent once more, then the oldest"
+        ),
+    ] = 100_000
+    refused_mb: Annotated[
+        int, Meta(ge=1, le=100_000), doc("Most that the kept refused records carry", "MiB")
+    ] = 256
+
+
 class Retrain(Section, frozen=True, kw_only=True):
     """How a new version is trained: in a process of its own, with limits."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -20,11 +21,13 @@ from tests.services.process import Process
 from watchkeeper.daemon import patience
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database, Sentry
+from watchkeeper.daemon.config.sections import Database, Outbox, Sentry
 from watchkeeper.daemon.config.units import Duration, Secret
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.service import INTERNAL, OK, TRY_AGAIN, Daemon, kinds_of, turning
+from watchkeeper.daemon.storage import outbox
 from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
@@ -177,6 +180,27 @@ def test_what_cannot_be_closed_keeps_nothing_else_open(
         daemon.close()
 
     assert len(closed) == 2
+
+
+def test_the_bounds_of_what_waits_are_those_of_the_configuration(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    bounds = Outbox(messages=500, dead_letters=700, dead_letters_mb=3, refused=900, refused_mb=5)
+    config = Config(
+        daemon=Here(state_dir=folder), database=Database(url=f"sqlite:///{folder}/w.db")
+    )
+    broker = MemoryBroker()
+
+    made = []
+    for each in (config, msgspec.structs.replace(config, outbox=bounds)):
+        daemon = Daemon(each, MemorySource(broker, []), MemorySink(broker))
+        made.append(daemon.outbox)
+        daemon.close()
+
+    plain, narrow = made
+    assert (narrow.most, narrow.letters_most) == (500, Most(700, 3 << 20))
+    assert narrow.dead_most == Most(900, 5 << 20)
+    built_in = outbox.WAITING, outbox.WAITING_LETTERS, outbox.DEAD_LETTERS
+    assert (plain.most, plain.letters_most, plain.dead_most) == built_in
 
 
 def test_old_rows_are_dropped_by_its_timer(daemon: Daemon) -> None:
