@@ -7,6 +7,7 @@ import importlib
 from watchkeeper.detectors import fast
 
 _MODULES = (
+    "watchkeeper.daemon.core.keyed_fast",
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.arrays.absorb_fast",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -102,6 +103,15 @@ def _steps(keys: Keys) -> Keys:
     return (keys >> np.uint64(7)) | np.uint64(1)
 
 
+def _index(room: int) -> Index:
+    """The quickest index there is here."""
+    if not fast.available():
+        return Index(room)
+    from watchkeeper.daemon.core.keyed_fast import CompiledIndex  # of use only with numba
+
+    return CompiledIndex(room)
+
+
 class Keyed:
     """Rows in the order in which they were added, until `retain` says which ones stay.
 
@@ -115,7 +125,7 @@ class Keyed:
         self.known: Keys = self.rows["key"]
         self.end = FIRST
         self.epoch = 0
-        self._index = Index(_LEAST)
+        self._index = _index(_LEAST)
 
     def __len__(self) -> int:
         return self.end - FIRST
@@ -186,7 +196,7 @@ class Keyed:
             self.rows[FIRST + first : FIRST + first + len(chosen)] = chosen
 
     def _reindex(self) -> None:
-        self._index = Index(len(self.rows))
+        self._index = _index(len(self.rows))
         for first in range(FIRST, self.end, _CHUNK):
             last = min(first + _CHUNK, self.end)
             numbers = np.arange(first, last, dtype=np.int32)

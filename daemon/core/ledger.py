@@ -198,8 +198,12 @@ class Ledger:
 
     def _count(self, member: IntArray, at: FloatArray) -> None:
         a = self.members.arrays
-        np.add.at(a["predictions"], member, 1)
-        np.maximum.at(a["last_seen"], member, at)
+        counts = np.bincount(member)
+        a["predictions"][: len(counts)] += counts
+        order = np.argsort(at, kind="stable")  # nearly in order already; the last one stays
+        newest = np.full(len(counts), -np.inf)
+        newest[member[order]] = at[order]
+        a["last_seen"][: len(counts)] = np.maximum(a["last_seen"][: len(counts)], newest)
 
     # ------------------------------------------------------------------------------------ slots
 
