@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,12 +16,17 @@ from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outco
 
 @dataclass
 class HandlerByModel:
-    """A Handler that asks the model's own, made at its first use."""
+    """A Handler that asks the model's own, made at its first use. Thread-safe.
+
+    Those of the `most` models that were used last are kept; another one is made anew.
+    """
 
     name: str
     undoable: bool
     make: Callable[[str], Handler]
+    most: int = 1_000
     _made: dict[str, Handler] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self, incident: Incident, context: Context) -> Action | None:
         return self._of(incident.model).plan(incident, context)
@@ -35,9 +41,12 @@ class HandlerByModel:
         return self._of(action.model).undo(action)
 
     def _of(self, model: str) -> Handler:
-        if model not in self._made:
-            self._made[model] = self.make(model)
-        return self._made[model]
+        with self._lock:
+            found = self._made.pop(model, None) or self.make(model)
+            self._made[model] = found  # the last one again
+            if len(self._made) > self.most:
+                del self._made[next(iter(self._made))]
+            return found
 
 
 @dataclass

@@ -59,9 +59,10 @@ class Pipeline:
             step.dirty.add(profile.model)
 
     def _outcome(self, planner: Planner, step: Step, outcome: Outcome) -> None:
-        state, policy = self.state.models.get(outcome.model), self.state.policy(outcome.model)
+        state = self.state.models.get(outcome.model)
         if state is None:
             return  # another instance owns the model by now
+        policy = self.state.policy(outcome.model)
         before = state.incident
         changed = planner.outcome(state, policy, context_of(state, policy), outcome)
         changed += planner.plan(state, policy, context_of(state, policy))

@@ -110,6 +110,7 @@ class State:
     def forget(self, names: Iterable[str]) -> None:
         """Drops models whose partition now belongs to another instance."""
         for name in names:
+            self._policies.pop(name, None)
             state = self.models.pop(name, None)
             if state is not None:
                 del self.by_row[state.row]

@@ -706,6 +706,22 @@ def test_a_database_outage_is_waited_out(world: World, monkeypatch: pytest.Monke
     assert world.store.records.offsets()[Partition("predictions", 0)] == 200
 
 
+@pytest.mark.parametrize(("size", "committed"), [(1_000, None), (400_000, 90)])
+def test_large_bad_records_do_not_gather_in_memory(
+    world: World, size: int, committed: int | None
+) -> None:
+    bad = b"x" * size
+    for _ in range(90):
+        world.send("predictions", bad)
+    loop = world.loop()
+    loop.turn(0.0)
+
+    loop.turn(0.0)
+
+    assert world.store.records.offsets()[Partition("predictions", 0)] == committed
+    assert loop._pending.refused_bytes == (0 if committed else 90 * (size + len(b"fraud")))
+
+
 def test_no_time_passes_while_the_source_is_cut_off(world: World) -> None:
     loop = world.loop()
     world.publish(0, 50)

@@ -37,6 +37,21 @@ def test_the_models_own_handler_is_made_once_and_asked() -> None:
     assert routed.preflight(replace(ACTION, model="other")).step == "preflight"
 
 
+def test_handlers_of_models_that_are_not_used_any_more_are_let_go() -> None:
+    made: list[str] = []
+
+    def make(model: str) -> Handler:
+        made.append(model)
+        return Rollback(FakeDeployer("2", ["1", "2"]))
+
+    routed = HandlerByModel("rollback", True, make, most=2)
+    for model in ("a", "b", "a", "c", "a", "b"):
+        routed.preflight(replace(ACTION, model=model))
+
+    assert made == ["a", "b", "c", "b"]
+    assert len(routed._made) == 2
+
+
 def test_a_target_may_know_the_model_by_another_name() -> None:
     asked: list[str] = []
 

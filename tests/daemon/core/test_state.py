@@ -6,11 +6,21 @@ import pytest
 from msgspec.structs import replace
 
 from tests.daemon.storage.examples import T0, action, incident
-from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.model import Health, ModelState
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
-from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
+from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.types import (
+    Action,
+    ActionState,
+    Incident,
+    IncidentState,
+    Outcome,
+    Phase,
+)
 
 
 def seeded(about: Incident, *actions: Action) -> ModelState:
@@ -62,3 +72,23 @@ def test_a_version_that_was_left_stays_faulty(end: ActionState, faulty: list[str
 
 def test_a_closed_incident_stays_closed() -> None:
     assert seeded(incident(state=IncidentState.RESOLVED)).incident is None
+
+
+def test_nothing_is_remembered_of_a_model_that_was_forgotten() -> None:
+    asked: list[str] = []
+
+    def policy(name: str) -> ModelPolicy:
+        asked.append(name)
+        return ModelPolicy(watches=DEFAULT_WATCHES)
+
+    state = State(policy)
+    pipeline = Pipeline(state, RULES, ())
+    state.model("fraud")
+    state.forget(["fraud"])
+    left = Outcome("act-1", "fraud", Phase.SUCCESSFUL, "done", T0, "run")
+
+    pipeline.step(Batch([], [], [left], None, now=T0))
+
+    assert asked == ["fraud"]
+    assert state._policies == {}
+    assert list(state.models) == []
