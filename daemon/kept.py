@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from watchkeeper.daemon.storage.values import Kept, KeptKind
+from watchkeeper.daemon.storage.values import Kept
 from watchkeeper.detectors.blocks import (
     Block,
+    Codes,
     LabelBlock,
     Member,
     PredictionBlock,
+    Spans,
+    Words,
     models_of,
     texts_of,
 )
-from watchkeeper.detectors.gathered import labels, predictions
-from watchkeeper.detectors.types import BoolArray
+from watchkeeper.detectors.gathered import labels, merged_codes, merged_words, predictions
+from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.types import BoolArray, FloatArray
 
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
@@ -46,11 +51,25 @@ class Examples:
         return share
 
 
+class _Joinable(NamedTuple):
+    """What a label join needs of predictions."""
+
+    members: tuple[Member, ...]
+    member: Codes
+    at: FloatArray
+    key: Keys
+    label: Words
+    score: FloatArray
+    value: FloatArray
+
+
 class Keeping:
     """Gathers what is kept of events until it is stored, each with the home of its models."""
 
     def __init__(self) -> None:
-        self._blocks: dict[tuple[int, KeptKind], list[Block]] = {}
+        self._made: dict[int, list[_Joinable]] = {}
+        self._truths: dict[int, list[LabelBlock]] = {}
+        self._whole: dict[int, list[Block]] = {}
 
     def add(
         self,
@@ -62,18 +81,51 @@ class Keeping:
         """Of every event what a label join needs; whole those of the chosen share of requests,
         and of versions whose reference is still being learned."""
         for number, block in _at_home(blocks, homes):
-            self._blocks.setdefault((number, "join"), []).append(_join_only(block))
+            if isinstance(block, LabelBlock):
+                truths = replace(block, request_id=Spans.nothing(len(block)))
+                self._truths.setdefault(number, []).append(truths)
+            else:
+                b = block
+                made = _Joinable(b.members, b.member, b.at, b.key, b.label, b.score, b.value)
+                self._made.setdefault(number, []).append(made)
             chosen = _chosen(block, learning, share)
             if len(chosen):
-                self._blocks.setdefault((number, "whole"), []).append(chosen)
+                self._whole.setdefault(number, []).append(chosen)
 
     def kept(self) -> list[Kept]:
         """All of it, as few blocks as can be."""
-        return [
-            Kept(number, kind, block)
-            for (number, kind), blocks in sorted(self._blocks.items())
+        made = [Kept(n, "join", _together(rows)) for n, rows in sorted(self._made.items())]
+        truths = [Kept(n, "join", labels(rows)) for n, rows in sorted(self._truths.items())]
+        whole = [
+            Kept(number, "whole", block)
+            for number, blocks in sorted(self._whole.items())
             for block in _merged(blocks)
         ]
+        return [*made, *truths, *whole]
+
+
+def _together(parts: Sequence[_Joinable]) -> PredictionBlock:
+    """The rows as one block, without anything else."""
+    members, member = merged_codes([(part.members, part.member) for part in parts])
+    n = len(member)
+    return PredictionBlock(
+        members=members,
+        member=member,
+        at=np.concatenate([part.at for part in parts]),
+        seq=np.arange(n, dtype=np.int64),
+        key=np.concatenate([part.key for part in parts]),
+        request_id=Spans.nothing(n),
+        entity_key=np.zeros(n, dtype=np.uint64),
+        entity=Spans.nothing(n),
+        duration_s=np.full(n, np.nan),
+        status=np.zeros(n, dtype=np.int64),
+        label=merged_words([part.label for part in parts]),
+        score=np.concatenate([part.score for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        output_valid=np.ones(n, dtype=np.bool_),
+        numeric={},
+        categorical={},
+    )
 
 
 def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> Iterator[tuple[int, Block]]:
@@ -85,25 +137,6 @@ def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> Iterator[tupl
             if number >= 0:
                 rows = numbers == number
                 yield number, block if rows.all() else block.take(rows)
-
-
-def _join_only(block: Block) -> Block:
-    """The block without what a label join does not need."""
-    nothing = np.full(len(block), None, dtype=np.object_)
-    if isinstance(block, LabelBlock):
-        return replace(block, request_id=nothing)
-    n = len(block)
-    return replace(
-        block,
-        request_id=nothing,
-        entity=nothing,
-        entity_key=np.zeros(n, dtype=np.uint64),
-        duration_s=np.full(n, np.nan),
-        status=np.zeros(n, dtype=np.int64),
-        output_valid=np.ones(n, dtype=np.bool_),
-        numeric={},
-        categorical={},
-    )
 
 
 def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 TICK_S = 1.0
 CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
-FURTHEST = 40  # times `checkpoint_events` that may wait for one all the same
+FURTHEST = 200  # times `checkpoint_events` that may wait for one all the same
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 INBOX_S = 0.5
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)

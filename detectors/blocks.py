@@ -101,6 +101,12 @@ class Spans:
     def __len__(self) -> int:
         return len(self.start)
 
+    @classmethod
+    def nothing(cls, n: int) -> Spans:
+        """A column without any text."""
+        none = np.full(n, -1, dtype=np.int64)
+        return cls(b"", none, none)
+
     def take(self, rows: Rows) -> Spans:
         """The chosen rows."""
         return Spans(self.buffer, self.start[rows], self.end[rows])

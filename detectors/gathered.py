@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from watchkeeper.detectors.blocks import (
     Block,
     Codes,
     LabelBlock,
     PredictionBlock,
+    Spans,
     Texts,
     Words,
     texts_of,
@@ -41,7 +41,7 @@ def predictions(blocks: Sequence[PredictionBlock]) -> PredictionBlock:
     if len(blocks) == 1:
         return blocks[0]
     first = blocks[0]
-    members, member = _merged([(b.members, b.member) for b in blocks])
+    members, member = merged_codes([(b.members, b.member) for b in blocks])
     plain = ("at", "seq", "key", "entity_key", "duration_s", "status", "score", "value")
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(b, name) for b in blocks])
@@ -52,10 +52,10 @@ def predictions(blocks: Sequence[PredictionBlock]) -> PredictionBlock:
         member=member,
         request_id=_texts([b.request_id for b in blocks]),
         entity=_texts([b.entity for b in blocks]),
-        label=_words([b.label for b in blocks]),
+        label=merged_words([b.label for b in blocks]),
         numeric={name: np.concatenate([b.numeric[name] for b in blocks]) for name in first.numeric},
         categorical={
-            name: _words([b.categorical[name] for b in blocks]) for name in first.categorical
+            name: merged_words([b.categorical[name] for b in blocks]) for name in first.categorical
         },
         **columns,
     )
@@ -65,7 +65,7 @@ def labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
     """Blocks of labels as one."""
     if len(blocks) == 1:
         return blocks[0]
-    models, model = _merged([(b.models, b.model) for b in blocks])
+    models, model = merged_codes([(b.models, b.model) for b in blocks])
     return LabelBlock(
         models=models,
         model=model,
@@ -73,7 +73,7 @@ def labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
         seq=np.concatenate([b.seq for b in blocks]),
         key=np.concatenate([b.key for b in blocks]),
         request_id=_texts([b.request_id for b in blocks]),
-        label=_words([b.label for b in blocks]),
+        label=merged_words([b.label for b in blocks]),
         value=np.concatenate([b.value for b in blocks]),
     )
 
@@ -88,7 +88,7 @@ def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
         yield ordered.frame(int(codes[start]), slice(start, end))
 
 
-def _merged(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
+def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
     """Codes into several lists as codes into one."""
     known: dict[T, int] = {}
     merged = []
@@ -98,10 +98,13 @@ def _merged(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...]
     return tuple(known), np.concatenate(merged)
 
 
-def _words(columns: Sequence[Words]) -> Words:
-    words, codes = _merged([(column.words, column.codes) for column in columns])
+def merged_words(columns: Sequence[Words]) -> Words:
+    """Columns of words one after the other."""
+    words, codes = merged_codes([(column.words, column.codes) for column in columns])
     return Words(codes, words)
 
 
-def _texts(columns: Sequence[Texts]) -> npt.NDArray[np.object_]:
+def _texts(columns: Sequence[Texts]) -> Texts:
+    if all(isinstance(column, Spans) and not column.buffer for column in columns):
+        return Spans.nothing(sum(map(len, columns)))
     return np.concatenate([texts_of(column) for column in columns])

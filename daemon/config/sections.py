@@ -106,7 +106,7 @@ class Kafka(Section, frozen=True, kw_only=True):
     ] = Duration(45)
     max_poll_records: Annotated[
         int, Meta(ge=1, le=100_000), doc("Most records one poll returns", "records")
-    ] = 2_000
+    ] = 20_000
     profile: Annotated[
         Literal["default", "low_latency"],
         doc(

@@ -19,6 +19,7 @@ from watchkeeper.detectors.blocks import (
     LabelBlock,
     Member,
     PredictionBlock,
+    Spans,
     Texts,
     Words,
     texts_of,
@@ -122,6 +123,8 @@ def _words(words: Words) -> _Column:
 
 
 def _texts(column: Texts) -> _Column:
+    if isinstance(column, Spans) and not (column.start >= 0).any():
+        return _Column(_MISSING)
     values = texts_of(column).tolist()
     if not any(value is not None for value in values):
         return _Column(_MISSING)

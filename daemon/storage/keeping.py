@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import blocks, tables
 from watchkeeper.daemon.storage.database import Row, insert_new
+from watchkeeper.daemon.storage.snapshots import HEAD
 from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.gathered import frames_of
@@ -98,9 +99,17 @@ def _row(kept: Kept) -> Row:
         "from_at": float(kept.block.at.min()),
         "to_at": float(kept.block.at.max()),
         "models": msgspec.msgpack.encode(counts),
-        "digest": hashlib.blake2b(blob, digest_size=16).hexdigest(),
+        "digest": _digest(kept, blob),
         "blob": blob,
     }
+
+
+def _digest(kept: Kept, blob: bytes) -> str:
+    """Tells a block from every other: by its checksum, which stands in its head, and its keys."""
+    told = hashlib.blake2b(f"{kept.partition} {kept.kind} {len(blob)} ".encode(), digest_size=16)
+    told.update(blob[:HEAD])
+    told.update(kept.block.key[:: max(len(kept.block) // 64, 1)].tobytes())
+    return told.hexdigest()
 
 
 def _of(block: Block, model: str) -> Block:

@@ -16,6 +16,7 @@ LAYOUT = 1
 
 _HEAD = struct.Struct("<2sHI")
 _MARK = b"WK"
+HEAD = _HEAD.size  # bytes before the body
 _ARRAY = 1
 _KINDS = "fiub"  # floats, integers, booleans: nothing that could hold an object
 

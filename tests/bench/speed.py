@@ -40,7 +40,7 @@ LIVE_NAMES = ["live0", "live1"]
 FAULT_FROM = 40_000
 STREAMS = {
     "one": Shape(models=1),
-    "ten": Shape(),
+    "ten": Shape(a_minute=6_000, labels_after_s=10),  # 100 predictions a second of each model
     "fault": Shape(fault_from=FAULT_FROM),
     "thousand": Shape(models=1_000, a_minute=60),
     "ten_thousand": Shape(models=10_000, a_minute=60),
