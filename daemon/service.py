@@ -281,7 +281,10 @@ class Daemon:
         settings = [self.config.defaults, *self.config.models.values()]
         newest = 2 * max(s.join_capacity for s in settings)
         horizon = 2 * max(float(s.join_horizon) for s in settings)
-        frames = self.store.prune_captured(newest, horizon, self.clock())
+        # How far joins reach back is known only of the models that are watched here.
+        here = {partition.number for partition in self.loop.owns}
+        joins = {model: max(n, newest) for model, n in self._reach().items()}
+        frames = self.store.prune_captured(newest, horizon, self.clock(), joins, here)
         old = self.store.forget_old(self.clock())
         registry = self.store.registry
         kept = [v.uri for m in registry.models() for v in registry.versions(m) if v.uri]
@@ -289,6 +292,15 @@ class Daemon:
         if frames or old:
             log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
                      sent=old.sent, taken=old.taken)  # fmt: skip
+
+    def _reach(self) -> dict[str, int]:
+        """How many events back the label join of each watched model may need: where it keeps a
+        sample, as many as that was taken from, twice since the sample may just have grown."""
+        state = self.loop.pipeline.state
+        return {
+            name: round(2 * state.policy(name).join_capacity / state.arrays.joins.share(model.row))
+            for name, model in list(state.models.items())
+        }
 
     def _watchdog(self) -> None:
         if self.probe().loop_age_s < STALE_S:

@@ -225,6 +225,10 @@ class Joins:
         wanted = (rows["owner"] < 0) & (rows["at"] >= at) & (rows["value"] < known)
         return round(int(np.count_nonzero(wanted)) / self.sampling.share(model))
 
+    def share(self, model: int) -> float:
+        """The share of the model's requests that is kept. From any thread."""
+        return self.sampling.share(model)
+
     def coverage(self, model: int) -> float:
         """The share of the kept predictions whose label is known; NaN before the first."""
         rows = self._mine(model)

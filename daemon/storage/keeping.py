@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -48,17 +48,28 @@ def examples(connection: Connection, model: str, since: float, until: float) -> 
     return mine
 
 
-def prune(connection: Connection, newest_n: int, keep_s: float, now: float) -> int:
+def prune(
+    connection: Connection,
+    newest_n: int,
+    keep_s: float,
+    now: float,
+    joins: Mapping[str, int] | None = None,
+    numbers: Collection[int] | None = None,
+) -> int:
     """Drops blocks of which every model has so many newer rows of the same kind, or that ended so
     long before the newest event of each of their models; gives how many went.
+
+    `joins` are models whose label joins reach back further, and how many rows; `numbers` the
+    partitions that are looked through, None: all.
 
     They are old beside their own models' events, so that a past that is read today keeps as much;
     an event that is ahead of `now` makes none older.
     """
     newer: Counter[tuple[str, str, int]] = Counter()
-    found = connection.execute(
+    all_rows = connection.execute(
         select(_t.id, _t.kind, _t.partition, _t.to_at, _t.models).order_by(_t.id.desc())
-    ).all()
+    )
+    found = [row for row in all_rows if numbers is None or row.partition in numbers]
     newest: dict[str, float] = {}
     for row in found:
         for model in _models.decode(row.models):
@@ -67,8 +78,9 @@ def prune(connection: Connection, newest_n: int, keep_s: float, now: float) -> i
     for row in found:
         counts = _models.decode(row.models)
         kind = f"{row.kind}-labels" if LABELS in counts else row.kind
+        longer = joins if joins is not None and row.kind == "join" else {}
         mine = {model: n for model, n in counts.items() if model != LABELS}
-        many = all(newer[model, kind, row.partition] >= newest_n for model in mine)
+        many = all(newer[m, kind, row.partition] >= longer.get(m, newest_n) for m in mine)
         long_ago = all(row.to_at < min(newest[model], now) - keep_s for model in mine)
         if many or long_ago:
             gone.append(row.id)

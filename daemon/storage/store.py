@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -117,10 +117,17 @@ class Store:
         with self._db.read() as connection:
             return keeping.joins(connection, partitions)
 
-    def prune_captured(self, newest_n: int, keep_s: float, now: float) -> int:
+    def prune_captured(
+        self,
+        newest_n: int,
+        keep_s: float,
+        now: float,
+        joins: Mapping[str, int] | None = None,
+        numbers: Collection[int] | None = None,
+    ) -> int:
         """Drops kept events that nobody needs any more; `keeping.prune` says which."""
         with self._db.write() as connection:
-            return keeping.prune(connection, newest_n, keep_s, now)
+            return keeping.prune(connection, newest_n, keep_s, now, joins, numbers)
 
     def forget_old(self, now: float) -> Forgotten:
         """Drops old findings, told messages and answered commands; `retention` says how old."""

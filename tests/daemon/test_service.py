@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -33,6 +35,7 @@ from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition
 from watchkeeper.daemon.web.app import Probe
+from watchkeeper.detectors.blocks import models_of
 from watchkeeper.handlers.types import ActionState
 
 YEAR_S = 365 * 86_400.0
@@ -253,6 +256,29 @@ def test_without_a_broker_it_says_so_and_goes_on_trying(tmp_path: Path) -> None:
     lines = process.log.read_text().splitlines()
     assert len([line for line in lines if "cannot read: trying again" in line]) == 1
     assert len(lines) < 8, lines
+
+
+def test_what_a_join_reaches_back_to_is_kept(tmp_path: Path) -> None:
+    """Where labels come late a sample is kept of many more requests."""
+    topic = "watchkeeper.predictions"
+    daemon = made_in(tmp_path, MemoryBroker({topic: 1}))
+    daemon.loop.turn(0.0)
+    state = daemon.loop.pipeline.state
+    rows = {name: state.model(name).row for name in ("sampled", "whole")}
+    state.arrays.joins.sampling.change(rows["sampled"], 2)
+    frames = [replace(predictions(n=4, at=T0 + i), model=name) for i in range(9) for name in rows]
+    epochs = dict(daemon.loop._epochs)
+    daemon.store.commit(Checkpoint(at=T0, epochs=epochs, kept=kept(*frames, kind="join")))
+    small = msgspec.structs.replace(daemon.config.defaults, join_capacity=1)
+    daemon.config = msgspec.structs.replace(daemon.config, defaults=small)
+    state._policies.clear()
+    state._policy = daemon.config.policy
+
+    daemon._retain()
+
+    left = Counter(model for b in daemon.store.joins({0}) for model in models_of(b)[0])
+    daemon.close()
+    assert left == {"sampled": 2, "whole": 1}
 
 
 def test_actions_that_wait_are_counted_by_the_record(daemon: Daemon) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import sqlalchemy as sa
@@ -25,8 +27,16 @@ from tests.daemon.storage.examples import (
 from watchkeeper.daemon.storage import tables
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import AuditEntry, CapturedFrame, Checkpoint, Fenced
+from watchkeeper.daemon.storage.values import (
+    AuditEntry,
+    CapturedFrame,
+    Checkpoint,
+    Fenced,
+    Kept,
+    KeptKind,
+)
 from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.blocks import models_of
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import LabelFrame
 from watchkeeper.handlers.types import ActionState, IncidentState
@@ -284,6 +294,24 @@ def test_pruning_keeps_the_newest_events_of_each_kind(store: Store) -> None:
     assert gone == 3
     assert [each.at[0] for each in left] == [T0 + 30, T0 + 40, T0]
     assert isinstance(left[-1], LabelFrame)
+
+
+def test_pruning_keeps_as_much_as_a_join_reaches_back(store: Store) -> None:
+    blocks = [
+        Kept(number, kind, kept(replace(predictions(n=4, at=T0 + 10 * i), model=model))[0].block)
+        for i in range(5)
+        for model, number in (("fraud", 0), ("churn", 0), ("far", 7))
+        for kind in get_args(KeptKind)
+    ]
+    store.commit(Checkpoint(at=T0, epochs={P0: own(store, P0)}, kept=blocks))
+
+    gone = store.prune_captured(4, 1_000, T0 + 100, joins={"fraud": 12}, numbers={0})
+
+    left = Counter(model for block in store.joins({0}) for model in models_of(block)[0])
+    assert left == {"fraud": 3, "churn": 1}
+    assert len(store.joins({7})) == 5
+    assert [len(store.captured(model)) for model in ("fraud", "churn", "far")] == [1, 1, 5]
+    assert gone == 2 + 4 + 4 + 4
 
 
 def test_pruning_drops_what_is_older_than_the_horizon(store: Store) -> None:
