@@ -13,6 +13,14 @@ from sqlalchemy.engine import Connection, Engine
 
 _BUSY_MS = 10_000
 _LOCK_TIMEOUT_S = 10
+# A server that falls silent in the middle of a call is given up within 15 s, not within minutes.
+_NOTICING = {
+    "tcp_user_timeout": 15_000,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
 
 Row = Mapping[str, Any]
 
@@ -78,7 +86,7 @@ def make_engine(url: str) -> Engine:
     if backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
         options = f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout=60s"
-        arguments = {"connect_timeout": 10, "options": options}
+        arguments = {"connect_timeout": 10, "options": options, **_NOTICING}
         return sa.create_engine(
             parsed, connect_args=arguments, pool_pre_ping=True, pool_size=5, pool_timeout=30
         )
