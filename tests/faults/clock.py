@@ -8,9 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
+import apscheduler.executors.base as executors
+import apscheduler.schedulers.base as schedulers
+import apscheduler.triggers.interval as interval
 import msgspec
 
 from watchkeeper.daemon.config.load import load
@@ -24,24 +28,38 @@ STEPS = (0.0, HOUR, 0.0, -HOUR, 0.0, DAY, 0.0, -DAY, 0.0)
 STEP_S = 0.8
 _WINDOW_S = 0.2
 _PER_WINDOW = 40
+_TIMERS: tuple[Any, ...] = (schedulers, executors, interval)
 _real = time.time
 _skew = 0.0
 
 
+class WrongTime(datetime):
+    """What Python's own classes say once somebody has set the clock."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        """As the clock on the wall has it."""
+        return datetime.fromtimestamp(time.time(), tz)
+
+
 @contextmanager
 def wrong_clocks() -> Iterator[Callable[[float], None]]:
-    """Makes the clock on the wall settable; the way to set it."""
+    """Makes the clock on the wall settable, also for the timers; the way to set it."""
 
     def put(skew: float) -> None:
         global _skew
         _skew = skew
 
     time.time = lambda: _real() + _skew
+    for module in _TIMERS:
+        module.datetime = WrongTime
     try:
         yield put
     finally:
         put(0.0)
         time.time = _real
+        for module in _TIMERS:
+            module.datetime = datetime
 
 
 def live_by_wrong_clocks(folder: Path, database: str) -> int:
