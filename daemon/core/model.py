@@ -47,6 +47,27 @@ class Health(msgspec.Struct):
     up: bool = True
 
 
+class Share(msgspec.Struct):
+    """What one partition holds of a spread model: of which, how many messages told of it so far,
+    how far event time had come with the last one, and its first window once that is closed."""
+
+    of: str
+    number: int
+    sent: int = 0
+    told: float = float("-inf")
+    begins: int | None = None
+
+
+class Told(msgspec.Struct):
+    """How much of a partition's share is merged: up to which message, by whom it was sent, how far
+    event time has come there, and the tick before it was last heard of."""
+
+    end: int = 0
+    epoch: int = 0
+    mark: float = float("-inf")
+    heard: float = float("-inf")
+
+
 @dataclass(slots=True)
 class Judge:
     """One detector at its post: the watch it stands, its series, and when it last judged."""
@@ -63,6 +84,7 @@ class ModelState:
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
+    `share` is set for one partition's share of a spread model, `links` for the whole of one.
     """
 
     model: str
@@ -88,6 +110,8 @@ class ModelState:
     planned_for: str = ""
     actions: dict[str, Action] = field(default_factory=dict)
     paused: bool = False
+    share: Share | None = None
+    links: dict[int, Told] = field(default_factory=dict)
 
     @property
     def mark(self) -> Watermark:
@@ -97,7 +121,11 @@ class ModelState:
     @property
     def live_stream(self) -> bool:
         """Whether events are of the ticks' time."""
-        return bool(self.arrays.clocks.arrays["live"][self.row])
+        clocks = self.arrays.clocks.arrays
+        if self.links:
+            near = abs(self.mark.newest - self.last_tick) <= clocks["skew"][self.row]
+            return bool(near)
+        return bool(clocks["live"][self.row])
 
     @property
     def last_tick(self) -> float:

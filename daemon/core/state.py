@@ -10,7 +10,7 @@ import numpy as np
 
 from watchkeeper.daemon.core import stored
 from watchkeeper.daemon.core.arrays import Arrays
-from watchkeeper.daemon.core.model import Health, ModelState
+from watchkeeper.daemon.core.model import Health, ModelState, Share
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of
 from watchkeeper.detectors.types import IntArray, LabelFrame, PredictionFrame, Severity, StateError
@@ -22,9 +22,24 @@ from watchkeeper.handlers.types import (
     VersionRecord,
 )
 
+SHARE = "\x1f"  # stands in a share's name between its model's and the partition's number
+
+
+def share_of(model: str, number: int) -> str:
+    """The name under which a partition's share of a spread model is kept."""
+    return f"{model}{SHARE}{number}"
+
+
+def whole(name: str) -> str:
+    """The model that a share is of; every other model is whole itself."""
+    return name.partition(SHARE)[0]
+
 
 class State:
-    """The core's memory of every model it has met."""
+    """The core's memory of every model it has met.
+
+    `shares` and `spread` name those that are a partition's share, and the whole of shares.
+    """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
         self._policy = policy
@@ -32,12 +47,14 @@ class State:
         self.models: dict[str, ModelState] = {}
         self.by_row: dict[int, ModelState] = {}
         self.arrays = Arrays()
+        self.shares: set[str] = set()
+        self.spread: set[str] = set()
 
     def policy(self, name: str) -> ModelPolicy:
         """What the user decided about a model."""
         known = self._policies.get(name)
         if known is None:
-            known = self._policies[name] = self._policy(name)
+            known = self._policies[name] = self._policy(whole(name))
         return known
 
     def model(self, name: str) -> ModelState:
@@ -48,6 +65,9 @@ class State:
             row = self.arrays.clocks.begin(name, policy)
             self.arrays.joins.bound(row, policy.join_capacity, policy.join_horizon_s)
             state = self.models[name] = self.by_row[row] = ModelState(name, row, self.arrays)
+            if SHARE in name:
+                state.share = Share(whole(name), int(name.partition(SHARE)[2]))
+                self.shares.add(name)
         return state
 
     def dump(self, name: str) -> dict[str, Any]:
@@ -64,6 +84,8 @@ class State:
         except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             self.forget([name])
             raise StateError(f"stored state of model {name}: {error}") from error
+        if self.models[name].links:
+            self.spread.add(name)
 
     def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:
         """Rebuilds the label joins of these models from kept events, in order of arrival."""
@@ -114,6 +136,8 @@ class State:
             state = self.models.pop(name, None)
             if state is not None:
                 del self.by_row[state.row]
+                self.shares.discard(name)
+                self.spread.discard(name)
                 self.arrays.drop(name, state.row)
 
     def seed(self, name: str, incidents: Iterable[Incident], actions: Iterable[Action]) -> None:

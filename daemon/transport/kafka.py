@@ -113,6 +113,10 @@ class KafkaSource:
         held = self._aligner.count()
         return {p: self._positions.on_broker(p) + held.get(p, 0) for p in self._positions}
 
+    def partitions(self, topic: str) -> int:
+        """How many a topic has that is read; 0 while that is not known."""
+        return self._member.counts.get(topic, 0)
+
     def arm(self) -> None:
         """Lets `break_off` work: to be called on the main thread, which has to be the one that
         polls."""

@@ -61,7 +61,7 @@ class KafkaMember:
         self._unanswered: str | None = None
         self._absent: tuple[str, ...] = ()
         self._absent_since = 0.0
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
         self._stopped_since: float | None = None
         self.breaker = Breaker()
 
@@ -166,7 +166,7 @@ class KafkaMember:
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
         self._unanswered, self._absent = None, ()
-        self._counts, self._stopped_since = {}, None
+        self.counts, self._stopped_since = {}, None
         self.assignment.lose_all()
 
     def _most(self) -> int:
@@ -253,9 +253,9 @@ class KafkaMember:
         if absent != self._absent:
             self._absent, self._absent_since = absent, time.monotonic()
         counts = {t: len(known.partitions_for_topic(t) or ()) for t in self._topics}
-        if self._counts and counts != self._counts and self.settings.group_instance_id:
+        if self.counts and counts != self.counts and self.settings.group_instance_id:
             share_anew(self.consumer)
-        self._counts = counts
+        self.counts = counts
 
     def _missing(self) -> str | None:
         if not self._absent or time.monotonic() - self._absent_since < _ABSENT_S:

@@ -154,6 +154,10 @@ class MemorySource:
     def lag(self) -> Mapping[Partition, int]:
         return {p: max(self._broker.end(p) - offset, 0) for p, offset in self._next.items()}
 
+    def partitions(self, topic: str) -> int:
+        """How many a topic has; 0 before it is written to."""
+        return len(self._broker.partitions([topic]))
+
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         self._broker.commit(self._group, offsets)
 

@@ -39,8 +39,9 @@ class BadPartials(Exception):
 class Span(msgspec.Struct, frozen=True):
     """The records of a partition that were measured: those behind `after` and before `end`.
 
-    `after` is the `end` of the message before, None for the first one of this model. `mark` is the
-    newest event time that was seen there, also of other models: so an idle model closes too.
+    Both are numbers that rise with the records, such as offsets or a count of messages. `after` is
+    the `end` of the message before, None for the first one of this model. `mark` is the newest
+    event time that was seen there, also of other models: so an idle model closes too.
     """
 
     topic: str
@@ -204,6 +205,8 @@ class Chains:
         known = self.links.get(Partition(span.topic, span.partition))
         if known is None:
             return "merge" if span.after is None else "gap"
+        if span.after is None and epoch > known.epoch:
+            return "merge"  # a new owner that found no state began another chain
         if span.end <= known.end:
             return "seen"
         if epoch < known.epoch:

@@ -23,6 +23,7 @@ Reason = Literal[
     "too_many_models",  # a new model's, beyond the number that is watched
     "unknown_kind",  # nothing says which kind of event it is, or one that is not known
     "unsupported_format",  # a form that this installation does not read
+    "partials",  # counts of a spread model that are damaged or do not follow what was merged
     "wrong_topic",  # a kind of event that does not belong on this topic
     "quarantined_range",  # these records and some after it: no client can read them
     "data_gap",  # these records were gone before they were read
