@@ -314,6 +314,7 @@ class Daemon:
         counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
         self.metrics.told(counts, ages)
         self.metrics.held(self.store.records.totals().actions_held)
+        self.metrics.reading(getattr(self.source, "reading", ""))
 
 
 def run(config: Config) -> int:

@@ -45,7 +45,7 @@ class Clocks(Grown):
 
     def begin(self, model: str, policy: ModelPolicy) -> int:
         """The row of a model that has seen nothing yet."""
-        row = int(self.claim(1)[0])
+        row = self.claim_one()
         width, lateness = policy.window_s, policy.lateness_s
         start = {
             "newest": -np.inf,

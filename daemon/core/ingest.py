@@ -161,7 +161,7 @@ def _predictions(
     for row, n in _counted(models):
         _counts(state, row, step).predictions += n
     step.captured.append(block)
-    members = _members(state, block)
+    members = _members(state, block, step)
     clocks = arrays.clocks.arrays
     width = clocks["width"][models]
     closed = np.floor((before - clocks["lateness"][models]) / width) * width
@@ -175,7 +175,7 @@ def _predictions(
     _pairs(state, joined, step)
 
 
-def _members(state: State, block: PredictionBlock) -> IntArray:
+def _members(state: State, block: PredictionBlock, step: Step) -> IntArray:
     """The row of each event's version; those that are met for the first time begin here."""
     ledger = state.arrays.ledger
     rows = np.full(len(block.members), -1, dtype=np.int64)
@@ -183,21 +183,34 @@ def _members(state: State, block: PredictionBlock) -> IntArray:
         member = block.members[place]
         row = ledger.rows.get(member)
         if row is None or member.version not in state.models[member.model].versions:
-            row = _met(state, block, place)
+            row = _met(state, block, place, step)
         rows[place] = row
     return rows[block.member]
 
 
-def _met(state: State, block: PredictionBlock, place: int) -> int:
-    """A version seen for the first time starts with the reference of the one that is live."""
-    member, ledger = block.members[place], state.arrays.ledger
+def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
+    """The row of a version that is not known by now."""
+    member = block.members[place]
     model = state.models[member.model]
+    before = model.live_version
+    row = met(state, member, float(block.at[np.argmax(block.member == place)]))
+    if model.live_version != before:
+        step.live[member.model] = model.live_version
+    return row
+
+
+def met(state: State, member: Member, at: float) -> int:
+    """The row of a version that predicted at this time; one seen for the first time starts with
+    the reference of the one that is live."""
+    ledger, model = state.arrays.ledger, state.models[member.model]
+    row = ledger.rows.get(member)
+    if row is not None and member.version in model.versions:
+        return row
     if _many_open(state, model) and member.version != model.live_version:
         member = Member(member.model, OTHER)
     row = ledger.member(model.row, member)
     if member.version in model.versions:
         return row
-    at = float(block.at[np.argmax(block.member == place)])
     inherited = model.profiles.get(model.live_version)
     if inherited is not None and member.version not in model.profiles:
         model.refer(inherited, member.version)
@@ -239,7 +252,7 @@ def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) 
     for place in _present(block.member, len(block.members)):
         member = block.members[place]
         model = state.models[member.model]
-        if member.version in model.profiles:
+        if member.version in model.profiles or model.share is not None:
             continue
         rows = np.flatnonzero(block.member == place)
         version = state.arrays.ledger.names[int(members[rows[0]])].version

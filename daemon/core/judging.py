@@ -84,7 +84,7 @@ class Closing:
 def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     """Judges one window of each of these models."""
     for each in closing:
-        _elect(state, each)
+        _elect(state, each, step)
     for first in range(0, len(closing), AT_ONCE):
         _judge_arrays(state, closing[first : first + AT_ONCE], step)
     state.arrays.joins.settle(each.model.row for each in closing)
@@ -95,7 +95,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         each.model.partials.pop(each.index, None)
 
 
-def _elect(state: State, closing: Closing) -> None:
+def _elect(state: State, closing: Closing, step: Step) -> None:
     """The live version is the one that made most of a window's predictions."""
     ledger, model = state.arrays.ledger, closing.model
     closing.slots = ledger.slots_of(model.row, closing.index)
@@ -108,6 +108,8 @@ def _elect(state: State, closing: Closing) -> None:
     if counts:
         live = model.live_version
         model.live_version = max(counts, key=lambda v: (counts[v], v == live, v))
+        if model.live_version != live:
+            step.live[model.model] = model.live_version
     closing.answering = {model.live_version: 0} | counts
     member = ledger.rows.get(Member(model.model, model.live_version))
     if member is None and model.live_version:

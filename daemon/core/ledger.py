@@ -59,7 +59,7 @@ class Table:
         known = self.by_profile[profile]
         known[1] -= 1
         if not known[1]:
-            self.references.release(np.array([known[0]]))
+            self.references.release_one(known[0])
             del self.by_profile[profile]
 
 
@@ -107,7 +107,7 @@ class Ledger:
         """The member's row; a new one when it is met for the first time."""
         row = self.rows.get(member)
         if row is None:
-            row = self.rows[member] = int(self.members.claim(1)[0])
+            row = self.rows[member] = self.members.claim_one()
             self.names[row] = member
             self.versions.setdefault(member.model, set()).add(member.version)
             self.members.arrays["model"][row] = model_row
@@ -127,7 +127,7 @@ class Ledger:
         if not self.versions[member.model]:
             del self.versions[member.model]
         self.refer(row, None)
-        self.members.release(np.array([row]))
+        self.members.release_one(row)
 
     def take_counts(self, member: int) -> tuple[int, float] | None:
         """How many predictions were counted since this was last asked, and the newest time; None
@@ -229,7 +229,7 @@ class Ledger:
         """Opens a member's window, without counts, to be measured against this reference."""
         table = _PLAIN if profile is None else self._table(Schema.of(profile))
         of = self.tables[table]
-        row, slot = int(of.tally.claim(1)[0]), int(self._slots.claim(1)[0])
+        row, slot = of.tally.claim_one(), self._slots.claim_one()
         a = self._slots.arrays
         a["table"][slot], a["row"][slot] = table, row
         a["ref"][slot] = 0 if profile is None else of.hold(profile)
@@ -281,10 +281,10 @@ class Ledger:
     def _release(self, slot: int) -> None:
         here = self.slots.pop(slot)
         of = self.tables[here.table]
-        of.tally.release(np.array([here.row]))
+        of.tally.release_one(here.row)
         if here.profile is not None:
             of.let_go(here.profile)
-        self._slots.release(np.array([slot]))
+        self._slots.release_one(slot)
         del self._at[here.member][here.window]
         if not self._at[here.member]:
             del self._at[here.member]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core import incidents
+from watchkeeper.daemon.core import incidents, spread
 from watchkeeper.daemon.core.commands import obey
 from watchkeeper.daemon.core.ingest import LIVE, ingest
 from watchkeeper.daemon.core.judging import Closing, judge
@@ -44,10 +44,13 @@ class Pipeline:
             step.answers[command.id] = obey(
                 self.state, planner, command, step, batch.now, context_of
             )
+        spread.merge(self.state, batch.merges, step)
         ingest(self.state, batch.frames, step)
         if batch.tick is not None:
             for row in self.state.arrays.clocks.tick(batch.tick.at).tolist():
                 step.dirty.add(self.state.by_row[row].model)
+        if self.state.spread:
+            spread.follow(self.state, step)
         self._close_windows(planner, step)
         return step
 
@@ -71,7 +74,11 @@ class Pipeline:
     def _close_windows(self, planner: Planner, step: Step) -> None:
         """Closes what is due, one window of each model at a time: those of all models together."""
         state = self.state
-        rows = sorted(state.models[name].row for name in step.dirty)
+        dirty = step.dirty
+        if state.shares:
+            spread.age(state, dirty & state.shares)
+            dirty = dirty - state.shares
+        rows = sorted(state.models[name].row for name in dirty)
         due = state.arrays.clocks.due(np.array(rows, dtype=np.int64))
         while len(due):
             closing = [each for row in due.tolist() if (each := self._next(row)) is not None]

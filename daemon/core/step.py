@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from watchkeeper.detectors.types import (
 )
 from watchkeeper.handlers.types import Action, Incident, Outcome
 
+if TYPE_CHECKING:
+    from watchkeeper.daemon.core.spread import Merge
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -27,7 +31,8 @@ class Batch:
 
     `now` is the wall clock, by which commands expire; None where there is none.
     `blind_since` is set while the source is known to be behind: nothing is acted on then.
-    `profiles` are references that people gave, to be taken up before anything else.
+    `profiles` are references that people gave, to be taken up before anything else. `merges` are
+    counts of models whose events lie in several partitions.
     """
 
     frames: Sequence[Block | AnyFrame] = ()
@@ -37,6 +42,7 @@ class Batch:
     blind_since: float | None = None
     now: float | None = None
     profiles: Sequence[Profile] = ()
+    merges: Sequence[Merge] = ()
 
 
 @dataclass(slots=True)
@@ -49,6 +55,15 @@ class Counts:
     joined: int = 0
     unmatched: int = 0
     conflicts: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Takes in what happened in another step."""
+        self.predictions += other.predictions
+        self.labels += other.labels
+        self.late += other.late
+        self.joined += other.joined
+        self.unmatched += other.unmatched
+        self.conflicts += other.conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class Step:
     whole, since their reference is not complete; `samples` those closed in this step of series
     whose detectors are objects, `sampled` those of all others; `profiles` newly learned
     references; `changes` those that applications told of; `dirty` the models whose state changed;
+    `live` the versions that became the live ones of theirs;
     `answers` says what became of each command, by its id.
     """
 
@@ -93,6 +109,7 @@ class Step:
     changes: list[Change] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     counts: dict[str, Counts] = field(default_factory=dict)
+    live: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+import zstandard
 
-from watchkeeper.daemon.core.model import Health, Judge, ModelState
+from watchkeeper.daemon.core.model import Health, Judge, ModelState, Share, Told
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
@@ -42,6 +42,8 @@ _PLAIN = (
     "paused",
 )
 _TIMES = ("last_tick", "behind", "live")
+# Counts are mostly zeros.
+_packer, _unpacker = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
 _profiles = msgspec.msgpack.Decoder(Profile)
 
 
@@ -74,6 +76,7 @@ def dump(state: ModelState, window_s: float) -> dict[str, Any]:
         "learning": state.to_learn | {v: sum(map(len, f)) for v, f in state.learning.items()},
         **{name: getattr(state, name) for name in _PLAIN},
         **{name: msgspec.to_builtins(getattr(state, name)) for name in _STRUCTS},
+        **_spread(state),
     }
 
 
@@ -87,6 +90,11 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
     for name, kind in _STRUCTS.items():
         setattr(state, name, msgspec.convert(plain[name], kind))
     state.to_learn = msgspec.convert(plain["learning"], dict[str, int])
+    if "share" in plain:
+        state.share = msgspec.convert(plain["share"], Share)
+    links = dict(msgspec.convert(plain.get("links", []), list[tuple[int, Told]]))
+    # How long nothing was heard counts from now on: nobody listened meanwhile.
+    state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
     state.metrics = {(name, host) for name, host in plain["metrics"]}
     clocks, mark = state.arrays.clocks, msgspec.convert(plain["mark"], Watermark)
     clocks.set_mark(state.row, mark)
@@ -113,6 +121,16 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
         state.judges[series] = _judges(policy.watches_of(series), judges)
 
 
+def _spread(state: ModelState) -> dict[str, Any]:
+    """What only the shares and the whole of a spread model have."""
+    found: dict[str, Any] = {}
+    if state.share is not None:
+        found["share"] = msgspec.to_builtins(state.share)
+    if state.links:
+        found["links"] = [[n, msgspec.to_builtins(told)] for n, told in state.links.items()]
+    return found
+
+
 def members_of(state: ModelState) -> Iterator[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
     rows = state.arrays.ledger.rows
@@ -125,7 +143,7 @@ def _open_windows(state: ModelState) -> Iterator[list[Any]]:
     for version, member in members_of(state):
         for window, slot in ledger.open_slots(member):
             profiled = ledger.slots[slot].profile is not None
-            yield [version, window, profiled, zlib.compress(ledger.dump(slot), 1)]
+            yield [version, window, profiled, _packer.compress(ledger.dump(slot))]
 
 
 def _load_windows(state: ModelState, stored: Sequence[Any], policy: ModelPolicy) -> None:
@@ -134,7 +152,7 @@ def _load_windows(state: ModelState, stored: Sequence[Any], policy: ModelPolicy)
         member = ledger.member(state.row, Member(state.model, version))
         profile = state.profiles[version] if profiled else None
         slot = ledger.put(member, window, profile)
-        ledger.load(slot, zlib.decompressobj().decompress(packed, _COUNTS_LIMIT))
+        ledger.load(slot, _unpacker.decompress(packed, max_output_size=_COUNTS_LIMIT))
 
 
 def _learned(state: ModelState) -> Iterator[tuple[str, list[Any]]]:

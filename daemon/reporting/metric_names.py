@@ -11,6 +11,8 @@ Name = Literal[
     "watchkeeper_event_lag_seconds",
     # Gauge: records known to wait, by topic and partition
     "watchkeeper_consumer_lag_records",
+    # Gauge: 1 for the way in which records are read, by way: whole batches, or single records
+    "watchkeeper_reading_info",
     # Histogram: time spent in a stage of the loop
     "watchkeeper_stage_duration_seconds",
     # Gauge: the oldest watermark of the models that are owned

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.step import Counts, Step
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.transport.ports import Partition
@@ -43,6 +46,9 @@ class Metrics:
         self._targets: dict[str, set[tuple[str, str]]] = {}
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
+        self._uncounted: dict[str, Counts] = {}
+        self._counting = threading.Lock()
+        self.registry.register(_Before(self._count))
         self._make_pipeline()
         self._make_models()
         self._make_reports()
@@ -64,6 +70,11 @@ class Metrics:
             with suppress(KeyError):  # never polled while it was here
                 self._lag_records.remove(each.topic, str(each.number))
 
+    def reading(self, way: str) -> None:
+        """In which way records are read now: `batches` or `records`."""
+        for each in ("batches", "records"):
+            self._reading.labels(each).set(each == way)
+
     def refused(self, topic: str, reason: str, n: int = 1) -> None:
         """Records that became dead letters."""
         self._dead.labels(topic, reason).inc(n)
@@ -82,12 +93,9 @@ class Metrics:
 
     def stepped(self, step: Step) -> None:
         """All that one step of the core has to show."""
-        for model, counts in step.counts.items():
-            if self._admitted(model):
-                self._predictions.labels(model).inc(counts.predictions)
-                self._late.labels(model).inc(counts.late)
-                self._joined.labels(model).inc(counts.joined)
-                self._unmatched.labels(model).inc(counts.unmatched)
+        with self._counting:
+            for model, counts in step.counts.items():
+                self._uncounted.setdefault(model, Counts()).add(counts)
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
@@ -132,6 +140,18 @@ class Metrics:
     def held(self, n: int) -> None:
         """Actions of all instances that wait for a person, by the record."""
         self._held.set(n)
+
+    def _count(self) -> None:
+        """Adds up what was counted since the page was last read: a counter a model and turn would
+        cost as much as all the rest."""
+        with self._counting:
+            counted, self._uncounted = self._uncounted, {}
+        for model, counts in counted.items():
+            if self._admitted(model):
+                self._predictions.labels(model).inc(counts.predictions)
+                self._late.labels(model).inc(counts.late)
+                self._joined.labels(model).inc(counts.joined)
+                self._unmatched.labels(model).inc(counts.unmatched)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The page Prometheus reads, and its content type."""
@@ -197,6 +217,9 @@ class Metrics:
         )
         self._lag_records = gauge(
             "watchkeeper_consumer_lag_records", "Records known to wait.", "topic", "partition"
+        )
+        self._reading = gauge(
+            "watchkeeper_reading_info", "1 for the way in which records are read.", "way"
         )
         self._watermark = gauge(
             "watchkeeper_watermark_timestamp_seconds", "Oldest watermark of the owned models."
@@ -277,3 +300,19 @@ class Metrics:
         self, name: Name, text: str, buckets: Sequence[float], *labels: str
     ) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+
+class _Before(Collector):
+    """Does something before the registry is read: it is asked first, and has no metric itself."""
+
+    def __init__(self, first: Callable[[], None]) -> None:
+        self._first = first
+
+    def describe(self) -> list[Metric]:
+        """What it has."""
+        return []
+
+    def collect(self) -> list[Metric]:
+        """Does it."""
+        self._first()
+        return []

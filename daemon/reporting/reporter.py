@@ -64,12 +64,15 @@ class StepReporter:
         self.metrics.stepped(step)
         for failure in step.failures:
             log.error("detector failed", said=failure)
-        for model in step.dirty & self.state.models.keys():
+        for model in (step.dirty - self._told) & self.state.models.keys():
             known = self.state.models[model]
+            self._told.add(model)
+            if known.share is not None:
+                continue
             self.metrics.live(model, known.live_version)
-            if model not in self._told:
-                self._told.add(model)
-                self.metrics.open_incident(model, known.incident)
+            self.metrics.open_incident(model, known.incident)
+        for model, version in step.live.items():
+            self.metrics.live(model, version)
         for _, incident in step.incident_changes:
             log.warning(
                 "incident",

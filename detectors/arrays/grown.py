@@ -52,9 +52,25 @@ class Grown:
                 array[again] = 0
         return rows
 
+    def claim_one(self) -> int:
+        """One row, all zero."""
+        if self._free:
+            row = self._free.pop()
+            for array in self.arrays.values():
+                array[row] = 0
+            return row
+        if self._used == self._room:
+            self._grow(self._used + 1)
+        self._used += 1
+        return self._used - 1
+
     def release(self, rows: IntArray) -> None:
         """Takes rows back."""
         self._free.extend(rows.tolist())
+
+    def release_one(self, row: int) -> None:
+        """Takes one row back."""
+        self._free.append(row)
 
     def dump(self, row: int) -> bytes:
         """One row of all arrays, little-endian, in the order of the fields."""

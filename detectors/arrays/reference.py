@@ -56,7 +56,7 @@ class References(Grown):
 
     def add(self, profile: Profile) -> int:
         """The row of a new reference, which must be of this schema."""
-        row = int(self.claim(1)[0])
+        row = self.claim_one()
         self.arrays["n"][row] = profile.n
         for column, numbers in enumerate(_numeric(profile)):
             self._numbers(row, column, numbers)
