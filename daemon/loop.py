@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,11 +18,13 @@ from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
+from watchkeeper.daemon.spreading import Arrived, Spreading, addressed
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow, Restored
 from watchkeeper.daemon.transport.codec import Decoded, decode
@@ -87,6 +89,7 @@ class Loop:
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, later
     where checkpoints would take too much of the time, and at once when an incident or action
     changed. Events of more than `models_limit` models are refused.
+    `spreading` is there where events of some model lie in several partitions.
     Without `ticks` only events make time pass. While the database is away nothing is read on, for
     at most `patience_s` seconds.
     """
@@ -110,6 +113,7 @@ class Loop:
     _homes: dict[str, int] = field(default_factory=dict)
     _untaken: dict[str, Action] = field(default_factory=dict)
     steady: Callable[[], float] | None = None
+    spreading: Spreading | None = None
     _committed_at: float = float("-inf")
     _cost_s: float = 0.0
     _examples: Examples = field(default_factory=Examples)
@@ -156,10 +160,12 @@ class Loop:
         again = self._own(polled)
         records = polled.records.of_places(self._epochs.keys() - again)
         now = self.clock()
+        events = records if self.spreading is None else self.spreading.without_partials(records)
         with self.reporter.stage("decode"):
-            decoded = decode(records, self.kinds, now=now, blocks=True)
+            decoded = decode(events, self.kinds, now=now, blocks=True)
+        arrived = self._spread(records, events, decoded)
         known = self.pipeline.state.models.keys()
-        first = admit(records, decoded, known, self.models_limit)
+        first = admit(events, decoded, known, self.models_limit)
         decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
@@ -169,13 +175,18 @@ class Loop:
             self._tick(now),
             blind_since=self._blind(records, now),
             now=now,
-            profiles=self._references(first, commands),
+            profiles=self._references(first.keys() | arrived.homes.keys(), commands),
+            merges=arrived.merges,
         )
-        self._settle_homes(records, first)
+        self._settle_homes(events, first)
+        for model, number in arrived.homes.items():
+            self._homes.setdefault(model, number)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
+        if self.spreading is not None:
+            self.spreading.counted(step)
         self._remember(records, decoded, step, now)
         if self._due():
             self.checkpoint()
@@ -183,6 +194,15 @@ class Loop:
         self.reporter.observe(step, records, decoded)
         self.turned_at = self._steady()
         return step
+
+    def _spread(self, records: Records, events: Records, decoded: Decoded) -> Arrived:
+        """Events of spread models go to their shares; gives what came of shares to be merged."""
+        if self.spreading is None:
+            return Arrived()
+        self.spreading.split(events, decoded)
+        arrived = self.spreading.arrived(records, self.pipeline.state)
+        decoded.dead.extend(arrived.dead)
+        return arrived
 
     def checkpoint(self) -> None:
         """Makes everything since the last one true, then acts and publishes."""
@@ -195,6 +215,9 @@ class Loop:
         self._committed_at = self._steady()
         if pending.empty:
             return True
+        if self.spreading is not None:
+            state = self.pipeline.state
+            pending.outbox += self.spreading.rows(state, pending.dirty, self._epochs, at)
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
         try:
             with self.reporter.stage("commit"):
@@ -244,7 +267,8 @@ class Loop:
         self._epochs.update(restored.epochs)
         for aside in restored.set_aside:
             log.error("stored state set aside", model=aside.model, reason=aside.reason)
-        new = [m for m in (*restored.states, *restored.lost) if m not in state.models]
+        found = [m for m in (*restored.states, *restored.lost) if m not in state.models]
+        new = [m for m in found if whole(m) == m or self._spreads(whole(m))]
         for model in new:
             self._load(model, restored, at)
             self._homes[model] = restored.homes[model]
@@ -256,6 +280,9 @@ class Loop:
             self.source.start(partition, restored.offsets.get(partition))
         for model in new:
             self._act(state.models[model].actions.values())
+
+    def _spreads(self, model: str) -> bool:
+        return self.spreading is not None and self.spreading.spread(model)
 
     def _load(self, model: str, restored: Restored, at: float) -> None:
         """Takes up a stored state; where it was lost, what is on record of the model."""
@@ -328,13 +355,17 @@ class Loop:
         watched = self._patience.insist(lambda: self.store.records.watched(strange))
         return [each for each in waiting if _about(each) not in watched]
 
-    def _references(self, first: Mapping[str, int], commands: Sequence[Command]) -> list[Profile]:
+    def _references(self, seen: Set[str], commands: Sequence[Command]) -> list[Profile]:
         """What was imported for models that are met for the first time, or when a person says."""
-        met = first.keys() - self._homes.keys()
-        asked = {c.target for c in commands if c.command == "profile"} & self._homes.keys()
-        if not (met or asked):
+        state, wanted = self.pipeline.state, seen - self._homes.keys()
+        wanted |= {c.target for c in commands if c.command == "profile"} & self._homes.keys()
+        if self.spreading is not None:
+            wanted |= self.spreading.unreferred(state, self._steady())
+        if not wanted:
             return []
-        found = self._patience.insist(lambda: self.store.registry.imported(sorted(met | asked)))
+        models = sorted({whole(each) for each in wanted})
+        imported = self._patience.insist(lambda: self.store.registry.imported(models))
+        found = addressed(imported, wanted, state)
         for each in found:
             log.info("reference taken up", model=each.model, version=each.version, n=each.n)
         return found
