@@ -16,7 +16,7 @@ from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.standstill import Breaker
-from watchkeeper.daemon.transport.vitals import pulse, share_anew
+from watchkeeper.daemon.transport.vitals import ignore_belated, pulse, share_anew
 
 log = structlog.get_logger()
 
@@ -199,6 +199,7 @@ class KafkaMember:
             self._try_again = time.monotonic() + pause * random.uniform(0.5, 1.0)
             return False
         self._choose_way()
+        ignore_belated(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)
         self.consumer.subscribe(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import time
 from typing import Any, Literal
 
 Pulse = Literal["beating", "dead", "stopped"]
@@ -28,3 +30,37 @@ def share_anew(consumer: Any) -> None:
     not know that it still leads (KAFKA-13435): so each static member has to ask.
     """
     consumer._coordinator.request_rejoin()
+
+
+def ignore_belated(consumer: Any) -> None:
+    """Keeps answers to what was asked under a forgotten name from having the next one forgotten.
+
+    Once the brokers have given a member up, the first of its requests to be told so makes the
+    library join anew. When it is then told so by another one, it forgets the name it has just
+    been given, and joins once more: the group waits for the forgotten one until that expires.
+    """
+    from kafka.errors import CommitFailedError
+
+    coordinator, forgotten = consumer._coordinator, float("-inf")
+    reset = coordinator.reset_generation
+    heartbeat = coordinator._handle_heartbeat_response
+    commit = coordinator._handle_offset_commit_response
+
+    @functools.wraps(reset)
+    def noting(*args: Any, **named: Any) -> None:
+        nonlocal forgotten
+        forgotten = time.monotonic()
+        reset(*args, **named)
+
+    def heartbeat_answered(answer: Any, sent: float) -> None:
+        if sent > forgotten:
+            heartbeat(answer, sent)
+
+    def commit_answered(offsets: Any, sent: float, answer: Any) -> None:
+        if sent <= forgotten:
+            raise CommitFailedError("the member was given up meanwhile")
+        commit(offsets, sent, answer)
+
+    coordinator.reset_generation = noting
+    coordinator._handle_heartbeat_response = heartbeat_answered
+    coordinator._handle_offset_commit_response = commit_answered

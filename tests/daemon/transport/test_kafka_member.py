@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
+from typing import Any
 
 import pytest
+from kafka.errors import UnknownMemberIdError
+from kafka.protocol.consumer import HeartbeatResponse
 
 from tests.daemon.transport.contract import WAIT_S, read, until_caught_up
 from tests.daemon.transport.onkafka import (
@@ -99,6 +102,37 @@ def test_a_broker_killed_while_reading_costs_no_record_and_no_order(durable_kafk
         assert sorted(chain(*numbers)) == list(range(RECORDS + 100))
         assert source.take_gaps() == []
         assert source.take_quarantined() == []
+
+
+REJOINED_S = 3.0  # half a session: the group must not wait for one to expire
+
+
+def test_a_member_that_was_given_up_joins_anew_once(kafka: Broker) -> None:
+    """The group tells it so twice, and the second time when it has its new name already."""
+    settings = settings_for(kafka)
+    topic = topic_of(settings)
+    with source_of(settings, topic) as source:
+        poll_until(source, lambda polled: bool(polled.assigned))
+        coordinator = source._member.consumer._coordinator
+        sent = time.monotonic()
+        joined = coordinator._process_join_group_response
+        told: list[float] = []
+
+        def joined_and_told_again(response: Any, asked: float) -> Any:
+            if response.error_code == 0 and not told:
+                told.append(sent)
+                with suppress(UnknownMemberIdError):
+                    coordinator._handle_heartbeat_response(HeartbeatResponse(0, 25), sent)
+            return joined(response, asked)
+
+        coordinator._process_join_group_response = joined_and_told_again
+        began = time.monotonic()
+        coordinator.maybe_leave_group()
+
+        poll_until(source, lambda polled: bool(polled.assigned))
+
+        assert told
+        assert time.monotonic() - began < REJOINED_S
 
 
 @pytest.fixture
