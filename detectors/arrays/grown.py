@@ -92,7 +92,7 @@ class Grown:
             raise ValueError(f"{len(data)} bytes where {at} were expected")
 
     def _grow(self, least: int) -> None:
-        room = max(least, self._room + self._room // 2)
+        room = max(least, self._room + max(self._room // 4, _FIRST))
         for name, array in self.arrays.items():
             larger = np.zeros((room, *array.shape[1:]), dtype=array.dtype)
             larger[: self._used] = array[: self._used]

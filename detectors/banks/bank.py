@@ -166,7 +166,7 @@ class Bank(ABC):
         if rows <= held:
             return
         for place, part in enumerate(self._parts):
-            wider = np.zeros((max(rows, 2 * held), self.columns), dtype=part.dtype)
+            wider = np.zeros((max(rows, held + held // 4), self.columns), dtype=part.dtype)
             wider[:held] = part
             self._parts[place] = wider
 
