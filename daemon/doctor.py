@@ -103,7 +103,8 @@ def _extras(config: Config) -> Iterator[Check]:
 
 
 def _kafka(config: Config) -> Check:
-    topics = config.topics.everything()
+    between = [config.topics.name("partials")] if config.spreads else []
+    topics = config.topics.everything() + between
     found = reach(config.kafka_settings(), topics)
     servers = ",".join(config.kafka.bootstrap_servers)
     if found.error:
@@ -134,7 +135,8 @@ def unequal_partitions(config: Config, partitions: Mapping[str, int]) -> str:
 
     A model's events have one number in all topics only where all have as many.
     """
-    counts = {name: n for each in READ if (n := partitions.get(name := config.topics.name(each)))}
+    read = [*READ, "partials"] if config.spreads else [*READ]
+    counts = {name: n for each in read if (n := partitions.get(name := config.topics.name(each)))}
     if len(set(counts.values())) < 2:
         return ""
     told = ", ".join(f"{name} ({n})" for name, n in counts.items())

@@ -40,6 +40,7 @@ from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.reporting.sentry import SentryReporter
 from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
 from watchkeeper.daemon.reporting.webhook import WebhookChannel
+from watchkeeper.daemon.spreading import Counting, Spreading
 from watchkeeper.daemon.starting import MISCONFIGURED, CannotStart, make_ready
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
@@ -65,6 +66,12 @@ JOBS_KEPT_S = 30 * 86_400.0  # folders of ended jobs that no registered version 
 def kinds_of(config: Config) -> dict[str, EventKind]:
     """The kind of event by topic that is read."""
     return {config.topics.name(topic): kind for topic, kind in READ.items()}
+
+
+def topics_of(config: Config) -> list[str]:
+    """The topics that are read: those of events, and that of partials where it is needed."""
+    between = [config.topics.name("partials")] if config.spreads else []
+    return [*kinds_of(config), *between]
 
 
 def topic_names(config: Config) -> TopicNames:
@@ -147,6 +154,7 @@ class Daemon:
             models_limit=config.daemon.max_models,
             # A simulated clock steps evenly; the wall clock may be set.
             steady=time.monotonic if self.clock is time.time else None,
+            spreading=self._spreading(),
         )
         self.timers = self._timers()
 
@@ -242,6 +250,20 @@ class Daemon:
             links=self.links,
         )
 
+    def _spreading(self) -> Spreading | None:
+        config, source = self.config, self.source
+        if not config.spreads:
+            return None
+        if not isinstance(source, Counting):
+            raise ValueError("this source cannot say how many partitions a spread model has")
+        events = config.topics.name("predictions")
+        return Spreading(
+            config.topics.name("partials"),
+            events,
+            lambda: source.partitions(events),
+            lambda model: config.model(model).spread,
+        )
+
     def _commander(self) -> OutboxCommander:
         names = topic_names(self.config)
         return OutboxCommander(
@@ -328,7 +350,7 @@ def run(config: Config) -> int:
     try:
         make_ready(config)
         _warm()
-        source = KafkaSource(settings, list(kinds_of(config)))
+        source = KafkaSource(settings, topics_of(config))
     except (CannotStart, SourceError) as error:
         log.error("cannot start", reason=str(error))
         return error.code if isinstance(error, CannotStart) else UNAVAILABLE

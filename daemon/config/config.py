@@ -42,6 +42,11 @@ class Config(Section, frozen=True, kw_only=True):
         """What holds for a model, named in the file or not."""
         return self.models.get(name, self.defaults)
 
+    @property
+    def spreads(self) -> bool:
+        """Whether events of any model may lie in several partitions."""
+        return any(each.spread for each in (self.defaults, *self.models.values()))
+
     def kafka_settings(self) -> KafkaSettings:
         """How to reach Kafka, for transport."""
         kafka = self.kafka

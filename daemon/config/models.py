@@ -93,6 +93,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             example="fraud",
         ),
     ] = None
+    spread: Annotated[
+        bool,
+        doc(
+            "Whether its events may lie in any partition, for a model that is too much for one "
+            "instance: each counts what it reads, and one of them judges. See docs/spread.md"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE

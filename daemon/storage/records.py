@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection
 
+from watchkeeper.daemon.core.state import SHARE
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.values import AuditEntry, DeadLetter, SetAside, Totals
@@ -113,7 +114,7 @@ class Records:
         """Every model that was seen or registered, by name."""
         seen = select(tables.states.c.model).union(select(tables.models.c.model))
         with self._db.read() as connection:
-            return sorted(connection.execute(seen).scalars())
+            return sorted(each for each in connection.execute(seen).scalars() if SHARE not in each)
 
     def watched(self, models: Collection[str]) -> set[str]:
         """Those of the models that some instance has a state of."""
@@ -142,7 +143,7 @@ class Records:
         with self._db.read() as connection:
             oldest = connection.execute(select(func.min(o.created_at)).where(pending)).scalar()
             return Totals(
-                models=_count(connection, tables.states),
+                models=_count(connection, tables.states, ~tables.states.c.model.contains(SHARE)),
                 incidents_open=_count(connection, tables.incidents, i.open_key.is_not(None)),
                 actions_held=_count(connection, tables.actions, a.state == "held"),
                 outbox_pending=_count(connection, tables.outbox, pending),
