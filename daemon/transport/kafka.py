@@ -103,7 +103,8 @@ class KafkaSource:
             self._pending[partition] = offset
 
     def caught_up(self) -> bool:
-        return not self._pending and not any(self.lag().values())
+        known = not self._pending and not any(self.lag().values())
+        return known and self._member.heard.all(self._positions)
 
     def ended(self) -> bool:
         return False

@@ -12,6 +12,7 @@ import structlog
 
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.kafka_heard import Heard
 from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
@@ -48,6 +49,7 @@ class KafkaMember:
         self.settings = settings
         self.consumer: Any = None
         self.assignment = Assignment()
+        self.heard = Heard(settings.fetch_max_wait_ms / 1000)
         self.closed = threading.Event()
         self.way = Way("records", "not connected yet")
         self._topics = tuple(topics)
@@ -200,6 +202,7 @@ class KafkaMember:
             return False
         self._choose_way()
         ignore_belated(self.consumer)
+        self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)
         self.consumer.subscribe(

@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -133,6 +134,16 @@ class Service:
     def kill(self) -> None:
         """End it as a power cut would: kill -9."""
         self._end(signal.SIGKILL)
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Freeze it to the end of the block: it answers nothing, and its connections stay open."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop it and delete its data."""

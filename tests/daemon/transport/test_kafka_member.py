@@ -104,6 +104,28 @@ def test_a_broker_killed_while_reading_costs_no_record_and_no_order(durable_kafk
         assert source.take_quarantined() == []
 
 
+NOTICED_S = 5.0  # half the usual lateness
+
+
+def test_a_broker_that_falls_silent_leaves_open_whether_all_was_read(kafka: Broker) -> None:
+    settings = settings_for(kafka)
+    topic = topic_of(settings, partitions=2)
+    publish(settings, topic, [b"%d" % n for n in range(10)])
+    with source_of(settings, topic) as source:
+        read(source, 10)
+        until_caught_up(source)
+        for _ in range(20):
+            source.poll(0.2)
+        assert source.caught_up(), "a broker without news is not a silent one"
+
+        began = time.monotonic()
+        with kafka.halted():
+            poll_until(source, lambda _: not source.caught_up())
+            assert time.monotonic() - began < NOTICED_S
+
+        poll_until(source, lambda _: source.caught_up())
+
+
 REJOINED_S = 3.0  # half a session: the group must not wait for one to expire
 
 
