@@ -33,7 +33,6 @@ class RobustZ(ScoreDetector):
 
     memory: Count = setting(360, "windows that are remembered")
     warm_up: Count = setting(30, "windows that are learned before the first judgement")
-    gap: int = setting(0, "newest windows that are not yet normal: finds slow climbs")
     _past: list[float] = field(default_factory=list)
     _pending: list[float] = field(default_factory=list)
 

@@ -59,7 +59,6 @@ _BUSIER: Settings = {
     "direction": "up",
     "threshold": 6.0,
     "for_windows": 5,
-    "gap": 20,
     "min_n": 1,
 }
 _EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}

@@ -44,7 +44,6 @@ SETTINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         **_SCORE,
         "memory": st.integers(1, 40),
         "warm_up": st.integers(1, 50),
-        "gap": st.integers(0, 3),
     },
     "seasonal": {**_SCORE, "min_hours": st.floats(0.1, 5.0), "weeks": st.integers(1, 5)},
     "silence": {
