@@ -18,6 +18,7 @@ from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.spread import heed_shares
 from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.kept import Examples
@@ -42,6 +43,7 @@ CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
 FURTHEST = 200  # times `checkpoint_events` that may wait for one all the same
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 INBOX_S = 0.5
+AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
 
 
@@ -295,6 +297,8 @@ class Loop:
                 log.error("stored state set aside", model=model, reason=why)
                 self._patience.insist(lambda: self.store.set_aside(model, why, at))
             else:
+                if self._spreads(model):
+                    heed_shares(state, model)
                 return
         state.seed(model, restored.incidents, restored.actions)
         learned = {p.version: p for p in restored.profiles if p.model == model}
@@ -330,10 +334,14 @@ class Loop:
         self.pipeline.state.forget(list(self.pipeline.state.models))
         self._homes.clear()
         self._drop_untaken()
-        partitions = tuple(self._epochs)
+        partitions = set(self._epochs)
         self._epochs.clear()
-        if partitions:
-            self._take_up(partitions)
+        # Who took over may have been given them: what is not ours any more is told by a poll. The
+        # records that it brings will be read once more.
+        polled = self.source.poll(AGAIN_S)
+        left = (partitions | set(polled.assigned)) - {*polled.revoked, *polled.lost}
+        if left:
+            self._take_up(sorted(left))
 
     def _commands(self, decoded: Decoded, now: float) -> tuple[list[Command], dict[str, str]]:
         """People's commands for the core; applications' answers go to who asked."""
