@@ -137,7 +137,7 @@ def merge(state: State, merges: Iterable[Merge], step: Step) -> None:
     for each in merges:
         model = state.model(each.model)
         state.spread.add(each.model)
-        state.arrays.clocks.arrays["live"][model.row] = False  # the shares' ticks move its time
+        heed_shares(state, each.model)
         for part in each.parts:
             _merge(state, model, part, step)
         for number in range(each.numbers):
@@ -146,6 +146,11 @@ def merge(state: State, merges: Iterable[Merge], step: Step) -> None:
         mark = max(each.mark, known.mark)
         model.links[each.number] = Told(each.end, each.epoch, mark, model.last_tick)
         step.dirty.add(each.model)
+
+
+def heed_shares(state: State, name: str) -> None:
+    """From now on only what is told of its shares moves a model's time, and no tick."""
+    state.arrays.clocks.arrays["live"][state.models[name].row] = False
 
 
 def follow(state: State, step: Step) -> None:

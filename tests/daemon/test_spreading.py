@@ -267,3 +267,22 @@ def test_an_imported_reference_reaches_shares_and_owner(cluster: Cluster) -> Non
         assert "1" in state.models[share_of(MODEL, number)].profiles
     parts = [p for r in cluster.broker.records("partials") for p in decode(r.value or b"").parts]
     assert {part.reference for part in parts if part.signal == "tally"} != {""}
+
+
+def test_a_model_that_is_spread_from_now_on_waits_for_its_shares(cluster: Cluster) -> None:
+    cluster.publish(0, 600)
+    before = cluster.loop(range(N), spread=False)
+    before.ticks, cluster.now = True, START + 300.0
+    cluster.settle([before])
+    cluster.publish(600, 60)
+    cluster.settle([before])
+    assert before.pipeline.state.models[MODEL].live_stream
+
+    after = cluster.loop(range(N))
+    after.ticks, cluster.now = True, START + 900.0
+    for _ in range(3):
+        after.turn(0.0)
+
+    known = after.pipeline.state.models[MODEL]
+    assert known.last_tick == START + 900.0
+    assert known.mark.newest == before.pipeline.state.models[MODEL].mark.newest

@@ -19,7 +19,8 @@ from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.spread import IDLE_S, Merge, take
 from watchkeeper.daemon.core.state import State, share_of
-from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.core.step import Batch
+from watchkeeper.detectors.blocks import LabelBlock, PredictionBlock
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
@@ -49,7 +50,6 @@ def reference() -> Profile:
 def story(seed: int) -> list[list[AnyFrame]]:
     """Healthy windows, then one of several faults: the frames of each window."""
     play = Play(seed=seed)
-    play.step = lambda batch: Step()  # type: ignore[method-assign]
     faults = (
         {"failing": 0.3, "slow": 6.0},
         {"missing": 0.6, "wrong": 0.3},
@@ -57,7 +57,7 @@ def story(seed: int) -> list[list[AnyFrame]]:
     )
     windows = [play.window() for _ in range(40)]
     fault = faults[seed % len(faults)]
-    windows += [play.window(**fault) for _ in range(12)]  # type: ignore[arg-type]
+    windows += [play.window(**fault) for _ in range(12)]
     return windows
 
 
@@ -194,8 +194,6 @@ def restarted(old: Pipeline) -> Pipeline:
 
 def rejoined(share: Pipeline, read: list[list[AnyFrame]]) -> None:
     """Takes the events in again that label joins wait for, as they are kept."""
-    from watchkeeper.detectors.blocks import LabelBlock, PredictionBlock
-
     name = next(iter(share.state.models))
     number = int(name[-1])
     for frames in read:
