@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 
-from tests.services.base import Missing, services_required
+from tests.services.base import Missing, cache_dir, services_required
 from tests.services.brokers import Broker, choose, chosen
 from tests.services.bugsink import Bugsink, Project
 from tests.services.mlflow import Mlflow
@@ -28,6 +28,11 @@ class StartPrometheus(Protocol):
 
     def __call__(self, targets: Sequence[str], rules: Sequence[Path] = ()) -> Prometheus:
         """Start one that scrapes `targets` and judges the files `rules`, each second."""
+
+
+def pytest_configure() -> None:
+    """Have the kernels compiled once for all tests, and for the processes they start."""
+    os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 
 
 def pytest_report_header() -> str:

@@ -20,7 +20,7 @@ _ENOUGH = 5
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 def test_a_clock_that_is_set_raises_no_alarm(tmp_path: Path, zygote: Zygote) -> None:
     url = f"sqlite:///{tmp_path}/w.db"
     life = Life(folder=str(tmp_path), database=url, registry="", fault="wrong clocks")

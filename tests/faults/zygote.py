@@ -23,6 +23,7 @@ import msgspec
 from tests.e2e.daemon import python_path
 from tests.faults.life import Life, live, stream_of
 from tests.faults.member import Member, serve
+from watchkeeper.daemon import kernels
 
 _GONE_S = 60.0
 
@@ -199,6 +200,7 @@ def _say(writing: int, word: str) -> None:
 def main() -> None:
     """Fulfils wishes until there are no more."""
     stream_of(0)
+    kernels.warm()
     with Path(sys.argv[1]).open("ab", buffering=0) as log:
         for line in sys.stdin.buffer:
             answer = _answer(msgspec.json.decode(line, type=Birth | Death | Wish), log)
