@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-BROKER_KILLS = size(5, 50)
+BROKER_KILLS = size(3, 50)
 PARTITIONS = 3
 HEALED_S = 60.0
 STOPPED_S = 10.0

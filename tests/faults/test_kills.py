@@ -14,7 +14,7 @@ from tests.faults.size import size
 from tests.faults.zygote import Zygote
 from tests.services.postgres import Postgres
 
-KILLS, POSTGRES_KILLS, TIMES = size(200, 1_000), size(10, 100), size(2, 50)
+KILLS, POSTGRES_KILLS, TIMES = size(200, 1_000), size(10, 100), size(1, 50)
 
 
 @pytest.mark.slow
