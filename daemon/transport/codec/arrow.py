@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from watchkeeper.daemon.transport.codec.arrow_size import MOST_BYTES, check_type, size_of
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Headers
 
@@ -57,11 +58,14 @@ def _batches(arrow: Any, value: bytes) -> Iterator[Batch]:
     source = arrow.BufferReader(value)
     with arrow.ipc.open_stream(source) as stream:
         _check_schema(arrow, stream.schema)
-        begin = 0
+        begin = size = 0
         for batch in stream:
             if begin + batch.num_rows > MOST_ROWS:
                 raise Refused("too_large", f"more than {MOST_ROWS} rows")
             batch.validate(full=True)
+            size += sum(size_of(arrow, column) for column in batch.columns)
+            if size > MOST_BYTES:
+                raise Refused("too_large", f"its values take more than {MOST_BYTES} bytes")
             yield Batch(begin, batch, _flat(arrow, batch))
             begin += batch.num_rows
         if source.tell() != len(value):
@@ -72,6 +76,8 @@ def _check_schema(arrow: Any, schema: Any) -> None:
     fields = sum(max(1, field.type.num_fields) for field in schema)
     if fields > MOST_FIELDS:
         raise Refused("too_large", f"{fields} columns, more than {MOST_FIELDS}")
+    for field in schema:
+        check_type(arrow, field.type)
 
 
 def _flat(arrow: Any, batch: Any) -> dict[str, Any]:

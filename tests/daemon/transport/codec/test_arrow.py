@@ -299,6 +299,65 @@ def test_too_many_rows_are_refused() -> None:
     assert [dead.reason for dead in decoded.dead] == ["too_large"]
 
 
+def shared(text: str, rows: int) -> Any:
+    """One text for all rows, which stands in the stream once."""
+    return arrow.DictionaryArray.from_arrays(arrow.array([0] * rows, arrow.int8()), [text])
+
+
+LARGE: dict[str, dict[str, Any]] = {
+    "a list without end": {
+        "x": arrow.ListArray.from_arrays(
+            arrow.array([0, 9_000_000], arrow.int32()), arrow.nulls(9_000_000)
+        )
+    },
+    "a list of fixed size": {
+        "x": arrow.FixedSizeListArray.from_arrays(arrow.nulls(9_000_000), 9_000_000)
+    },
+    "a list in a struct": {
+        "features": arrow.StructArray.from_arrays(
+            [arrow.FixedSizeListArray.from_arrays(arrow.nulls(9_000_000), 9_000_000)], ["x"]
+        )
+    },
+    "a text for many rows": {"x": shared("x" * 100_000, 1_000)},
+    "columns that take no bytes": {f"x{i}": arrow.nulls(5_000) for i in range(500)},
+}
+
+
+@pytest.mark.parametrize("columns", LARGE.values(), ids=LARGE)
+def test_few_bytes_that_stand_for_many_are_refused(columns: dict[str, Any]) -> None:
+    one = table(columns)
+
+    decoded = decode([one], KINDS)
+
+    assert len(one.value or b"") < 262_144
+    assert [dead.reason for dead in decoded.dead] == ["too_large"]
+
+
+SHARING: dict[str, Any] = {
+    "views of text": arrow.array(["x"], arrow.string_view()),
+    "views of lists": arrow.array([[1]], arrow.list_view(arrow.int8())),
+    "runs": arrow.RunEndEncodedArray.from_arrays([1], ["x"]),
+    "views in a struct": arrow.array([{"x": "y"}], arrow.struct([("x", arrow.string_view())])),
+}
+
+
+@pytest.mark.parametrize("column", SHARING.values(), ids=SHARING)
+def test_types_whose_values_may_share_bytes_are_refused(column: Any) -> None:
+    decoded = decode([table(columns([prediction()], x=column))], KINDS)
+
+    assert [dead.reason for dead in decoded.dead] == ["unsupported_format"]
+
+
+def test_a_dictionary_of_many_texts_is_read() -> None:
+    events = [prediction(i, request_id=f"{i:0200}") for i in range(300)]
+    ids = arrow.array([event.request_id for event in events]).dictionary_encode()
+
+    decoded = decode([table(columns(events, request_id=ids))], KINDS)
+
+    assert not decoded.dead
+    assert len(rows(decoded)) == 300
+
+
 def test_other_kinds_and_other_topics_are_refused() -> None:
     message = stream_message([prediction()], "l")
     bare = table(columns([prediction()]), topic="other")
