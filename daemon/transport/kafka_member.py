@@ -27,6 +27,7 @@ _ANSWER_MS = 2_000
 _MOST_BACKOFF_S = 30.0
 # Known broker addresses may all have changed: then only a new consumer finds the cluster again.
 _LOST_AFTER_S = 120.0
+_ASK_TOPICS_S = 1.0
 # A topic counts as missing once it was absent from the brokers' answers for so long.
 _ABSENT_S = 3.0
 # A heartbeat is enabled right after the joining: only one that stays off was stopped.
@@ -63,6 +64,7 @@ class KafkaMember:
         self._unanswered: str | None = None
         self._absent: tuple[str, ...] = ()
         self._absent_since = 0.0
+        self._asked_topics = 0.0
         self.counts: dict[str, int] = {}
         self._stopped_since: float | None = None
         self.breaker = Breaker()
@@ -256,6 +258,10 @@ class KafkaMember:
         absent = tuple(t for t in self._topics if not known.partitions_for_topic(t))
         if absent != self._absent:
             self._absent, self._absent_since = absent, time.monotonic()
+        if absent and time.monotonic() >= self._asked_topics + _ASK_TOPICS_S:
+            # The library asks again in half a minute: too late for topics that were made just now.
+            self._asked_topics = time.monotonic()
+            known.request_update()
         counts = {t: len(known.partitions_for_topic(t) or ()) for t in self._topics}
         if self.counts and counts != self.counts and self.settings.group_instance_id:
             share_anew(self.consumer)
