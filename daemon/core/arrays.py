@@ -9,7 +9,6 @@ from watchkeeper.daemon.core.joins import Joined, Joins
 from watchkeeper.daemon.core.ledger import Ledger
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import Suite
-from watchkeeper.detectors.arrays.sampling import targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.keys import Keys, combined
@@ -23,17 +22,18 @@ class Arrays:
         self.clocks = Clocks()
         self.ledger = Ledger()
         self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0)
-        self.panels: list[tuple[Schema, Suite, Panel]] = []
+        self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
         self._tallied = np.zeros((2, 0), dtype=np.int64)
 
     def panel(self, schema: Schema, suite: Suite) -> Panel:
         """The detectors over series of this schema, for those of this suite of watches."""
-        for known, watched, panel in self.panels:
-            if known == schema and (watched is suite or watched == suite):
+        alike = self.panels.setdefault(schema, [])
+        for watched, panel in alike:
+            if watched is suite or watched == suite:
                 return panel
-        panel = Panel.of(suite, targets_of(schema), schema.profiled)
-        self.panels.append((schema, suite, panel))
+        panel = Panel.of(suite, schema)
+        alike.append((suite, panel))
         return panel
 
     def seat(self, member: int, panel: Panel, before: int | None) -> None:
@@ -50,7 +50,8 @@ class Arrays:
         self.panel_of[member] = panel
 
     def forget(self, member: Member) -> None:
-        """Lets go of what a version taught; what is open of it stays."""
+        """Lets go of what a version taught; of its open windows stays what is counted without a
+        reference."""
         row = self.ledger.rows.get(member)
         if row is None:
             return
@@ -58,13 +59,15 @@ class Arrays:
         if panel is not None:
             panel.forget(row)
         self.ledger.refer(row, None)
+        width = self.clocks.arrays["width"][self.ledger.members.arrays["model"][row]]
+        self.ledger.remeasure(row, float(width))
 
     def release(self, model: str, row: int) -> None:
         """Lets go of versions of which nothing is open, taught or waited for."""
         awaited = self.joins.awaited(row)
         for version in sorted(self.ledger.versions.get(model, ())):
             member = self.ledger.rows[Member(model, version)]
-            if member in awaited or member in self.panel_of or self.ledger.open_slots(member):
+            if member in awaited or member in self.panel_of or not self.ledger.idle(member):
                 continue
             self.ledger.forget(Member(model, version))
 
@@ -74,6 +77,7 @@ class Arrays:
             self.forget(Member(model, version))
             self.ledger.forget(Member(model, version))
         self.joins.forget([row])
+        self._tallied[:, row : row + 1] = 0
         self.clocks.release(np.array([row]))
         self.clocks.arrays["live"][row] = False
 

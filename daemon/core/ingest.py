@@ -18,6 +18,7 @@ from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.versions import OTHER, met
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import (
     Block,
@@ -45,14 +46,9 @@ from watchkeeper.detectors.types import (
     PredictionFrame,
 )
 from watchkeeper.detectors.windows import window_index
-from watchkeeper.handlers.types import VersionRecord
 
 CHANGES_LIMIT = 50
-VERSIONS_LIMIT = 50  # versions whose record is kept
-OPEN_LIMIT = 20  # versions that are told apart in the open windows
-TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
 METRICS_LIMIT = TARGETS - 1  # different (name, host) of metrics told apart; all others are one
-OTHER = "__other__"
 LIVE = ""  # stands for the version that is live once the window is closed
 # What is counted in arrays; all other signals are measured into parts.
 COUNTED = frozenset({"accuracy", "clients", "errors", "features", "latency", "output", "volume"})
@@ -160,13 +156,13 @@ def _predictions(
         return
     for row, n in _counted(models):
         _counts(state, row, step).predictions += n
+    block, members = _members(state, block, step)
     step.captured.append(block)
-    members = _members(state, block, step)
     clocks = arrays.clocks.arrays
     width = clocks["width"][models]
     closed = np.floor((before - clocks["lateness"][models]) / width) * width
     joined = arrays.predicted(models, members, block, closed)
-    _learn(state, block, members, step)
+    _learn(state, block, step)
     on_time = ~late
     if on_time.all():
         _count(state, block, models, members)
@@ -175,17 +171,23 @@ def _predictions(
     _pairs(state, joined, step)
 
 
-def _members(state: State, block: PredictionBlock, step: Step) -> IntArray:
-    """The row of each event's version; those that are met for the first time begin here."""
+def _members(state: State, block: PredictionBlock, step: Step) -> tuple[PredictionBlock, IntArray]:
+    """The row of each event's version; those that are met for the first time begin here. In the
+    block the versions have the names under which they are counted."""
     ledger = state.arrays.ledger
     rows = np.full(len(block.members), -1, dtype=np.int64)
+    names: dict[int, Member] = {}
     for place in _present(block.member, len(block.members)):
         member = block.members[place]
         row = ledger.rows.get(member)
         if row is None or member.version not in state.models[member.model].versions:
             row = _met(state, block, place, step)
+            names[place] = ledger.names[row]
         rows[place] = row
-    return rows[block.member]
+    if names:
+        members = tuple(names.get(place, member) for place, member in enumerate(block.members))
+        block = dataclasses.replace(block, members=members)
+    return block, rows[block.member]
 
 
 def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
@@ -199,54 +201,7 @@ def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
     return row
 
 
-def met(state: State, member: Member, at: float) -> int:
-    """The row of a version that predicted at this time; one seen for the first time starts with
-    the reference of the one that is live."""
-    ledger, model = state.arrays.ledger, state.models[member.model]
-    row = ledger.rows.get(member)
-    if row is not None and member.version in model.versions:
-        return row
-    if _many_open(state, model) and member.version != model.live_version:
-        member = Member(member.model, OTHER)
-    row = ledger.member(model.row, member)
-    if member.version in model.versions:
-        return row
-    inherited = model.profiles.get(model.live_version)
-    if inherited is not None and member.version not in model.profiles:
-        model.refer(inherited, member.version)
-    model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
-    if not model.live_version:
-        model.live_version = member.version
-    _forget_old(model, member.version)
-    return row
-
-
-def _many_open(state: State, model: ModelState) -> bool:
-    """Whether as many versions have open windows as are told apart."""
-    ledger = state.arrays.ledger
-    versions = ledger.versions.get(model.model, ())
-    if len(versions) < OPEN_LIMIT:
-        return False
-    rows = (ledger.rows[Member(model.model, version)] for version in versions)
-    return sum(bool(ledger.open_slots(row)) for row in rows) >= OPEN_LIMIT
-
-
-def _forget_old(model: ModelState, met: str) -> None:
-    """Versions come and go for years: only the last ones stay in memory, and the one just met."""
-    if len(model.versions) <= TAUGHT_LIMIT:
-        return
-    model.settle()
-    newest = sorted(model.versions, key=lambda v: -model.versions[v].last_seen)
-    kept = {model.live_version, met}
-    for version in set(newest[TAUGHT_LIMIT:]) - kept:
-        model.forget(version)
-    for version in set(newest[VERSIONS_LIMIT:]) - kept:
-        del model.versions[version]
-    if len(model.arrays.ledger.versions[model.model]) > VERSIONS_LIMIT:
-        model.arrays.release(model.model, model.row)
-
-
-def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
+def _learn(state: State, block: PredictionBlock, step: Step) -> None:
     """Gathers what references are learned from; a reference holds for windows that begin after
     the very row with which it is complete."""
     for place in _present(block.member, len(block.members)):
@@ -255,21 +210,15 @@ def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) 
         if member.version in model.profiles or model.share is not None:
             continue
         rows = np.flatnonzero(block.member == place)
-        version = state.arrays.ledger.names[int(members[rows[0]])].version
-        if version in model.profiles:
-            continue
         step.learning.add(member)
         policy = state.policy(member.model)
-        gathered = model.learning.setdefault(version, [])
+        gathered = model.learning.setdefault(member.version, [])
         missing = policy.learn_n - sum(len(part) for part in gathered)
-        frame = block.frame(place, rows[:missing])
-        gathered.append(dataclasses.replace(frame, version=version))
+        gathered.append(block.frame(place, rows[:missing]))
         if len(rows) < missing:
             continue
-        profile = learn_profile(
-            gathered, member.model, version, source="learned", positive=policy.positive
-        )
-        model.refer(profile, version)
+        profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
+        model.refer(profile, member.version)
         step.profiles.append(profile)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
@@ -45,7 +46,8 @@ class Closing:
 
     `answering` holds how many predictions each version made, and the live one in any case.
     `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
-    found), `shown` the versions of which there was enough to see whether they are healthy.
+    found). There was enough to see whether versions are healthy in the predictions of those `seen`
+    and in the labels of those `known`.
     """
 
     model: ModelState
@@ -56,14 +58,15 @@ class Closing:
     slots: list[int] = field(default_factory=list)
     found: list[Finding] = field(default_factory=list)
     verdicts: dict[str, dict[Key, bool]] = field(default_factory=dict)
-    shown: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
     _ordered: list[tuple[_Order, Finding]] = field(default_factory=list)
 
     @property
     def healthy(self) -> set[str]:
-        """The versions that were seen and had nothing harmful."""
+        """The versions that had nothing harmful, by labels where the model has any."""
         harmed = {f.series.version for f in self.found if f.severity is not Severity.INFO}
-        return self.shown - harmed
+        return (self.known if self.model.labelled else self.seen) - harmed
 
     def add(self, order: _Order, finding: Finding) -> None:
         """Takes a finding in."""
@@ -93,6 +96,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         each.settle()
         state.arrays.ledger.close(each.slots)
         each.model.partials.pop(each.index, None)
+        release_old(each.model)
 
 
 def _elect(state: State, closing: Closing, step: Step) -> None:
@@ -143,7 +147,9 @@ def _judge_arrays(state: State, closing: Sequence[Closing], step: Step) -> None:
             here = ledger.slots[slot]
             row = _Row(each, here.member, ledger.names[here.member].version, slot)
             groups.setdefault((here.table, suite), []).append(row)
-    for (table, suite), rows in sorted(groups.items()):
+    # Who continues whom must not hang on which schema is judged first.
+    _seat(state, groups, suites)
+    for (table, suite), rows in groups.items():
         _judge_group(state, table, suites[suite], rows, step)
 
 
@@ -154,6 +160,18 @@ def _suite(known: list[ModelPolicy], policy: ModelPolicy) -> int:
             return number
     known.append(policy)
     return len(known) - 1
+
+
+def _seat(
+    state: State, groups: Mapping[tuple[int, int], Sequence[_Row]], suites: Sequence[ModelPolicy]
+) -> None:
+    """Gives versions a place in the panels of their windows."""
+    arrays, new = state.arrays, []
+    for (table, suite), rows in groups.items():
+        panel = arrays.panel(arrays.ledger.tables[table].schema, suites[suite].suite)
+        new += [(row, panel) for row in rows if arrays.panel_of.get(row.member) is not panel]
+    for row, panel in sorted(new, key=lambda each: each[0].version):
+        arrays.seat(row.member, panel, _predecessor(state, row))
 
 
 def _judge_group(
@@ -167,9 +185,6 @@ def _judge_group(
     columns = sampled(of.tally, of.references, Windows(slots, refs, start, end, live))
     panel = state.arrays.panel(of.schema, policy.suite)
     members = [row.member for row in rows]
-    for row in rows:
-        if state.arrays.panel_of.get(row.member) is not panel:
-            state.arrays.seat(row.member, panel, _predecessor(state, row))
     step.sampled.append(Sampled([ledger.names[m] for m in members], columns))
     _shown(rows, columns)
     for number, verdicts in enumerate(panel.judge(members, columns)):
@@ -194,21 +209,16 @@ def _predecessor(state: State, row: _Row) -> int | None:
 
 def _shown(rows: Sequence[_Row], columns: Sequence[Columns]) -> None:
     """Notes which versions were seen well enough, and which models have labels."""
-    seen = np.zeros(len(rows), dtype=np.bool_)
-    right, labelled = seen.copy(), seen.copy()
     for each in columns:
-        enough = (each.given & (each.n >= LABELLED_MIN)).any(axis=1)
-        if each.signal == "accuracy":
-            right |= enough
-            labelled |= each.given.any(axis=1)
-        elif each.signal == "volume":
-            seen |= enough
-    columns_of = zip(rows, seen.tolist(), right.tolist(), labelled.tolist(), strict=True)
-    for row, by_volume, by_labels, has_labels in columns_of:
-        model = row.closing.model
-        if by_labels if model.labelled or has_labels else by_volume:
-            row.closing.shown.add(row.version)
-        model.labelled |= has_labels
+        if each.signal not in ("accuracy", "volume"):
+            continue
+        enough = np.asarray((each.given & (each.n >= LABELLED_MIN)).any(axis=1)).tolist()
+        for place in np.flatnonzero(each.given.any(axis=1)).tolist():
+            row, closing = rows[place], rows[place].closing
+            closing.model.labelled |= each.signal == "accuracy"
+            if enough[place]:
+                shown = closing.known if each.signal == "accuracy" else closing.seen
+                shown.add(row.version)
 
 
 def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int) -> None:
@@ -257,7 +267,7 @@ def _judge_objects(closing: Closing, step: Step) -> None:
         if series.signal == "accuracy":
             closing.model.labelled = True
             if sample.n >= LABELLED_MIN:
-                closing.shown.add(series.version)
+                closing.known.add(series.version)
         _judge_one(closing, sample, closing.policy.watches, (number, 0), step)
 
 

@@ -253,6 +253,10 @@ class Ledger:
         """The member's open windows and their slots, in order."""
         return sorted(self._at.get(member, {}).items())
 
+    def idle(self, member: int) -> bool:
+        """Whether nothing is open of a member, and it has no reference."""
+        return member not in self._at and member not in self._references
+
     def _slots_of(self, member: IntArray, window: IntArray, width: FloatArray) -> IntArray:
         """The slot of each row, opened where there is none yet."""
         a = self.members.arrays

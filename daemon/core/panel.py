@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core.policy import Suite
-from watchkeeper.detectors.arrays.sampling import Targets
+from watchkeeper.detectors.arrays.sampling import Targets, targets_of
+from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import IntArray, StateError
@@ -44,18 +45,19 @@ class Panel:
     """The posts over all series of one schema, for one suite of watches.
 
     `places` are the rows of members in the banks. `loose` are the watches whose detectors have no
-    bank: they are kept as objects elsewhere. `profiled`: the schema is that of a reference.
+    bank: they are kept as objects elsewhere.
     """
 
     posts: list[Post]
     loose: tuple[Watch, ...]
-    profiled: bool
+    schema: Schema
     places: dict[int, int] = field(default_factory=dict)
     _free: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, suite: Suite, groups: Sequence[Targets], profiled: bool) -> Panel:
+    def of(cls, suite: Suite, schema: Schema) -> Panel:
         """Posts for the series that windows of a schema have."""
+        groups = targets_of(schema)
         posts: list[Post] = []
         loose: list[Watch] = []
         for watch in suite.watches:
@@ -63,7 +65,7 @@ class Panel:
                 loose.append(watch)
             else:
                 posts += _posts(watch, suite, groups)
-        return cls(posts, tuple(loose), profiled)
+        return cls(posts, tuple(loose), schema)
 
     def place(self, member: int) -> int:
         """The member's row in every bank, without a past if it is new."""

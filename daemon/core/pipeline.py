@@ -17,6 +17,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.core.stored import members_of
+from watchkeeper.daemon.core.versions import apart
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.windows import window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome, Rule
@@ -45,7 +46,11 @@ class Pipeline:
                 self.state, planner, command, step, batch.now, context_of
             )
         spread.merge(self.state, batch.merges, step)
-        ingest(self.state, batch.frames, step)
+        *first, last = apart(self.state, batch.frames)
+        for frames in first:
+            ingest(self.state, frames, step)
+            self._close_windows(planner, step)
+        ingest(self.state, last, step)
         if batch.tick is not None:
             for row in self.state.arrays.clocks.tick(batch.tick.at).tolist():
                 step.dirty.add(self.state.by_row[row].model)

@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core.ingest import CHANGES_LIMIT, met
+from watchkeeper.daemon.core.ingest import CHANGES_LIMIT
 from watchkeeper.daemon.core.ledger import Slot
 from watchkeeper.daemon.core.model import ModelState, Told
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Counts, Step
 from watchkeeper.daemon.core.stored import members_of
+from watchkeeper.daemon.core.versions import met, release_old
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.profile import Profile
@@ -79,6 +80,7 @@ def take(share: ModelState) -> list[Counted]:
         for (version, signal), partial in sorted(by_key.items()):
             found.append(Counted(version, signal, window, "", dict(partial)))
     share.partials.clear()
+    release_old(share)
     return found
 
 

@@ -111,8 +111,8 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
         state.next_window = first_open(mark.newest, *limits) if known else None
         return
     _load_windows(state, plain["open"], policy)
-    for version, (profiled, taught) in plain["learned"].items():
-        _teach(state, policy, version, profiled, taught)
+    for version, learned in plain["learned"].items():
+        _teach(state, policy, version, learned)
     for index, version, signal, arrays in plain["partials"]:
         partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
         state.partials.setdefault(index, {})[version, signal] = partial
@@ -159,13 +159,18 @@ def _learned(state: ModelState) -> Iterator[tuple[str, list[Any]]]:
     for version, member in members_of(state):
         panel = state.arrays.panel_of.get(member)
         if panel is not None:
-            yield version, [panel.profiled, panel.dump(member)]
+            schema, profiled = panel.schema, panel.schema.profiled
+            known = Schema.of(state.profiles.get(version) if profiled else None)
+            # Until its next window a version is where it was before it was given a reference.
+            yield version, [profiled if schema == known else list(schema), panel.dump(member)]
 
 
-def _teach(
-    state: ModelState, policy: ModelPolicy, version: str, profiled: bool, taught: dict[bytes, bytes]
-) -> None:
-    schema = Schema.of(state.profiles[version] if profiled else None)
+def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[Any]) -> None:
+    of, taught = learned
+    if isinstance(of, bool):
+        schema = Schema.of(state.profiles[version] if of else None)
+    else:
+        schema = msgspec.convert(of, Schema)
     panel = state.arrays.panel(schema, policy.suite)
     member = state.arrays.ledger.member(state.row, Member(state.model, version))
     state.arrays.seat(member, panel, None)

@@ -1,0 +1,124 @@
+"""The versions of a model: met, told apart, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from watchkeeper.daemon.core.model import ModelState
+from watchkeeper.daemon.core.state import State
+from watchkeeper.detectors.blocks import Block, Member, PredictionBlock
+from watchkeeper.detectors.types import AnyFrame, PredictionFrame
+from watchkeeper.handlers.types import VersionRecord
+
+VERSIONS_LIMIT = 50  # versions whose record is kept
+OPEN_LIMIT = 20  # versions that are told apart in the open windows
+TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
+OTHER = "__other__"
+Events = Block | AnyFrame
+_FIRST, _LAST = -(2**62), 2**62  # places in a batch: before all, behind all
+
+
+def met(state: State, member: Member, at: float) -> int:
+    """The row of a version that predicted at this time; one seen for the first time starts with
+    the reference of the one that is live."""
+    ledger, model = state.arrays.ledger, state.models[member.model]
+    if member.version not in model.versions and _many_open(state, model):
+        member = Member(member.model, OTHER)
+    row = ledger.member(model.row, member)
+    if member.version in model.versions:
+        return row
+    inherited = model.profiles.get(model.live_version)
+    if inherited is not None and member.version not in model.profiles:
+        model.refer(inherited, member.version)
+    model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
+    if not model.live_version:
+        model.live_version = member.version
+    _forget_old(model, member.version)
+    return row
+
+
+def apart(state: State, events: Sequence[Events]) -> Iterator[Sequence[Events]]:
+    """A batch cut before the first event of each further version of its models: what a version
+    begins with hangs on all that came before, however the stream is cut into batches."""
+    cuts = _meetings(state, events)
+    if not cuts:
+        yield events
+        return
+    for low, high in pairwise([_FIRST, *cuts, _LAST]):
+        chosen = ((each, (each.seq >= low) & (each.seq < high)) for each in events)
+        yield [each.take(rows) for each, rows in chosen if rows.any()]
+
+
+def _meetings(state: State, events: Iterable[Events]) -> list[int]:
+    """The places in a batch where further versions begin, of as many as are told apart."""
+    firsts: dict[str, dict[str, int]] = {}
+    for each in events:
+        if isinstance(each, PredictionBlock | PredictionFrame) and len(each):
+            for (model, version), seq in _begun(state, each):
+                known = firsts.setdefault(model, {})
+                known[version] = min(seq, known.get(version, seq))
+    found: set[int] = set()
+    for name, versions in firsts.items():
+        known_model = state.models.get(name)
+        first = 0 if known_model is not None and known_model.live_version else 1
+        found.update(sorted(versions.values())[first:OPEN_LIMIT])
+    return sorted(found)
+
+
+def _begun(state: State, event: PredictionBlock | PredictionFrame) -> Iterator[tuple[Member, int]]:
+    """The versions that are not known by now, and the place of the first event of each."""
+    if isinstance(event, PredictionFrame):
+        member = Member(event.model, event.version)
+        if _strange(state, member):
+            yield member, int(event.seq.min())
+        return
+    strange = [place for place, member in enumerate(event.members) if _strange(state, member)]
+    if not strange:
+        return
+    first = np.full(len(event.members), _LAST, dtype=np.int64)
+    np.minimum.at(first, event.member, event.seq)
+    for place in strange:
+        if first[place] < _LAST:
+            yield event.members[place], int(first[place])
+
+
+def _strange(state: State, member: Member) -> bool:
+    model = state.models.get(member.model)
+    return model is None or member.version not in model.versions
+
+
+def _many_open(state: State, model: ModelState) -> bool:
+    """Whether as many versions have open windows as are told apart."""
+    ledger = state.arrays.ledger
+    versions = ledger.versions.get(model.model, ())
+    if len(versions) < OPEN_LIMIT:
+        return False
+    rows = (ledger.rows[Member(model.model, version)] for version in versions)
+    return sum(bool(ledger.open_slots(row)) for row in rows) >= OPEN_LIMIT
+
+
+def _forget_old(model: ModelState, met: str) -> None:
+    """Versions come and go for years: only the last ones stay in memory, and the one just met."""
+    if len(model.versions) <= TAUGHT_LIMIT:
+        return
+    model.settle()
+    newest = sorted(model.versions, key=lambda v: -model.versions[v].last_seen)
+    kept = {model.live_version, met}
+    # Labels that come late teach also of versions that are on no record any more; one that is to
+    # come may have been given its reference already.
+    counted = model.arrays.ledger.versions[model.model] - model.profiles.keys()
+    for version in (counted | model.versions.keys()) - set(newest[:TAUGHT_LIMIT]) - kept:
+        model.forget(version)
+    for version in set(newest[VERSIONS_LIMIT:]) - kept:
+        del model.versions[version]
+
+
+def release_old(model: ModelState) -> None:
+    """Gives back the rows of versions of which nothing is left, once there are many. Not while
+    events are taken in: they may be of just these."""
+    if len(model.arrays.ledger.versions.get(model.model, ())) > VERSIONS_LIMIT:
+        model.settle()
+        model.arrays.release(model.model, model.row)
