@@ -43,6 +43,7 @@ _CHUNK = 4_096  # rows of a block at most
 _CELLS = 2**22  # of a block's features
 _FEWEST, _MOST = 64, 2_048  # columns of features there is room for
 _LOOKS = 256  # rows of a batch that are looked at for new features
+MOST_NEW = 8_192  # names that a batch adds, give or take those of one row
 
 
 class Compiled:
@@ -144,6 +145,8 @@ class Compiled:
         fresh: set[str] = set()
         for value in span.take(left[:_LOOKS]).values():
             fresh.update(_new_features(value or b"", self._features))
+            if len(fresh) >= MOST_NEW:
+                break
         if len(self._features) + len(fresh) > MOST_NAMES:
             self._known, self._features = Known(f.SCOPES, f.FIXED), set()
         for name in sorted(fresh):

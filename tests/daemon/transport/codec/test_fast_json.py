@@ -22,7 +22,7 @@ from watchkeeper.detectors.types import FloatArray, IntArray
 if not fast.available():
     pytest.skip("needs the extra fast", allow_module_level=True)
 
-from watchkeeper.daemon.transport.codec.fast_json import Compiled
+from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
 
 NOW = 1_790_000_000.0
 KINDS: dict[str, BulkKind] = {"predictions": "prediction", "labels": "label"}
@@ -164,6 +164,17 @@ def test_more_features_than_one_block_has_room_for(bulk: Counted) -> None:
     values = [event(i) for i in range(12)]
 
     assert_same("predictions", values, bulk)
+
+
+def test_a_flood_of_names_is_not_remembered(bulk: Counted) -> None:
+    head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
+
+    for batch in range(5):
+        features = [{f"{batch} {i} {j}": j for j in range(2_000)} for i in range(8)]
+        values = [json.dumps(head | {"request_id": "r", "features": f}).encode() for f in features]
+        assert_same("predictions", values, bulk)
+        # The table doubles as it grows.
+        assert bulk.compiled._known.room <= 2 * (MOST_NAMES + MOST_NEW)
 
 
 def test_events_of_many_schemas_stand_in_few_dense_blocks() -> None:
