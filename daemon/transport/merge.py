@@ -110,6 +110,8 @@ def _size(records: Records) -> int:
         size = int((span.end - span.start).sum())
     else:
         size = sum([len(value) for value in records.values() if value is not None])
+    if records.keys is not None:
+        size += sum(map(len, filter(None, records.keys)))
     if records.headers is not None:
         size += sum(len(text or b"") + 100 for each in records.headers for _, text in each)
     return size + _RECORD_BYTES * len(records)

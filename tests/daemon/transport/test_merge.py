@@ -104,6 +104,13 @@ def test_partitions_share_the_bytes_that_may_be_held() -> None:
     assert aligner.size == 200
 
 
+def test_keys_count_among_the_bytes_that_are_held() -> None:
+    aligner = Aligner(limit_bytes=3_000)
+    aligner.add(Records.of([Record("t", 0, 0, 1.0, b"k" * 3_000, b"x")]))
+
+    assert aligner.full() == {Partition("t", 0)}
+
+
 def test_a_part_of_a_run_leaves_the_rest_in_the_books() -> None:
     aligner = Aligner()
     aligner.add(records(0, [1.0, 2.0, 3.0]))
