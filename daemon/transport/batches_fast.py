@@ -110,13 +110,14 @@ def _checksums_hold(data: bytes, heads: IntArray, cursor: Cursor) -> bool:
 
 def _piece(data: bytes, found: _Found, floor: int) -> Split | None:
     records, at = found.records, found.at
-    if records[_OFFSET, 0] < floor:
-        cut = int(np.searchsorted(records[_OFFSET], floor))
-        records, at = records[:, cut:], at[cut:]
     try:
         headers = _headers(data, records)
     except (ValueError, IndexError):
         return None
+    if records[_OFFSET, 0] < floor:
+        cut = int(np.searchsorted(records[_OFFSET], floor))
+        records, at = records[:, cut:], at[cut:]
+        headers = headers[cut:] if headers and any(headers[cut:]) else None
     keys = _keys(data, records[_KEY], records[_KEY_END])
     return Split(
         records[_OFFSET],

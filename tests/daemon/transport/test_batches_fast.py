@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.daemon.transport import crafted
 from tests.daemon.transport.drawn import Batch, Row, plain_batches
 from tests.daemon.transport.test_batches import same
 from watchkeeper.daemon.transport import batches
@@ -82,6 +83,17 @@ def test_values_stay_in_the_buffer() -> None:
     assert piece.span is not None
     assert piece.span.buffer is data
     assert piece.span.values() == [row.value for row in rows]
+
+
+def test_a_bad_header_below_the_floor_is_a_fault() -> None:
+    header = crafted.varint(4) + b"name"
+    bad = crafted.record(0, b"v", [(b"name", b"x")]).replace(header, crafted.varint(-4) + b"name")
+    data = crafted.batch(bad + crafted.record(1, b"v"), 2)
+
+    piece = batches_fast.split(data, Cursor(0), len(data), 10, 1)
+
+    assert piece.stop == "fault"
+    assert_same(data, 10, 1, batches.PLAIN, True)
 
 
 def test_batches_of_one_record_are_split_at_once() -> None:
