@@ -12,9 +12,10 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -24,6 +25,7 @@ Example = Callable[[], tuple[Any, ...]]
 
 # Kernels of so many versions of the program stay on disk.
 _KEPT = 3
+_IMPORT = re.compile(r"^from watchkeeper\.([\w.]+) import (.+)$", re.MULTILINE)
 _compiling = threading.RLock()
 
 
@@ -120,7 +122,7 @@ def _cache() -> Path | None:
     """The folder of this program's kernels; None where nothing can be written.
 
     numba looks only at the file of the outermost function, so the folder's name tells every file
-    with kernels apart.
+    with kernels apart, and every file whose constants are compiled into them.
     """
     base = _cache_base()
     try:
@@ -148,8 +150,20 @@ def _cache_base() -> Path:
 def _stamp() -> str:
     """A name for the source of all kernels."""
     digest = hashlib.sha256()
-    root = Path(__file__).resolve().parent.parent
-    for part in ("detectors", "daemon"):
-        for file in sorted((root / part).rglob("*fast*.py")):
-            digest.update(file.read_bytes())
+    for file in sorted(sources(Path(__file__).resolve().parent.parent)):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def sources(root: Path) -> set[Path]:
+    """The files with kernels, and those that these import."""
+    found = {f for part in ("detectors", "daemon") for f in (root / part).rglob("*fast*.py")}
+    texts = [file.read_text("utf-8") for file in found]
+    return found.union(*(_imported(root, text) for text in texts if "@kernel(" in text))
+
+
+def _imported(root: Path, text: str) -> Iterator[Path]:
+    for module, names in _IMPORT.findall(text):
+        place = root / module.replace(".", "/")
+        parts = [place / name.split()[0] for name in names.strip("() ").split(",") if name]
+        yield from (f for each in (place, *parts) if (f := each.with_suffix(".py")).is_file())

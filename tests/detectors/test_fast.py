@@ -126,3 +126,19 @@ def test_kernels_of_other_versions_give_way_in_time(example: Path) -> None:
     left = {each.name for each in cache.iterdir()}
     assert len(left) == 3
     assert {"old0", "old1"} < left
+
+
+def test_constants_that_are_compiled_into_kernels_tell_versions_apart() -> None:
+    root = Path(fast.__file__).resolve().parent.parent
+
+    found = {file.relative_to(root).as_posix() for file in fast.sources(root)}
+
+    assert "daemon/transport/codec/fast_number.py" in found
+    assert {
+        "daemon/core/keyed.py",
+        "daemon/transport/batches.py",
+        "daemon/transport/codec/columns.py",
+        "detectors/arrays/tally.py",
+        "detectors/keys.py",
+        "detectors/signals/latency.py",
+    } <= found
