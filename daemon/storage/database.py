@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 _BUSY_MS = 10_000
 _LOCK_TIMEOUT_S = 10
+_NAMES = 500  # in one statement: SQLite takes at most 999, of old
 # A server that falls silent in the middle of a call is given up within 15 s, not within minutes.
 _NOTICING = {
     "tcp_user_timeout": 15_000,
@@ -23,6 +24,7 @@ _NOTICING = {
 }
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class StorageError(Exception):
@@ -116,6 +118,11 @@ def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get("reading", False)
     # IMMEDIATE: a transaction that read first could not become a writer after another's commit.
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def parts(names: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The names, as many at once as one statement may hold everywhere."""
+    return (names[first : first + _NAMES] for first in range(0, len(names), _NAMES))
 
 
 def clock(connection: Connection) -> sa.ColumnElement[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -13,13 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import blocks, tables
-from watchkeeper.daemon.storage.database import Row, insert_new
+from watchkeeper.daemon.storage.database import Row, insert_new, parts
 from watchkeeper.daemon.storage.snapshots import HEAD
 from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.gathered import frames_of
 
-_AT_ONCE = 500
 _t = tables.kept.c
 
 
@@ -41,7 +40,7 @@ def examples(connection: Connection, model: str, since: float, until: float) -> 
     found = connection.execute(select(_t.id, _t.models).where(touching).order_by(_t.id))
     ids = [row.id for row in found if model in _models.decode(row.models)]
     mine: list[CapturedFrame] = []
-    for some in _some(ids):
+    for some in parts(ids):
         rows = connection.execute(select(_t.blob).where(_t.id.in_(some)).order_by(_t.id)).scalars()
         for blob in rows:
             mine += [each for each in frames_of([_of(blocks.decode(blob), model)]) if len(each)]
@@ -86,7 +85,7 @@ def prune(
             gone.append(row.id)
         for model, n in mine.items():
             newer[model, kind, row.partition] += n
-    for some in _some(gone):
+    for some in parts(gone):
         connection.execute(sa.delete(tables.kept).where(_t.id.in_(some)))
     return len(gone)
 
@@ -127,10 +126,6 @@ def _digest(kept: Kept, blob: bytes) -> str:
 def _of(block: Block, model: str) -> Block:
     models, place = models_of(block)
     return block.take(np.array([each == model for each in models], dtype=np.bool_)[place])
-
-
-def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
 
 
 __all__ = ["KeptKind", "examples", "joins", "keep", "prune"]

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.core.state import SHARE
 from watchkeeper.daemon.storage import rows, tables
-from watchkeeper.daemon.storage.database import Database
+from watchkeeper.daemon.storage.database import Database, parts
 from watchkeeper.daemon.storage.values import AuditEntry, DeadLetter, SetAside, Totals
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.profile import Profile
@@ -119,8 +119,11 @@ class Records:
     def watched(self, models: Collection[str]) -> set[str]:
         """Those of the models that some instance has a state of."""
         t = tables.states.c
+        found: set[str] = set()
         with self._db.read() as connection:
-            return set(connection.execute(select(t.model).where(t.model.in_(models))).scalars())
+            for some in parts(sorted(models)):
+                found.update(connection.execute(select(t.model).where(t.model.in_(some))).scalars())
+        return found
 
     def offsets(self) -> dict[Partition, int | None]:
         """The next offset of every partition that was ever owned."""
@@ -174,8 +177,11 @@ def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[boo
 def open_incidents(connection: Connection, models: Sequence[str]) -> list[Incident]:
     """The open incidents of the models, oldest first."""
     t = tables.incidents.c
-    wanted = select(t.body).where(t.open_key.in_(models)).order_by(t.opened_at)
-    return [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+    found: list[Incident] = []
+    for some in parts(models):
+        wanted = select(t.body).where(t.open_key.in_(some))
+        found += [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+    return sorted(found, key=lambda each: each.opened_at)
 
 
 def last_actions(
@@ -184,15 +190,23 @@ def last_actions(
     """All actions of the incidents and the newest others of each model, oldest first."""
     t = tables.actions.c
     age = func.row_number().over(partition_by=t.model, order_by=t.planned_at.desc())
-    ranked = select(t.id, age.label("age")).where(t.model.in_(models)).subquery()
-    recent = select(ranked.c.id).where(ranked.c.age <= RECENT)
-    wanted = select(tables.actions).where(t.incident_id.in_(incident_ids) | t.id.in_(recent))
-    found = connection.execute(wanted.order_by(t.planned_at, t.id)).mappings().all()
-    return [rows.as_action(row) for row in found]
+    chosen = [t.incident_id.in_(some) for some in parts(incident_ids)]
+    for some in parts(models):
+        ranked = select(t.id, age.label("age")).where(t.model.in_(some)).subquery()
+        chosen.append(t.id.in_(select(ranked.c.id).where(ranked.c.age <= RECENT)))
+    found: dict[str, Action] = {}
+    for here in chosen:
+        for row in connection.execute(select(tables.actions).where(here)).mappings():
+            found[row["id"]] = rows.as_action(row)
+    return sorted(found.values(), key=lambda each: (each.planned_at, each.id))
 
 
 def read_profiles(connection: Connection, models: Sequence[str]) -> list[Profile]:
-    """The references of the models, oldest first."""
+    """The references of the models, each one's oldest first."""
     t = tables.profiles.c
-    wanted = select(t.blob).where(t.model.in_(models)).order_by(t.at, t.model, t.version)
-    return [rows.as_profile(blob) for blob in connection.execute(wanted).scalars()]
+    oldest_first = select(t.blob).order_by(t.at, t.model, t.version)
+    found: list[Profile] = []
+    for some in parts(models):
+        blobs = connection.execute(oldest_first.where(t.model.in_(some))).scalars()
+        found += [rows.as_profile(blob) for blob in blobs]
+    return found

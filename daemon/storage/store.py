@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import keeping, registry, rows, snapshots, tables
 from watchkeeper.daemon.storage.claims import Claims
-from watchkeeper.daemon.storage.database import Database, insert_new, put
+from watchkeeper.daemon.storage.database import Database, insert_new, parts, put
 from watchkeeper.daemon.storage.inbox import Inbox, take
 from watchkeeper.daemon.storage.jobs import Jobs
 from watchkeeper.daemon.storage.leases import Leases, next_token
@@ -34,7 +34,6 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
 _EPOCHS = "owner-epochs"
-_AT_ONCE = 500  # names in one query: SQLite takes at most 999
 
 
 class Store:
@@ -86,7 +85,7 @@ class Store:
             numbers = {each.number for each in wanted}
             states, lost, damaged = _read_states(connection, numbers, at)
             models = [*states, *lost]
-            _own_states(connection, models, epoch)
+            _own_states(connection, numbers, epoch)
             opened = open_incidents(connection, models)
             return Restored(
                 epochs=dict.fromkeys(wanted, epoch),
@@ -181,9 +180,9 @@ def _state_owners(connection: Connection, models: Sequence[str]) -> dict[str, in
     """The owner epoch of each of these models' states, where there is one."""
     t = tables.states.c
     found: dict[str, int] = {}
-    for first in range(0, len(models), _AT_ONCE):
-        some = t.model.in_(models[first : first + _AT_ONCE])
-        for model, epoch in connection.execute(select(t.model, t.owner_epoch).where(some)):
+    for some in parts(models):
+        here = t.model.in_(some)
+        for model, epoch in connection.execute(select(t.model, t.owner_epoch).where(here)):
             found[model] = epoch
     return found
 
@@ -275,8 +274,8 @@ def _own(connection: Connection, partition: Partition, epoch: int) -> int | None
     return offset
 
 
-def _own_states(connection: Connection, models: Sequence[str], epoch: int) -> None:
-    here = tables.states.c.model.in_(models)
+def _own_states(connection: Connection, numbers: set[int], epoch: int) -> None:
+    here = tables.states.c.partition.in_(numbers)
     connection.execute(update(tables.states).where(here).values(owner_epoch=epoch))
 
 

@@ -381,3 +381,14 @@ def test_totals_count_what_waits(store: Store) -> None:
     assert totals.models == 1
     assert store.records.offsets() == {P0: 10}
     assert store.records.models() == ["fraud"]
+
+
+def test_more_models_than_one_statement_can_name_are_taken_up(store: Store) -> None:
+    names = [f"m{i}" for i in range(33_000)]
+    epochs = {P0: own(store, P0)}
+    store.commit(Checkpoint(at=T0, epochs=epochs, states=dict.fromkeys(names, (0, {"n": 1}))))
+
+    restored = store.restore([P0], T0)
+
+    assert restored.states.keys() == set(names)
+    assert store.records.watched(names) == set(names)
