@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from watchkeeper.daemon.core.clocks import Clocks
@@ -71,15 +73,17 @@ class Arrays:
                 continue
             self.ledger.forget(Member(model, version))
 
-    def drop(self, model: str, row: int) -> None:
-        """Lets go of everything of a model."""
-        for version in list(self.ledger.versions.get(model, ())):
-            self.forget(Member(model, version))
-            self.ledger.forget(Member(model, version))
-        self.joins.forget([row])
-        self._tallied[:, row : row + 1] = 0
-        self.clocks.release(np.array([row]))
-        self.clocks.arrays["live"][row] = False
+    def drop(self, models: Mapping[str, int]) -> None:
+        """Lets go of everything of these models, whose rows are given."""
+        for model in models:
+            for version in list(self.ledger.versions.get(model, ())):
+                self.forget(Member(model, version))
+                self.ledger.forget(Member(model, version))
+        rows = np.array(list(models.values()), dtype=np.int64)
+        self.joins.forget(rows.tolist())
+        self._tallied[:, rows[rows < self._tallied.shape[1]]] = 0
+        self.clocks.release(rows)
+        self.clocks.arrays["live"][rows] = False
 
     # ------------------------------------------------------------------------------ label joins
 

@@ -26,6 +26,7 @@ from watchkeeper.detectors.blocks import (
     LabelBlock,
     Member,
     PredictionBlock,
+    Spans,
     models_of,
 )
 from watchkeeper.detectors.profiling import learn_profile
@@ -203,23 +204,38 @@ def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
 
 def _learn(state: State, block: PredictionBlock, step: Step) -> None:
     """Gathers what references are learned from; a reference holds for windows that begin after
-    the very row with which it is complete."""
-    for place in _present(block.member, len(block.members)):
+    the newest of its rows."""
+    places = _present(block.member, len(block.members))
+    learning = [place for place in places if _learns(state, block.members[place])]
+    if not learning:
+        return
+    # Names of requests and clients teach nothing, and would take most of the memory.
+    nameless = Spans.nothing(len(block))
+    bare = dataclasses.replace(block, request_id=nameless, entity=nameless)
+    for place in learning:
         member = block.members[place]
-        model = state.models[member.model]
-        if member.version in model.profiles or model.share is not None:
-            continue
-        rows = np.flatnonzero(block.member == place)
-        step.learning.add(member)
-        policy = state.policy(member.model)
-        gathered = model.learning.setdefault(member.version, [])
-        missing = policy.learn_n - sum(len(part) for part in gathered)
-        gathered.append(block.frame(place, rows[:missing]))
-        if len(rows) < missing:
-            continue
-        profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
-        model.refer(profile, member.version)
-        step.profiles.append(profile)
+        if _learns(state, member):  # others may be counted under the same name
+            _gather(state, member, bare, place, step)
+
+
+def _learns(state: State, member: Member) -> bool:
+    """Whether a version's reference is still being learned."""
+    model = state.models[member.model]
+    return member.version not in model.profiles and model.share is None
+
+
+def _gather(state: State, member: Member, block: PredictionBlock, place: int, step: Step) -> None:
+    model, policy = state.models[member.model], state.policy(member.model)
+    rows = np.flatnonzero(block.member == place)
+    step.learning.add(member)
+    gathered = model.learning.setdefault(member.version, [])
+    missing = policy.learn_n - sum(len(part) for part in gathered)
+    gathered.append(block.frame(place, rows[:missing]))
+    if len(rows) < missing:
+        return
+    profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
+    model.refer(profile, member.version)
+    step.profiles.append(profile)
 
 
 def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:

@@ -243,14 +243,16 @@ class Joins:
     def forget(self, models: Iterable[int]) -> None:
         """Drops models that are somebody else's now; their numbers may be given out anew. `sweep`
         frees what they took."""
-        for model in [each for each in models if each < len(self._waiting.room)]:
-            self._predicted.forget(model, self._places(model))
-            self._waiting.forget(model)
-            self._predicted.room[model] = self._waiting.room[model] = self.capacity
-            self._waiting.horizon[model] = self.horizon_s
+        known = [each for each in models if each < len(self._waiting.room)]
+        gone = np.array(known, dtype=np.int64)
+        self._predicted.forget(gone)
+        self._waiting.forget(gone)
+        self._predicted.room[gone] = self._waiting.room[gone] = self.capacity
+        self._waiting.horizon[gone] = self.horizon_s
+        self._tally[:, gone] = 0
+        for model in known:
             self.sampling.forget(model)
             self.sampling.bound(model, self.capacity)
-            self._tally[:, model] = 0
 
     def state(self, model: int) -> dict[str, Any]:
         """What of a model cannot be rebuilt from its kept rows, as plain data."""

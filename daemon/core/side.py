@@ -128,13 +128,12 @@ class Side:
         self.table.drop(over + FIRST)
         return gone
 
-    def forget(self, model: int, places: IntArray | None = None) -> None:
-        """Drops a model; `places` are the numbers of its rows, where they are known."""
-        if places is None and len(self.table):
-            places = np.flatnonzero(self.models(self.table.used()) == model) + FIRST
-        if places is not None:
-            self.table.drop(places)
-        self._newest[model], self._seq[model] = -np.inf, 0
+    def forget(self, models: IntArray) -> None:
+        """Drops models."""
+        gone = np.zeros(len(self.room), dtype=np.bool_)
+        gone[models] = True
+        self.table.drop(np.flatnonzero(gone[self.models(self.table.used())]) + FIRST)
+        self._newest[models], self._seq[models] = -np.inf, 0
 
     def living(self, model: int, rows: Rows) -> Rows:
         """Those of a model's rows that are alive."""

@@ -131,6 +131,7 @@ class State:
 
     def forget(self, names: Iterable[str]) -> None:
         """Drops models whose partition now belongs to another instance."""
+        rows: dict[str, int] = {}
         for name in names:
             self._policies.pop(name, None)
             state = self.models.pop(name, None)
@@ -138,7 +139,9 @@ class State:
                 del self.by_row[state.row]
                 self.shares.discard(name)
                 self.spread.discard(name)
-                self.arrays.drop(name, state.row)
+                rows[name] = state.row
+        if rows:
+            self.arrays.drop(rows)
 
     def seed(self, name: str, incidents: Iterable[Incident], actions: Iterable[Action]) -> None:
         """Begins a model whose stored state was lost with what is on record of it.

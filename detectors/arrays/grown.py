@@ -12,7 +12,7 @@ import numpy.typing as npt
 from watchkeeper.detectors.frames import IntArray
 
 Fields = Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
-_FIRST = 4
+_FIRST = 1
 
 
 class Grown:

@@ -18,7 +18,7 @@ State = npt.NDArray[np.void]
 Raw = npt.NDArray[np.uint8]
 Fields = list[tuple[Any, ...]]
 
-_FIRST = 16  # rows of a new bank
+_FIRST = 1  # row of a new bank: many a model has a schema, and so banks, of its own
 _STAMP = 8  # bytes of the stamp that begins a dumped row
 
 
