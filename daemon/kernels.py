@@ -6,11 +6,12 @@ import importlib
 
 from watchkeeper.detectors import fast
 
-_MODULES = (
+MODULES = (
     "watchkeeper.daemon.core.keyed_fast",
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.arrays.absorb_fast",
+    "watchkeeper.detectors.banks.pooling_fast",
 )
 
 
@@ -19,7 +20,7 @@ def warm() -> bool:
     any. It takes half a minute the first time, and half a second from then on."""
     if not fast.available():
         return False
-    for module in _MODULES:  # importing one makes its kernels known
+    for module in MODULES:  # importing one makes its kernels known
         importlib.import_module(module)
     fast.warm()
     return True
