@@ -53,6 +53,7 @@ from watchkeeper.daemon.transport.ports import Replaced, Sink, Source, SourceErr
 from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import Probe, make_app
 from watchkeeper.daemon.web.server import BindError, WebServer
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.types import EventKind, moment
 from watchkeeper.handlers.rules import RULES
 
@@ -383,6 +384,8 @@ def run(config: Config) -> int:
 
 def _warm() -> None:
     """Compiles the kernels before this process is a member of a group that waits for it."""
+    if fast.forbidden():
+        log.warning("kernels stay uncompiled: MemoryDenyWriteExecute, or the like, forbids code")
     sdnotify.notify("EXTEND_TIMEOUT_USEC=300000000")
     begun = time.monotonic()
     if kernels.warm():

@@ -2,7 +2,8 @@
 
 A kernel is compiled when it is first called, or all at once by `warm`, and kept on disk, in
 `$WATCHKEEPER_FAST_CACHE`, else below the state directory, else below `$XDG_CACHE_HOME`. Without
-the extra `fast`, and with WATCHKEEPER_FAST=0, nothing here is compiled and NumPy does the same.
+the extra `fast`, with WATCHKEEPER_FAST=0, and where a process may not make code, nothing here is
+compiled and NumPy does the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import mmap
 import os
 import re
 import shutil
@@ -30,8 +32,29 @@ _compiling = threading.RLock()
 
 
 def available() -> bool:
-    """Whether kernels are to be used: numba is here and WATCHKEEPER_FAST is not 0."""
+    """Whether kernels are to be used: they are wanted, and nothing forbids it."""
+    return _wanted() and _may_make_code()
+
+
+def forbidden() -> bool:
+    """Whether kernels are wanted, but this process may not make code."""
+    return _wanted() and not _may_make_code()
+
+
+def _wanted() -> bool:
+    """Whether numba is here and WATCHKEEPER_FAST is not 0."""
     return os.environ.get("WATCHKEEPER_FAST", "1") != "0" and _is_here()
+
+
+@functools.cache
+def _may_make_code() -> bool:
+    """Whether memory may be written and executed: systemd's MemoryDenyWriteExecute forbids it, and
+    numba cannot even be imported then."""
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError:
+        return False
+    return True
 
 
 @functools.cache

@@ -86,6 +86,26 @@ def test_switched_off_nothing_is_compiled(tmp_path: Path) -> None:
     assert run(code, tmp_path, WATCHKEEPER_FAST="0") == "False True False"
 
 
+FORBIDDEN = """
+import ctypes
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, as systemd's MemoryDenyWriteExecute
+    print("this system cannot forbid it")
+else:
+    from watchkeeper.daemon.kernels import warm
+    from watchkeeper.detectors import fast
+    print(fast.available(), fast.forbidden(), warm())
+"""
+
+
+@needs_numba
+def test_where_code_may_not_be_made_nothing_is_compiled(tmp_path: Path) -> None:
+    said = run(FORBIDDEN, tmp_path)
+    if said.startswith("this"):
+        pytest.skip(said)
+
+    assert said == "False True False"
+
+
 @needs_numba
 @pytest.mark.parametrize(
     ("name", "below"),
