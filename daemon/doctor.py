@@ -38,6 +38,7 @@ _EXTRAS = {
     "train": ("sklearn", "skl2onnx", "onnx"),
     "postgres": ("psycopg",),
     "parquet": ("pyarrow",),
+    "fast": ("numba",),
 }
 
 
