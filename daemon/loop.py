@@ -291,7 +291,8 @@ class Loop:
         state = self.pipeline.state
         if model in restored.states:
             try:
-                state.load(model, restored.states[model])
+                for refused in state.load(model, restored.states[model]):
+                    log.warning("detector begins anew", model=model, reason=refused)
             except StateError as error:
                 why = str(error)
                 log.error("stored state set aside", model=model, reason=why)

@@ -76,16 +76,18 @@ class State:
         state.settle()
         return stored.dump(state, self.policy(name).window_s)
 
-    def load(self, name: str, plain: dict[str, Any]) -> None:
-        """Takes up a dumped state. Raises `StateError` where it has another layout."""
+    def load(self, name: str, plain: dict[str, Any]) -> list[str]:
+        """Takes up a dumped state; says which detectors begin anew, for theirs has another layout.
+        Raises `StateError` where the whole has."""
         state = self.model(name)
         try:
-            stored.load(state, plain, self.policy(name))
+            refused = stored.load(state, plain, self.policy(name))
         except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             self.forget([name])
             raise StateError(f"stored state of model {name}: {error}") from error
         if self.models[name].links:
             self.spread.add(name)
+        return refused
 
     def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:
         """Rebuilds the label joins of these models from kept events, in order of arrival."""

@@ -80,9 +80,9 @@ def dump(state: ModelState, window_s: float) -> dict[str, Any]:
     }
 
 
-def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
-    """Takes up what `dump` gave. Raises KeyError, TypeError, ValueError or msgspec's
-    ValidationError for anything else."""
+def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[str]:
+    """Takes up what `dump` gave; says which detectors begin anew. Raises KeyError, TypeError,
+    ValueError or msgspec's ValidationError for anything else."""
     if plain.get("layout") != LAYOUT:
         raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
     for name in _PLAIN:
@@ -109,16 +109,18 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> None:
         known = mark.newest > float("-inf")
         limits = (policy.lateness_s, policy.window_s)
         state.next_window = first_open(mark.newest, *limits) if known else None
-        return
+        return []
     _load_windows(state, plain["open"], policy)
+    refused: list[str] = []
     for version, learned in plain["learned"].items():
-        _teach(state, policy, version, learned)
+        refused += _teach(state, policy, version, learned)
     for index, version, signal, arrays in plain["partials"]:
         partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
         state.partials.setdefault(index, {})[version, signal] = partial
     for stored, judges in plain["judges"]:
         series = msgspec.convert(stored, Series)
         state.judges[series] = _judges(policy.watches_of(series), judges)
+    return refused
 
 
 def _spread(state: ModelState) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def _learned(state: ModelState) -> Iterator[tuple[str, list[Any]]]:
             yield version, [profiled if schema == known else list(schema), panel.dump(member)]
 
 
-def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[Any]) -> None:
+def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[Any]) -> list[str]:
     of, taught = learned
     if isinstance(of, bool):
         schema = Schema.of(state.profiles[version] if of else None)
@@ -174,7 +176,7 @@ def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[A
     panel = state.arrays.panel(schema, policy.suite)
     member = state.arrays.ledger.member(state.row, Member(state.model, version))
     state.arrays.seat(member, panel, None)
-    panel.load(member, taught)
+    return [f"version {version}, {each}" for each in panel.load(member, taught)]
 
 
 def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:

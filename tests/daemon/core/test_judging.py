@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from tests.playbook import MODEL, Play
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
@@ -45,6 +46,20 @@ def test_what_was_taught_outlives_a_restart_just_after_another_reference_was_giv
         play.traffic(2, missing=0.5)
 
     assert dump(steady) == dump(crashed)
+
+
+def test_a_detector_of_another_layout_begins_anew_and_that_is_said() -> None:
+    play = Play()
+    play.traffic(12)
+    stored = play.pipeline.state.dump(MODEL)
+    taught = stored["learned"]["v1"][1]
+    strange = next(iter(taught))
+    taught[strange] = bytes(8) + taught[strange][8:]
+
+    refused = State(lambda _: play.policy).load(MODEL, stored)
+
+    assert len(refused) == 1
+    assert refused[0].startswith("version v1, ")
 
 
 def given(version: str, without: str) -> Profile:
