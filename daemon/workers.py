@@ -249,7 +249,10 @@ class Supervisor:
 
 
 def _how(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"exit code {code}"
+    known = {each.value: each.name for each in signal.Signals}  # most real-time signals have none
+    return f"killed by {known.get(-code, f'signal {-code}')}"
 
 
 @contextmanager

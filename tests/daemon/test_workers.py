@@ -231,3 +231,14 @@ def test_a_wrong_configuration_is_not_tried_again() -> None:
     worker.notes.close()
     assert supervisor.code == MISCONFIGURED
     assert supervisor._stopping
+
+
+def test_a_worker_that_dies_of_a_signal_without_a_name_begins_again() -> None:
+    worker = a_worker()
+    supervisor = Supervisor([worker], stop_s=1.0)
+
+    supervisor._bury(worker, -(signal.SIGRTMIN + 1), 100.0)
+
+    worker.notes.close()
+    assert not supervisor._stopping
+    assert worker.begin_at > 100.0
