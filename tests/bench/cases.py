@@ -130,7 +130,8 @@ class Nowhere:
 
 
 def _polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
-    """kafka-python with its defaults, but for the sizes of fetches, which are the daemon's.
+    """kafka-python with its defaults, but for larger polls and answers, which suit it, and for the
+    daemon's sizes of fetches of a partition.
 
     As many labels as predictions are read in all: a topic that has given its share is paused.
     """

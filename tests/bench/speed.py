@@ -356,7 +356,7 @@ def child(job: Job, fast: bool) -> Spent:
 # ------------------------------------------------------------------------------------------ report
 
 
-def report(bench: Bench, quick: bool) -> None:
+def report(bench: Bench, quick: bool, result: Path) -> None:
     """The tables, and the file."""
     console = Console()
     console.print(_costs(bench.rows))
@@ -372,10 +372,10 @@ def report(bench: Bench, quick: bool) -> None:
     console.print(table)
     if "equality" in bench.missing:
         console.print(f"[bold]not equal:[/] {bench.missing['equality']}", highlight=False)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    result.parent.mkdir(parents=True, exist_ok=True)
     whole = {**bench.found, "missing": bench.missing, "quick": quick, "environment": environment()}
-    RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
-    console.print(f"wrote {RESULT}", highlight=False)
+    result.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
+    console.print(f"wrote {result}", highlight=False)
 
 
 def _costs(rows: list[tuple[str, Spent]]) -> Table:
@@ -462,6 +462,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="CASE", choices=sorted(CASES | TRIALS))
     parser.add_argument("--stream", default="ten", choices=sorted(STREAMS), help="with --profile")
     parser.add_argument("--records", type=int, default=200_000, help="with --profile")
+    parser.add_argument("--result", type=Path, default=RESULT, help=f"default: {RESULT}")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -478,7 +479,7 @@ def main() -> None:
             _profile(bench, options.profile, options.stream, options.records)
             return
         bench.everything({"peers"} if options.peers else set(options.only))
-        report(bench, options.quick)
+        report(bench, options.quick, options.result)
 
 
 if __name__ == "__main__":
