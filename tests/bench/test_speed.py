@@ -19,11 +19,11 @@ from watchkeeper.detectors import fast
 
 _ROOT = Path(__file__).parents[2]
 _FLOORS = {
-    "complete_over_bare": 1.1,
-    "complete_fast_over_bare": 1.6,
-    "complete_over_naive": 5.0,
-    "complete_fast_over_naive": 8.0,
-    "public_path_over_bare": 0.5,
+    "complete_over_bare": 0.75,
+    "complete_fast_over_bare": 1.2,
+    "complete_over_naive": 2.5,
+    "complete_fast_over_naive": 4.0,
+    "public_path_over_bare": 0.35,
 }
 
 
