@@ -52,7 +52,7 @@ class Report(msgspec.Struct):
 
 
 @dataclass
-class _Quiet:
+class Quiet:
     """Stands where the executor and the reporter stand: does nothing, tells nobody, counts."""
 
     report: Report = field(default_factory=Report)
@@ -102,19 +102,18 @@ def replay(
     A database that holds the record of an earlier run is refused, since the events would be judged
     by what was learned of them then.
     """
+    named = masked(database or "of its own")
     with ExitStack() as stack:
-        if database is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-"))
-            database = f"sqlite:///{folder}/replay.db"
+        kept = _empty(database) if database is not None else empty_store()
         try:
-            report = replayed(config, files, stack.enter_context(_empty(database)))
+            report = replayed(config, files, stack.enter_context(kept))
         except SourceError as error:
             return _failed(FAILED, str(error))
         except NotEmpty as error:
-            return _failed(FAILED, f"database {masked(database)}: {error}")
+            return _failed(FAILED, f"database {named}: {error}")
         except (DatabaseFault, StorageError, OSError) as error:
             reason = str(error).partition("\n")[0]
-            return _failed(UNAVAILABLE, f"database {masked(database)}: {reason}")
+            return _failed(UNAVAILABLE, f"database {named}: {reason}")
     click.echo(_json(report) if output == "json" else _table(report))
     return OK
 
@@ -132,14 +131,24 @@ def _empty(url: str) -> Iterator[Store]:
         store.close()
 
 
+@contextmanager
+def empty_store() -> Iterator[Store]:
+    """The store of a database that is gone afterwards."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-"))
+        yield stack.enter_context(_empty(f"sqlite:///{folder}/replay.db"))
+
+
 def _failed(code: int, said: str) -> int:
     click.echo(f"replay: {said}", err=True)
     return code
 
 
-def replayed(config: Config, files: Sequence[Path], store: Store) -> Report:
+def replayed(
+    config: Config, files: Sequence[Path], store: Store, quiet: Quiet | None = None
+) -> Report:
     """The report of the files' events, in observe mode: the same events, the same report."""
-    quiet = _Quiet()
+    quiet = Quiet() if quiet is None else quiet
     state = State(_observing(config.policy))
     handlers = Remedies.planning_only(config, store, state).handlers()
     for number, path in enumerate(files, 1):

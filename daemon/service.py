@@ -32,6 +32,7 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.messages import READ
+from watchkeeper.daemon.paging import policies
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.announce import Audience
 from watchkeeper.daemon.reporting.links import Links
@@ -120,7 +121,7 @@ class Daemon:
         self.metrics = Metrics(watchkeeper.__version__)
         self._channels = self._told()
         self.outbox = self._outbox()
-        state = State(config.policy)
+        state = State(policies(config.policy, self.store.calibrations.of()))
         commander = self._commander()
         self.jobs = self._jobs()
         remedies = Remedies(

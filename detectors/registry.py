@@ -34,6 +34,7 @@ _OTHER_FILES = frozenset(
         "profiling",
         "registry",
         "river_detector",
+        "run_length",
         "score_detector",
         "scores",
         "setting",
@@ -97,6 +98,13 @@ def detector_class(name: str) -> type[Any]:
             loaded: type[Any] = each.load()
             return loaded
     raise UnknownName(_missed("detector", name, detector_names()))
+
+
+def needs_calibration(name: str) -> bool:
+    """Whether nothing is known of how often it is wrong: its run length must be measured on a
+    model's own history before it may page. So of plugins, and of ours that say `calibrated` is
+    false. Raises `UnknownName`."""
+    return name not in _ours() or not getattr(detector_class(name), "calibrated", True)
 
 
 @functools.cache

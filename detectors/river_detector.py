@@ -35,6 +35,7 @@ class RiverDetector(EachSample):
     """
 
     sustained: ClassVar[bool] = False
+    calibrated: ClassVar[bool] = False
 
     warm_up: Count = setting(60, "windows from which mean and spread are learned")
     memory: Count = setting(1000, "inputs that are kept; beyond it the older half is forgotten")

@@ -12,6 +12,8 @@ which holds where noise is not as independent as statistics would have it.
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from watchkeeper.detectors.types import Scalar, Severity
@@ -29,6 +31,12 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     target: str = "*"
     severity: Severity = Severity.INFO
     settings: dict[str, Scalar] = {}
+
+    @property
+    def digest(self) -> str:
+        """The same for the same detector with the same settings on the same series."""
+        what = (self.signal, self.target, self.detector, sorted(self.settings.items()))
+        return hashlib.blake2b(msgspec.msgpack.encode(what), digest_size=12).hexdigest()
 
 
 Settings = dict[str, Scalar]

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": Later(_HERE + "run", "Run the daemon."),
     "demo": Later(_HERE + "demo", "Watch a simulated fleet: no Kafka, nothing to configure."),
     "replay": Later(_HERE + "replay", "Run recorded events through the same pipeline."),
+    "calibrate": Later(_HERE + "calibrate", "Measure how often detectors would have been wrong."),
     "status": Later(_HERE + "status", "Show the state of everything on one screen."),
     "incident": Later(_HERE + "incident", "Look at incidents, acknowledge and resolve them."),
     "action": Later(_HERE + "action", "Look at actions, approve and reject them."),

@@ -30,12 +30,14 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     `window_s` is the width of event-time windows; an event is late when it is older than the
     newest event of its model by more than `lateness_s` and its window has closed. `learn_n` is
-    the number of predictions the reference is learned from.
+    the number of predictions the reference is learned from. `false_alarm_s` is the time that may
+    pass on average from one false page to the next.
     """
 
     window_s: float = 60.0
     lateness_s: float = 10.0
     learn_n: int = 2_000
+    false_alarm_s: float = 30 * 86_400.0
     positive: str | None = None
     mode: Mode = Mode.OBSERVE
     modes: dict[str, Mode] = {}

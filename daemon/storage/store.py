@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import keeping, registry, rows, snapshots, tables
+from watchkeeper.daemon.storage.calibrations import Calibrations
 from watchkeeper.daemon.storage.claims import Claims
 from watchkeeper.daemon.storage.database import Database, insert_new, parts, put
 from watchkeeper.daemon.storage.inbox import Inbox, take
@@ -50,6 +51,7 @@ class Store:
         self.letters = Letters(self._db)
         self.jobs = Jobs(self._db)
         self.leases = Leases(self._db)
+        self.calibrations = Calibrations(self._db)
 
     def close(self) -> None:
         """Frees every connection. Idempotent."""

@@ -269,6 +269,16 @@ deployments = Table(
     Index(None, "model", "from_at"),
 )
 
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("model", Words, primary_key=True),
+    Column("watch", String(32), primary_key=True),
+    Column("windows", BigInteger, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -1,0 +1,86 @@
+"""`watchkeeper calibrate`."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.cli.conftest import Host
+from watchkeeper.daemon.storage.store import Store
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+OWN = """
+[models.m]
+false_alarms = "1 per 2 hours"
+learn = 100
+[[models.m.detectors]]
+signal = "latency"
+target = "p50"
+detector = "page_hinkley"
+severity = "critical"
+"""
+
+
+@pytest.fixture
+def history(host: Host) -> Path:
+    """Three hours of a model that answers in about 20 ms, twice a second."""
+    draw, lines = random.Random(1), []
+    for number in range(0, 3 * 3_600, 2):
+        at = BEGIN + timedelta(seconds=number)
+        lines += [
+            json.dumps(
+                {
+                    "type": "prediction",
+                    "id": f"{number}-{half}",
+                    "time": at.isoformat(),
+                    "model_name": "m",
+                    "model_version": "1",
+                    "request_id": f"{number}-{half}",
+                    "latency_ms": draw.lognormvariate(3.0, 0.3),
+                    "features": {"age": draw.gauss(40, 10)},
+                }
+            )
+            for half in range(2)
+        ]
+    file = host.folder / "history.jsonl"
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_a_detector_is_measured_on_recorded_events(host: Host, history: Path) -> None:
+    host.write(OWN)
+
+    ended = host.run("calibrate", str(history), "--detector", "page_hinkley", "-o", "json")
+
+    assert ended.exit_code == 0, ended.stderr
+    (row,) = json.loads(ended.stdout)
+    assert (row["model"], row["signal"], row["target"], row["series"]) == ("m", "latency", "p50", 1)
+    assert row["wanted"] == 120
+    assert row["windows"] >= 4 * 120
+    assert row["low"] <= (row["mean"] or row["low"])
+
+
+def test_what_was_measured_is_kept_for_the_daemon(host: Host, history: Path) -> None:
+    host.write(OWN)
+
+    ended = host.run("calibrate", str(history), "--detector", "page_hinkley", "--save")
+    store = Store(host.url)
+    try:
+        kept = store.calibrations.of(["m"])
+    finally:
+        store.close()
+
+    assert ended.exit_code == 0, ended.stderr
+    (measured,) = kept.values()
+    assert measured.windows >= 4 * 120
+
+
+def test_a_file_without_such_series_says_so(host: Host, history: Path) -> None:
+    ended = host.run("calibrate", str(history), "--signal", "nothing")
+
+    assert ended.exit_code == 0
+    assert ended.stdout.strip() == "no such series in these files"
