@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from river.drift import ADWIN
 
-from watchkeeper.detectors.river_detector import Drift, RiverDetector
+from watchkeeper.detectors.river_detector import Drift, RiverDetector, likeliest_cut
 from watchkeeper.detectors.scores import normal_cdf
 from watchkeeper.detectors.setting import Count, Probability, setting
 
@@ -41,9 +40,5 @@ class Adwin(RiverDetector):
         return normal_cdf(z)
 
     def evidence(self, river: Drift) -> tuple[float, float]:
-        x = np.array(self._inputs)
-        cut, n = np.arange(1, len(x)), len(x)
-        sums = np.cumsum(x)[:-1]
-        gap = np.abs(sums / cut - (x.sum() - sums) / (n - cut))
-        error = math.sqrt(max(float(x.var()), 1e-12)) * np.sqrt(1.0 / cut + 1.0 / (n - cut))
-        return float(np.max(gap / error)), math.sqrt(2.0 * math.log(2.0 * math.log(n) / self.delta))
+        limit = math.sqrt(2.0 * math.log(2.0 * math.log(len(self._inputs)) / self.delta))
+        return likeliest_cut(self._inputs), limit

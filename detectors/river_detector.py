@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+
 from watchkeeper.detectors.scores import bounded, known, score
 from watchkeeper.detectors.setting import Count, setting
 from watchkeeper.detectors.types import EachSample, Finding, Sample, State
 
-_FARTHEST = 8.0  # normal scores beyond it tell no more
+FARTHEST = 8.0  # normal scores beyond it tell no more
 _NEWEST = 10  # inputs that tell in which direction a change went
 
 
@@ -23,6 +25,16 @@ class Drift(Protocol):
 
     def update(self, x: float) -> Any:
         """Takes the next input."""
+
+
+def likeliest_cut(inputs: list[float]) -> float:
+    """The difference of the means before and after the likeliest cut, in standard errors."""
+    x = np.array(inputs)
+    cut, n = np.arange(1, len(x)), len(x)
+    sums = np.cumsum(x)[:-1]
+    gap = np.abs(sums / cut - (x.sum() - sums) / (n - cut))
+    error = math.sqrt(max(float(x.var()), 1e-12)) * np.sqrt(1.0 / cut + 1.0 / (n - cut))
+    return float(np.max(gap / error, initial=0.0))
 
 
 @dataclass
@@ -97,7 +109,7 @@ class RiverDetector(EachSample):
         spread = math.sqrt(self._variance * self._seen / max(self._seen - 1, 1))
         noise = max(spread, known(sample.stderr))
         z = score(bounded(sample.value) - self._mean, noise)
-        return min(_FARTHEST, max(-_FARTHEST, z))
+        return min(FARTHEST, max(-FARTHEST, z))
 
     def _learn(self, value: float) -> None:
         self._seen += 1

@@ -1,0 +1,84 @@
+"""How fast the error budget of a service-level objective is being used up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from watchkeeper.detectors.level_detector import LevelDetector
+from watchkeeper.detectors.setting import Positive, Probability, setting
+from watchkeeper.detectors.types import Finding, Sample
+
+_BUCKET_S = 60.0  # event time that is counted together
+_LONGEST_S = 6 * 3_600.0
+
+
+class _Pace(NamedTuple):
+    """A share of the budget of 30 days, used up within the long span, that is too much."""
+
+    long_s: float
+    short_s: float
+    factor: float
+
+
+# 2 % of the budget within an hour, or 5 % within six; the short span ends the finding soon after.
+_PACES = (_Pace(3_600.0, 300.0, 14.4), _Pace(_LONGEST_S, 1_800.0, 6.0))
+
+
+@dataclass
+class BurnRate(LevelDetector):
+    """Fires while the error budget burns so fast that 30 days' would be gone in days.
+
+    For shares of bad events, such as errors. The share must be too large over a long span and over
+    its newest twelfth: over an hour 14.4 times what the objective allows, or over six hours 6 times
+    (Beyer et al., The Site Reliability Workbook, 2018, chapter 5, multiwindow burn rates). The
+    statistic is the larger of the two in units of its limit.
+
+    >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
+    >>> series, shares = Series("m", "1", "errors", ""), [0.0] * 10 + [0.05] * 30
+    >>> past = [Sample(series, Window(60 * i, 60 * i + 60), v, 100) for i, v in enumerate(shares)]
+    >>> BurnRate(objective=0.999).update(Samples.of(past))[0].at
+    720.0
+    """
+
+    name: ClassVar[str] = "burn_rate"
+
+    min_n: int = 1
+    objective: Probability = setting(0.99, "share of events that are good")
+    pace: Positive = setting(1.0, "scale of both limits: 2 waits for a pace twice as fast")
+    _buckets: list[tuple[float, float, int]] = field(default_factory=list)  # start, bad events, all
+
+    def judge(self, sample: Sample) -> Finding | None:
+        self._count(sample)
+        allowed = max(1.0 - self.objective, 1e-12) * self.pace
+        at, paces = sample.window.end, []
+        for each in _PACES:
+            burnt = min(self._share(at - each.long_s), self._share(at - each.short_s))
+            paces.append(burnt / (each.factor * allowed))
+        statistic, threshold = max(paces), self.limit(1.0)
+        return self.sustained_finding(
+            sample,
+            statistic > threshold,
+            statistic=statistic,
+            threshold=threshold,
+            expected=1.0 - self.objective,
+            direction="up",
+        )
+
+    def _count(self, sample: Sample) -> None:
+        start = math.floor(sample.window.start / _BUCKET_S) * _BUCKET_S
+        bad = min(1.0, max(0.0, sample.value)) * sample.n
+        if self._buckets and self._buckets[-1][0] >= start:
+            last, before, n = self._buckets.pop()
+            self._buckets.append((last, before + bad, n + sample.n))
+        else:
+            self._buckets.append((start, bad, sample.n))
+        oldest = sample.window.end - _LONGEST_S
+        while self._buckets[0][0] < oldest and len(self._buckets) > 1:
+            self._buckets.pop(0)
+
+    def _share(self, since: float) -> float:
+        """The share of bad events since then."""
+        bad = sum(b for start, b, _ in self._buckets if start >= since)
+        return bad / max(1, sum(n for start, _, n in self._buckets if start >= since))
