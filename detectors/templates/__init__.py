@@ -1,0 +1,1 @@
+"""Log lines by what their statements say: masked, grouped into templates, watched per window."""
