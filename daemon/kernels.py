@@ -11,7 +11,13 @@ MODULES = (
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.arrays.absorb_fast",
+    "watchkeeper.detectors.banks.ewma_fast",
     "watchkeeper.detectors.banks.pooling_fast",
+    "watchkeeper.detectors.banks.psi_fast",
+    "watchkeeper.detectors.banks.reference_z_fast",
+    "watchkeeper.detectors.banks.seasonal_fast",
+    "watchkeeper.detectors.banks.silence_fast",
+    "watchkeeper.detectors.banks.threshold_fast",
 )
 
 

@@ -11,16 +11,22 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core.policy import Suite
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays.sampling import Targets, targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
+from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import IntArray, StateError
 
 
 @dataclass(slots=True)
 class Post:
-    """One watch over its series of one group of columns; `name` tells it apart for ever."""
+    """One watch over its series of one group of columns; `name` tells it apart for ever.
+
+    `whole` says that these are all of the group. `places` are the series among those of all
+    groups, side by side.
+    """
 
     watch: Watch
     group: int
@@ -29,6 +35,13 @@ class Post:
     targets: tuple[str, ...]
     bank: Bank
     name: bytes
+    whole: bool
+    places: IntArray
+
+    def of(self, groups: Sequence[Columns]) -> Columns:
+        """Its samples."""
+        samples = groups[self.group]
+        return samples if self.whole else samples.pick(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +49,13 @@ class Verdicts:
     """What one post made of one window of some members, row by row."""
 
     post: Post
-    samples: Columns
+    groups: Sequence[Columns]
     judged: Judged
+
+    @property
+    def samples(self) -> Columns:
+        """What was judged."""
+        return self.post.of(self.groups)
 
 
 @dataclass(slots=True)
@@ -96,13 +114,8 @@ class Panel:
     def judge(self, members: Sequence[int], groups: Sequence[Columns]) -> list[Verdicts]:
         """Every post's verdicts on one window of each of these members."""
         rows = np.array([self.place(member) for member in members], dtype=np.int64)
-        found = []
-        for post in self.posts:
-            samples = groups[post.group]
-            if len(post.columns) < len(samples.targets):
-                samples = samples.pick(post.columns)
-            found.append(Verdicts(post, samples, post.bank.judge(rows, samples)))
-        return found
+        sheet = Sheet.of(groups) if self.posts and fast.available() else None
+        return [Verdicts(post, groups, _judged(post, rows, sheet, groups)) for post in self.posts]
 
     def dump(self, member: int) -> dict[bytes, bytes]:
         """What was learned of the member, by the posts' names."""
@@ -122,8 +135,20 @@ class Panel:
         return refused
 
 
+def _judged(post: Post, rows: IntArray, sheet: Sheet | None, groups: Sequence[Columns]) -> Judged:
+    """A post's verdicts, by a compiled loop where it has one."""
+    if sheet is not None:
+        samples = post.of(groups) if post.bank.by_histograms else groups[post.group]
+        judged = post.bank.judge_sheet(rows, sheet, post.places, samples)
+        if judged is not None:
+            return judged
+    return post.bank.judge(rows, post.of(groups))
+
+
 def _posts(watch: Watch, suite: Suite, groups: Sequence[Targets]) -> Iterator[Post]:
+    first = 0
     for group, samples in enumerate(groups):
+        first += len(groups[group - 1].targets) if group else 0
         if samples.signal != watch.signal:
             continue
         columns = [
@@ -136,7 +161,9 @@ def _posts(watch: Watch, suite: Suite, groups: Sequence[Targets]) -> Iterator[Po
             continue
         targets = tuple(samples.targets[i] for i in columns)
         name = _name(watch, targets)
-        yield Post(watch, group, np.array(columns), watch.signal, targets, bank, name)
+        chosen, whole = np.array(columns), len(columns) == len(samples.targets)
+        places = first + chosen
+        yield Post(watch, group, chosen, watch.signal, targets, bank, name, whole, places)
 
 
 def _name(watch: Watch, targets: tuple[str, ...]) -> bytes:

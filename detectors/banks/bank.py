@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.banks.sheet import Sheet
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import EachSample, StateError
 
 State = npt.NDArray[np.void]
@@ -32,12 +34,14 @@ class Bank(ABC):
     """
 
     version: ClassVar[int] = 1  # of the layout of the state
+    by_histograms: ClassVar[bool] = False  # not by numbers alone
 
     def __init__(self, detector: EachSample, columns: int) -> None:
         self.columns = columns
         self._least = detector.min_n
         kinds = [np.dtype(fields) for fields in (self.fields(), self.history()) if fields]
         self._parts: list[State] = [np.zeros((_FIRST, columns), dtype=kind) for kind in kinds]
+        self._seen_as: tuple[State, FloatArray, IntArray] | None = None
         layout = f"{detector.name} {self.version} {columns} {[kind.descr for kind in kinds]}"
         self.stamp = hashlib.blake2b(layout.encode(), digest_size=_STAMP).digest()
 
@@ -64,6 +68,11 @@ class Bank(ABC):
 
     def judge(self, rows: IntArray, samples: Columns) -> Judged:
         """Judges one window of each of these rows; no row twice."""
+        if fast.available():
+            whole = np.arange(self.columns)
+            judged = self.judge_sheet(rows, Sheet.of([samples]), whole, samples)
+            if judged is not None:
+                return judged
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
         enough = samples.given & np.isfinite(samples.value) & (samples.n >= self._least)
         held = self._parts[0].take(rows, axis=0)
@@ -71,6 +80,16 @@ class Bank(ABC):
             judged = self.judge_enough(rows, held, samples, enough)
         _words(self._parts[0])[rows] = _words(held)
         return judged
+
+    def judge_sheet(
+        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
+    ) -> Judged | None:
+        """As `judge`, in a compiled loop; None where this bank has none.
+
+        The series are these `columns` of the sheet. Only a bank that judges `by_histograms` looks
+        at `samples`, which are its own.
+        """
+        return None
 
     # -----------------------------------------------------------------------------------------
     # Rows
@@ -157,6 +176,15 @@ class Bank(ABC):
         self._reach(int(np.max(rows, initial=-1)) + 1)
         for part, state in zip(self._parts, read, strict=True):
             part[rows] = state
+
+    def _tables(self) -> tuple[FloatArray, IntArray]:
+        """The fields' memory as numbers and as integers, a row a row: its words lie one behind
+        the other, series by series."""
+        state = self._parts[0]
+        if self._seen_as is None or self._seen_as[0] is not state:
+            words = _words(state)
+            self._seen_as = state, words.view(np.float64), words
+        return self._seen_as[1:]
 
     def _sizes(self) -> list[int]:
         return [self.columns * part.dtype.itemsize for part in self._parts]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,14 @@ class EwmaBank(ScoreBank):
         self._memory = detector.memory
         self._narrower = math.sqrt(detector.weight / (2.0 - detector.weight))
         super().__init__(detector, columns)
+
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import ewma_fast  # of use only with numba
+
+        return ewma_fast.judge.compiled
+
+    def own(self) -> tuple[list[float], list[int]]:
+        return [self._weight, self._narrower], [self._warm_up, self._memory]
 
     def fields(self) -> Fields:
         numbers = ("mean", "variance", "smooth", "smooth_variance")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import spread
 from watchkeeper.detectors.banks.bank import Bank, Fields, State
+from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Directions, Judged
-from watchkeeper.detectors.frames import BoolArray, FloatArray
+from watchkeeper.detectors.banks.sheet import Page, Sheet
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector
 
 LONGEST_RUN = 1_000  # windows in a row that a bank can be told to wait for
+LEAST, NEEDED = 0, 1  # places of settings that are integers: `min_n` and `for_windows`
 _UNKNOWN = np.array(np.nan)
 
 
@@ -20,6 +26,11 @@ class LevelBank(Bank):
     def __init__(self, detector: LevelDetector, columns: int) -> None:
         self._for = detector.for_windows
         super().__init__(detector, columns)
+        self._settings, self._whole = self.settings()
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        """What the user said, as compiled loops take it: numbers and integers."""
+        return np.zeros(1), np.array([self._least, self._for], dtype=np.int64)
 
     def fields(self) -> Fields:
         return [("since", "<f8"), ("run", "<i8")]
@@ -27,6 +38,40 @@ class LevelBank(Bank):
     def sound(self, parts: list[State]) -> bool:
         run = parts[0]["run"]
         return bool(((run >= 0) & (run <= self._for)).all())
+
+    def loop(self) -> Callable[..., Any] | None:
+        """The compiled loop that does what `judge_enough` does, where there is one."""
+        return None
+
+    def beside(self, sheet: Sheet) -> tuple[Any, ...]:
+        """What the loop takes besides."""
+        return ()
+
+    def judge_sheet(
+        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
+    ) -> Judged | None:
+        loop = self.loop()
+        if loop is None:
+            return None
+        self._reach(int(rows.max()) + 1 if len(rows) else 0)
+        page = Page.blank(len(rows), self.columns)
+        loop(
+            np.ascontiguousarray(rows),
+            columns,
+            *self._tables(),
+            sheet.start,
+            sheet.given,
+            sheet.value,
+            sheet.n,
+            sheet.stderr,
+            sheet.expected,
+            self._settings,
+            self._whole,
+            page.numbers,
+            page.marks,
+            *self.beside(sheet),
+        )
+        return page.judged()
 
     def firing(self, held: State) -> BoolArray:
         """Whether the newest judged window of each series gave a finding."""

@@ -14,6 +14,7 @@ from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns, Counts
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged
+from watchkeeper.detectors.banks.sheet import Page, Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.psi import Psi
 from watchkeeper.detectors.scores import chi_square_limit
@@ -24,9 +25,66 @@ _AT_ONCE = 1_024  # histograms pooled at once: as much as the processor has at h
 class PsiBank(LevelBank):
     """`Psi` over many series."""
 
+    by_histograms = True
+
     def __init__(self, detector: Psi, columns: int) -> None:
         self._alpha, self._min_effect = detector.alpha, detector.min_effect
+        self._chances = np.zeros((2, 0))
         super().__init__(detector, columns)
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        return np.array([self._min_effect]), super().settings()[1]
+
+    def judge_sheet(
+        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
+    ) -> Judged | None:
+        from watchkeeper.detectors.banks import psi_fast  # of use only with numba
+
+        counts, usual = samples.counts, samples.expected_counts
+        if counts is None or usual is None or counts.shape[2] > psi_fast.WIDEST:
+            return None
+        self._reach(int(rows.max()) + 1 if len(rows) else 0)
+        page = Page.blank(len(rows), self.columns)
+        rows, step = np.ascontiguousarray(rows), max(1, _AT_ONCE // max(1, self.columns))
+        taken = columns, sheet.given, sheet.value, sheet.n, self._whole, page.marks
+        for first in range(0, len(rows), step):
+            part = slice(first, first + step)
+            here, there = (np.array(each[part], np.float64, order="C") for each in (counts, usual))
+            size = here.shape[0] * here.shape[1]
+            places, groups = np.empty((2, size), dtype=np.int64)
+            sizes, change, ratio = np.empty(size), np.empty(here.size), np.empty(here.size)
+            pooled = places, groups, sizes
+            many = psi_fast.pool.compiled(here, there, first, *taken, *pooled, change, ratio)
+            filled = int(groups[:many].sum())
+            terms = change[:filled] * np.log(ratio[:filled])
+            psi_fast.judge.compiled(
+                *pooled,
+                many,
+                terms,
+                first,
+                rows,
+                *self._tables(),
+                sheet.start,
+                self._settings,
+                self._whole,
+                self._chances_of(groups[:many]),
+                page.numbers,
+                page.marks,
+            )
+        return page.judged()
+
+    def _chances_of(self, groups: IntArray) -> FloatArray:
+        """What chance explains of so many bins, normally and while firing; kept once known."""
+        widest = int(groups.max(initial=0))
+        if widest >= self._chances.shape[1]:
+            wider = np.full((2, widest + 1), np.nan)
+            wider[:, : self._chances.shape[1]] = self._chances
+            self._chances = wider
+        if np.isnan(self._chances[0, groups]).any():
+            for row, alpha in enumerate((self._alpha, math.sqrt(self._alpha))):
+                for group in np.unique(groups).tolist():
+                    self._chances[row, group] = chi_square_limit(alpha, group - 1)
+        return self._chances
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

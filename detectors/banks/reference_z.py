@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import filled, most, score
@@ -20,6 +23,14 @@ class ReferenceZBank(ScoreBank):
     def __init__(self, detector: ReferenceZ, columns: int) -> None:
         self._min_effect = detector.min_effect
         super().__init__(detector, columns)
+
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import reference_z_fast  # of use only with numba
+
+        return reference_z_fast.judge.compiled
+
+    def own(self) -> tuple[list[float], list[int]]:
+        return [self._min_effect], []
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

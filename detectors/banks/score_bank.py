@@ -23,6 +23,12 @@ from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.score_detector import HUGE, TINY, ScoreDetector
 
+# Places of settings that are integers, and of those that are numbers; a bank's own are behind.
+DIRECTION, SHARE, LOG = 2, 3, 4
+THRESHOLD, MIN_CHANGE, MIN_RATIO, FLOOR = 0, 1, 2, 3
+OWN_WHOLE, OWN = 5, 4
+_SIGNS = {"up": 1, "down": -1, "either": 0}
+
 
 class ScoreBank(LevelBank):
     """The arithmetic of `ScoreDetector` over arrays of any shape."""
@@ -33,6 +39,21 @@ class ScoreBank(LevelBank):
         self._min_change, self._min_ratio = detector.min_change, detector.min_ratio
         self._share, self._log = detector.share, detector.log
         super().__init__(detector, columns)
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        own, own_whole = self.own()
+        numbers = [self._threshold, self._min_change, self._min_ratio, self._floor(), *own]
+        flags = [_SIGNS[self._direction], self._share, self._log, *own_whole]
+        _, whole = super().settings()
+        return np.array(numbers), np.concatenate([whole, np.array(flags, dtype=np.int64)])
+
+    def own(self) -> tuple[list[float], list[int]]:
+        """The settings that only this kind of bank has."""
+        return [], []
+
+    def _floor(self) -> float:
+        """The smallest change of a logarithm that matters, as noise."""
+        return min(math.log1p(self._min_ratio) / self._threshold, HUGE)
 
     def scaled(self, values: FloatArray, where: BoolArray) -> FloatArray:
         """The values on the scale on which they are judged, right where it is said."""
@@ -67,7 +88,7 @@ class ScoreBank(LevelBank):
     def unit(self, normal: FloatArray, noise: FloatArray | float) -> FloatArray:
         """The noise, of which the smallest change that matters is a floor."""
         if self._log:
-            return most(noise, min(math.log1p(self._min_ratio) / self._threshold, HUGE))
+            return most(noise, self._floor())
         matters = most(self._min_change, self._min_ratio * np.abs(normal))
         return most(noise, least(matters / self._threshold, HUGE))
 

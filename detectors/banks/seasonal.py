@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.score_bank import ScoreBank
+from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.seasonal import HOUR, HOURS, Seasonal
 
@@ -25,6 +28,21 @@ class SeasonalBank(ScoreBank):
         self._weeks = detector.weeks
         super().__init__(detector, columns)
 
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import seasonal_fast  # of use only with numba
+
+        return seasonal_fast.judge.compiled
+
+    def own(self) -> tuple[list[float], list[int]]:
+        return [self._known], []
+
+    def beside(self, sheet: Sheet) -> tuple[Any, ...]:
+        width = sheet.at - sheet.start
+        timed = _timed(sheet.start, width)
+        hour = np.where(timed, _hours(np.where(timed, sheet.start, 0.0)), -1)
+        longest = self._longest(np.where(timed, width, 1.0)).astype(np.int64)
+        return width, hour, longest, *(self._parts[1][n] for n in ("mean", "variance", "seen"))
+
     def history(self) -> Fields:
         hours = (("mean", "<f8"), ("variance", "<f8"), ("seen", "<i4"))
         return [(name, kind, (HOURS,)) for name, kind in hours]
@@ -37,7 +55,7 @@ class SeasonalBank(ScoreBank):
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
     ) -> Judged:
         width = samples.at - samples.start
-        timed = np.isfinite(samples.start) & (width > 0.0) & (width < math.inf)
+        timed = _timed(samples.start, width)
         looked = enough & timed[:, None]
         place = self._places(rows, np.where(timed, samples.start, 0.0))
         seen, mean, variance = (self._parts[1][n][place] for n in ("seen", "mean", "variance"))
@@ -48,14 +66,16 @@ class SeasonalBank(ScoreBank):
         scored = score(value - mean, self.unit(mean, noise))
         found = self.scored(held, samples, enough, known, scored, mean)
         learned = looked & ~self.firing(held)
-        longest = np.rint(self._weeks * HOUR / width)
-        self._learn(place, learned, value, np.clip(longest, 1.0, _LONGEST))
+        self._learn(place, learned, value, self._longest(width))
         return found
+
+    def _longest(self, width: FloatArray) -> FloatArray:
+        """After how many windows of such a width an hour's mean forgets."""
+        return np.clip(np.rint(self._weeks * HOUR / width), 1.0, _LONGEST)
 
     def _places(self, rows: IntArray, start: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
         """Row, column and hour of the week of each sample in the state."""
-        hour = ((start // HOUR) % HOURS).astype(np.int64)
-        return rows[:, None], np.arange(self.columns)[None, :], hour[:, None]
+        return rows[:, None], np.arange(self.columns)[None, :], _hours(start)[:, None]
 
     def _learn(
         self,
@@ -73,3 +93,13 @@ class SeasonalBank(ScoreBank):
         variance = (1.0 - rate) * (old["variance"] + rate * change * change)
         for name, new in zip(names, (seen, mean, variance), strict=True):
             self._parts[1][name][place] = np.where(where, new, old[name])
+
+
+def _timed(start: FloatArray, width: FloatArray) -> BoolArray:
+    """Which windows have an hour of the week."""
+    return np.asarray(np.isfinite(start) & (width > 0.0) & (width < math.inf))
+
+
+def _hours(start: FloatArray) -> IntArray:
+    """The hour of the week of each window."""
+    return ((start // HOUR) % HOURS).astype(np.int64)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.silence import DAY, LONGEST, RECENT, Silence
 
@@ -22,6 +25,20 @@ class SilenceBank(LevelBank):
         self._warm_up, self._patience = detector.warm_up, detector.patience
         self._missed = -math.log(detector.alpha)
         super().__init__(detector, columns)
+
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import silence_fast  # of use only with numba
+
+        return silence_fast.judge.compiled
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        whole = np.append(super().settings()[1], self._warm_up)
+        return np.array([self._missed, self._patience]), whole
+
+    def beside(self, sheet: Sheet) -> tuple[Any, ...]:
+        seconds = sheet.at - sheet.start
+        days = least(seconds / DAY, 30.0)
+        return seconds, _power(days), _power(-days / 7.0)
 
     def fields(self) -> Fields:
         numbers = ("rate", "low", "quiet", "longest")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.threshold import Threshold
 
 
@@ -18,6 +21,14 @@ class ThresholdBank(LevelBank):
     def __init__(self, detector: Threshold, columns: int) -> None:
         self._above, self._below = detector.above, detector.below
         super().__init__(detector, columns)
+
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import threshold_fast  # of use only with numba
+
+        return threshold_fast.judge.compiled
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        return np.array([self._above, self._below]), super().settings()[1]
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

@@ -1,0 +1,94 @@
+"""`Seasonal` over many series in one compiled loop."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from watchkeeper.detectors.banks.arithmetic_fast import (
+    ENOUGH,
+    Table,
+    error_of,
+    lowered,
+    most,
+    note,
+    plain,
+    scaled,
+    score,
+    spread_of,
+    statistic,
+    sustained,
+    unit,
+)
+from watchkeeper.detectors.banks.level_bank import LEAST, NEEDED
+from watchkeeper.detectors.banks.score_bank import OWN, THRESHOLD
+from watchkeeper.detectors.banks.sheet import example
+from watchkeeper.detectors.fast import kernel
+
+WORDS = 2
+_LEAST, _NEEDED, _THRESHOLD, _KNOWN = LEAST, NEEDED, THRESHOLD, OWN
+
+
+def _example() -> tuple[Any, ...]:
+    line, places = np.zeros(1), np.zeros(1, dtype=np.int64)
+    hours = np.zeros((2, 2, 4))[:, :, ::2]  # a field of records: not next to each other
+    seen = np.zeros((2, 2, 4), dtype=np.int32)[:, :, ::2]
+    return example(line, places, places, hours, hours, seen)
+
+
+@kernel(_example)
+def judge(
+    rows: Table,
+    columns: Table,
+    floats: Table,
+    whole: Table,
+    start: Table,
+    given: Table,
+    value: Table,
+    n: Table,
+    stderr: Table,
+    expected: Table,
+    settings: Table,
+    of: Table,
+    numbers: Table,
+    marks: Table,
+    width: Table,
+    hour: Table,
+    longest: Table,
+    means: Table,
+    variances: Table,
+    seens: Table,
+) -> None:
+    """As `SeasonalBank.judge_enough`. `width` are the windows' seconds, `hour` is the hour of the
+    week, -1 where a window has none; after `longest` windows an hour's mean forgets."""
+    for i in range(len(rows)):
+        row, h = rows[i], hour[i]
+        for j in range(len(columns)):
+            c = columns[j]
+            if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
+                continue
+            marks[ENOUGH, i, j] = 1
+            if h < 0:
+                continue
+            at = j * WORDS
+            here, mean = scaled(value[i, c], of), means[row, j, h]
+            seen, variance = seens[row, j, h], variances[row, j, h]
+            if seen * width[i] >= settings[_KNOWN]:
+                wrong = error_of(value[i, c], n[i, c], stderr[i, c], mean, of)
+                noise = most(spread_of(variance, seen), wrong)
+                scored = score(here - mean, unit(mean, noise, settings, of))
+                said = statistic(scored, of)
+                limit = lowered(settings[_THRESHOLD], whole[row, at + 1] >= of[_NEEDED])
+                if sustained(floats, whole, row, at, start[i], said > limit, of):
+                    sign = 1 if scored > 0 else -1
+                    since = floats[row, at]
+                    note(numbers, marks, i, j, said, limit, plain(mean, of), since, sign)
+            if whole[row, at + 1] >= of[_NEEDED]:
+                continue
+            seen = min(seen + 1, longest[i])
+            rate, change = 1.0 / seen, here - mean
+            means[row, j, h] = mean + rate * change
+            variances[row, j, h] = (1.0 - rate) * (variance + rate * change * change)
+            seens[row, j, h] = seen
