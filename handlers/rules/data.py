@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from watchkeeper.detectors.types import Finding
-from watchkeeper.handlers.rules import facts
+from watchkeeper.handlers.rules import columns, facts
 from watchkeeper.handlers.types import Context, Evidence, Incident, Kind
 
 
@@ -15,16 +15,16 @@ class Data:
     kind: ClassVar[Kind] = Kind.DATA
 
     def weigh(self, incident: Incident, context: Context) -> list[Evidence]:
-        broken = self._named(incident)
+        broken, drifted = self._named(incident), facts.drift(incident, context)
         if broken:
-            return [Evidence(Kind.DATA, 4.5, f"features are broken: {facts.targets(broken)}")]
-        drifted = facts.drift(incident, context)
+            text = f"features are broken: {facts.targets(broken)}"
+            return [Evidence(Kind.DATA, 4.5, text), *_mistakes(drifted)]
         if not drifted:
             return [Evidence(Kind.DATA, -2.0, "no feature is broken or drifted with the harm")]
         if facts.untested(incident, context):
             return [Evidence(Kind.DATA, 0.0, "inputs drifted, but a new version is live too")]
         text = f"inputs drifted as the harm began: {facts.targets(drifted)}"
-        return [Evidence(Kind.DATA, 1.0, text)]
+        return [Evidence(Kind.DATA, 1.0, text), *_mistakes(drifted)]
 
     def place(self, incident: Incident, context: Context) -> str:
         found = self._named(incident) or facts.drift(incident, context)
@@ -35,3 +35,15 @@ class Data:
         broken = facts.quality(incident)
         named = [f for f in broken if not f.series.target.startswith("schema:")]
         return named or broken
+
+
+def _mistakes(drifted: list[Finding]) -> list[Evidence]:
+    """What upstream did to the columns, where the numbers tell."""
+    exchanged = columns.swapped(drifted)
+    if exchanged:
+        pairs = ", ".join(f"{a} and {b}" for a, b in exchanged)
+        return [Evidence(Kind.DATA, 4.0, f"columns have changed places: {pairs}")]
+    return [
+        Evidence(Kind.DATA, 3.0, f"{name} is {ratio:.3g} times what it was: {units}?")
+        for name, ratio, units in columns.rescaled(drifted)[:3]
+    ]

@@ -79,6 +79,16 @@ def test_a_new_version_that_breaks_nothing_else_is_blamed_more_than_drift() -> N
     assert fault.kind is Kind.MODEL
 
 
+def test_columns_that_changed_places_settle_it() -> None:
+    age = replace(DRIFT, series=Series("m", "2", "features", "age:mean"), expected=40, value=900)
+    debt = replace(DRIFT, series=Series("m", "2", "features", "debt:mean"), expected=900, value=40)
+
+    fault = locate(incident(WORSE, age, debt), context(), RULES)
+
+    assert fault.kind is Kind.DATA
+    assert any("age and debt" in each.text for each in fault.evidence)
+
+
 def test_drift_with_worse_answers_leaves_doubt() -> None:
     fault = locate(incident(WORSE, DRIFT), context(), RULES)
 
