@@ -183,6 +183,7 @@ class KafkaSource:
     def _start_pending(self) -> None:
         from kafka.errors import KafkaError
 
+        self._positions.ask_ends(self._member.assignment.ours & self._pending.keys())
         for partition, offset in list(self._pending.items()):
             if partition in self._member.assignment.ours:
                 try:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import structlog
 
 from watchkeeper.daemon.transport.kafka_member import KafkaMember, spot
 from watchkeeper.daemon.transport.ports import Partition
 
+log = structlog.get_logger()
+
 # A partition that brings nothing for so long no longer holds back the others.
 PATIENCE_S = 10.0
 _PATIENT_POLLS = 20
+_ENDS_MS = 2_000
 
 
 class KafkaPositions:
@@ -21,12 +27,33 @@ class KafkaPositions:
         self._next: dict[Partition, int] = {}
         # When a partition last brought something, and how many polls brought nothing since.
         self._fruitless: dict[Partition, tuple[float, int]] = {}
+        self._ends: dict[Partition, int] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._next)
 
     def __getitem__(self, partition: Partition) -> int:
         return self._next[partition]
+
+    def ask_ends(self, partitions: Collection[Partition]) -> None:
+        """Asks where partitions end that are about to begin.
+
+        Within a session of fetches brokers tell only what is new in it. Of a partition that was
+        taken away, and given back with nothing new, they tell nothing: all others would wait for
+        it. Where nobody answers, that is what they do.
+        """
+        from kafka.errors import KafkaError
+
+        found: Mapping[Any, int] = {}
+        if partitions:
+            try:
+                spots = [spot(each) for each in partitions]
+                found = self._member.consumer.end_offsets(spots, timeout_ms=_ENDS_MS)
+            except KafkaError as error:
+                log.info("it is not known where they end", reason=str(error))
+        for partition in partitions:
+            self._ends.pop(partition, None)
+        self._ends |= {Partition(*place): int(end) for place, end in found.items()}
 
     def begin(self, partition: Partition, offset: int) -> None:
         """Moves the consumer to where the partition's reading begins."""
@@ -46,6 +73,7 @@ class KafkaPositions:
         """Drops a partition that was taken away."""
         self._next.pop(partition, None)
         self._fruitless.pop(partition, None)
+        self._ends.pop(partition, None)
 
     def note(self, moved: Collection[Partition]) -> None:
         """Notes after a poll which partitions brought something, or were not asked to."""
@@ -69,6 +97,7 @@ class KafkaPositions:
         if member.consumer is None or partition not in member.assignment.ours:
             return 1
         end = member.consumer.highwater(spot(partition))
+        end = self._ends.get(partition) if end is None else end
         if end is None:
             return 1
         if end > self._next[partition] and self._fruitless[partition][1]:

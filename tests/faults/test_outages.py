@@ -90,8 +90,8 @@ def watched(
     group = Group(tmp_path, zygote, log, url, far, settings)
     group.reached = url.replace(f":{postgres.port}/", f":{postgres_wire.port}/")
     made = Watched(group, sharing(PARTITIONS, slots=size(200, 1_500), per_slot=30))
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         proxy.apply(Fault.NONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,8 +10,16 @@ import pytest
 from kafka import KafkaProducer
 
 from tests.daemon.transport.contract import WAIT_S, read, until_caught_up
-from tests.daemon.transport.onkafka import settings_for, source_of, topic_of
+from tests.daemon.transport.onkafka import (
+    poll_until,
+    publish,
+    settings_for,
+    source_of,
+    topic_of,
+)
+from tests.services.base import wait_until
 from tests.services.brokers import Broker
+from watchkeeper.daemon.transport.kafka_positions import PATIENCE_S
 from watchkeeper.daemon.transport.ports import Partition
 
 pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
@@ -66,3 +75,26 @@ def test_a_partition_that_ends_in_an_aborted_transaction_is_caught_up(
         assert [r.value for r in records] == [b"1"]
         assert source.lag() == {Partition(topic, 0): 0}
         assert source.trouble is None
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "records"])
+def test_a_partition_given_back_with_nothing_new_holds_up_no_others(
+    kafka: Broker, batches: bool
+) -> None:
+    """Brokers tell a session of fetches only what is new in it, so not where the partition ends."""
+    settings = settings_for(kafka, max_poll_interval_ms=1_000, batches=batches)
+    quiet, busy = topic_of(settings), topic_of(settings)
+    publish(settings, busy, [b"1"])
+    with source_of(settings, quiet, busy) as source:
+        read(source, 1)
+        until_caught_up(source)
+        consumer = source._member.consumer
+        wait_until(lambda: consumer.group_metadata().generation_id < 0, WAIT_S, "it to be put out")
+        poll_until(source, lambda polled: len(polled.assigned) == 2)
+
+        began = time.monotonic()
+        publish(settings, busy, [b"2"])
+        poll_until(source, lambda polled: [r.value for r in polled.records][-1:] == [b"2"])
+
+        assert time.monotonic() - began < PATIENCE_S / 2
+        until_caught_up(source)
