@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,10 @@ from watchkeeper.detectors.types import BoolArray, FloatArray
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
+_SOME, _SMALL = 16, 64  # so many pieces in a row, of fewer rows each, are joined at once
+
+P = TypeVar("P", bound=Sized)
+_Shape = tuple[tuple[str, ...], tuple[str, ...]] | None  # names of features; None: of labels
 
 
 @dataclass
@@ -51,7 +55,8 @@ class Examples:
         return share
 
 
-class _Joinable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Rows:
     """What a label join needs of predictions."""
 
     members: tuple[Member, ...]
@@ -62,14 +67,50 @@ class _Joinable(NamedTuple):
     score: FloatArray
     value: FloatArray
 
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+class Pieces(Generic[P]):
+    """Pieces in order that `join` makes one of.
+
+    Small ones are joined as soon as there are some: at low load a turn brings a few events, and
+    to join hundreds of pieces when they are to be stored would hold everything up.
+
+    >>> pieces = Pieces(lambda parts: sum(parts, ()))
+    >>> for i in range(100):
+    ...     pieces.add((i,))
+    >>> len(pieces.parts), pieces.joined() == tuple(range(100))
+    (10, True)
+    """
+
+    def __init__(self, join: Callable[[Sequence[P]], P]) -> None:
+        self.parts: list[P] = []
+        self._join = join
+        self._small = 0  # pieces at the end that are small, in a row
+
+    def add(self, part: P) -> None:
+        """Takes one more."""
+        self.parts.append(part)
+        self._small = self._small + 1 if len(part) < _SMALL else 0
+        if self._small == _SOME:
+            joined = self.joined(_SOME)
+            del self.parts[-_SOME:]
+            self._small = 0
+            self.add(joined)
+
+    def joined(self, last: int = 0) -> P:
+        """All as one, or the `last` ones."""
+        return self._join(self.parts[-last:])
+
 
 class Keeping:
     """Gathers what is kept of events until it is stored, each with the home of its models."""
 
     def __init__(self) -> None:
-        self._made: dict[int, list[_Joinable]] = {}
-        self._truths: dict[int, list[LabelBlock]] = {}
-        self._whole: dict[int, list[Block]] = {}
+        self._made: dict[int, Pieces[_Rows]] = {}
+        self._truths: dict[int, Pieces[LabelBlock]] = {}
+        self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
 
     def add(
         self,
@@ -83,45 +124,66 @@ class Keeping:
         for number, block in _at_home(blocks, homes):
             if isinstance(block, LabelBlock):
                 truths = replace(block, request_id=Spans.nothing(len(block)))
-                self._truths.setdefault(number, []).append(truths)
+                self._truths.setdefault(number, Pieces(labels)).add(truths)
             else:
                 b = block
-                made = _Joinable(b.members, b.member, b.at, b.key, b.label, b.score, b.value)
-                self._made.setdefault(number, []).append(made)
+                made = _Rows(b.members, b.member, b.at, b.key, b.label, b.score, b.value)
+                self._made.setdefault(number, Pieces(_together)).add(made)
             chosen = _chosen(block, learning, share)
             if len(chosen):
-                self._whole.setdefault(number, []).append(chosen)
+                self._take(number, chosen)
+
+    def _take(self, number: int, block: Block) -> None:
+        alike = self._whole.setdefault(number, {})
+        if isinstance(block, LabelBlock):
+            alike.setdefault(None, Pieces(labels)).add(block)
+        else:
+            shape = tuple(block.numeric), tuple(block.categorical)
+            alike.setdefault(shape, Pieces(predictions)).add(block)
 
     def kept(self) -> list[Kept]:
         """All of it, as few blocks as can be."""
-        made = [Kept(n, "join", _together(rows)) for n, rows in sorted(self._made.items())]
-        truths = [Kept(n, "join", labels(rows)) for n, rows in sorted(self._truths.items())]
+        made = [Kept(n, "join", _alone(rows.joined())) for n, rows in sorted(self._made.items())]
+        truths = [Kept(n, "join", rows.joined()) for n, rows in sorted(self._truths.items())]
         whole = [
-            Kept(number, "whole", block)
-            for number, blocks in sorted(self._whole.items())
-            for block in _merged(blocks)
+            Kept(number, "whole", alike[shape].joined())
+            for number, alike in sorted(self._whole.items())
+            for shape in sorted(alike, key=lambda shape: shape is None)  # labels come last
         ]
         return [*made, *truths, *whole]
 
 
-def _together(parts: Sequence[_Joinable]) -> PredictionBlock:
-    """The rows as one block, without anything else."""
+def _together(parts: Sequence[_Rows]) -> _Rows:
+    """Rows one behind the other."""
     members, member = merged_codes([(part.members, part.member) for part in parts])
-    n = len(member)
+    return _Rows(
+        members,
+        member,
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.key for part in parts]),
+        merged_words([part.label for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.value for part in parts]),
+    )
+
+
+def _alone(rows: _Rows) -> PredictionBlock:
+    """The rows as a block, without anything else."""
+    n = len(rows)
     return PredictionBlock(
-        members=members,
-        member=member,
-        at=np.concatenate([part.at for part in parts]),
+        members=rows.members,
+        member=rows.member,
+        at=rows.at,
         seq=np.arange(n, dtype=np.int64),
-        key=np.concatenate([part.key for part in parts]),
+        key=rows.key,
         request_id=Spans.nothing(n),
         entity_key=np.zeros(n, dtype=np.uint64),
         entity=Spans.nothing(n),
         duration_s=np.full(n, np.nan),
         status=np.zeros(n, dtype=np.int64),
-        label=merged_words([part.label for part in parts]),
-        score=np.concatenate([part.score for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
+        label=rows.label,
+        score=rows.score,
+        value=rows.value,
         output_valid=np.ones(n, dtype=np.bool_),
         numeric={},
         categorical={},
@@ -151,20 +213,3 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
     if isinstance(some, LabelBlock):
         return replace(some, request_id=texts_of(some.request_id))
     return replace(some, request_id=texts_of(some.request_id), entity=texts_of(some.entity))
-
-
-def _merged(blocks: Iterable[Block]) -> Iterator[Block]:
-    """One block for each set of features, then one of labels; none is empty."""
-    shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[PredictionBlock]] = {}
-    truths: list[LabelBlock] = []
-    for block in blocks:
-        if not len(block):
-            continue
-        if isinstance(block, LabelBlock):
-            truths.append(block)
-        else:
-            shape = tuple(block.numeric), tuple(block.categorical)
-            shapes.setdefault(shape, []).append(block)
-    yield from (predictions(alike) for alike in shapes.values())
-    if truths:
-        yield labels(truths)

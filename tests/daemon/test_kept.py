@@ -1,0 +1,103 @@
+"""What is kept of events is the same however small the pieces were in which they came."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.daemon.storage import examples
+from watchkeeper.daemon.kept import Keeping, Pieces
+from watchkeeper.daemon.storage import blocks
+from watchkeeper.daemon.storage.values import Kept
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.gathered import predictions
+
+HOMES = {"fraud": 3}
+
+
+def encoded(kept: list[Kept]) -> list[tuple[int, str, bytes]]:
+    return [(each.partition, each.kind, blocks.encode(each.block)) for each in kept]
+
+
+def parts_of(block: Block, size: int) -> list[Block]:
+    return [block.take(slice(at, at + size)) for at in range(0, len(block), size)]
+
+
+def keeping(parts: list[Block], share: float = 1.0) -> Keeping:
+    made = Keeping()
+    for part in parts:
+        made.add([part], HOMES, set(), share)
+    return made
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 63, 64, 400])
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_the_size_of_the_pieces_changes_nothing(size: int, share: float) -> None:
+    made = PredictionBlock.of(examples.predictions(1_000))
+    truths = LabelBlock.of(examples.labels(1_000))
+    both = [
+        part
+        for pair in zip(parts_of(made, size), parts_of(truths, size), strict=True)
+        for part in pair
+    ]
+
+    found = encoded(keeping(both, share).kept())
+
+    assert found == encoded(keeping([made, truths], share).kept())
+    assert [kind for _, kind, _ in found] == ["join", "join", "whole", "whole"]
+
+
+def test_events_of_other_features_stay_apart_and_in_order() -> None:
+    plain = PredictionBlock.of(examples.predictions(100))
+    other = PredictionBlock.of(examples.predictions(100, at=examples.T0 + 500))
+    other.numeric["more"] = np.arange(100.0)
+    mixed: list[Block] = []
+    for one, two in zip(parts_of(plain, 4), parts_of(other, 4), strict=True):
+        mixed += [one, two]
+
+    whole = [each.block for each in keeping(mixed).kept() if each.kind == "whole"]
+
+    assert [len(block) for block in whole] == [100, 100]
+    assert all(isinstance(block, PredictionBlock) for block in whole)
+    assert [blocks.encode(each) for each in whole] == [
+        blocks.encode(each.block)
+        for part in (plain, other)
+        for each in keeping([part]).kept()
+        if each.kind == "whole"
+    ]
+
+
+def test_events_of_models_without_a_home_are_not_kept() -> None:
+    made = Keeping()
+
+    made.add([PredictionBlock.of(examples.predictions(5))], {}, {Member("fraud", "13")}, 1.0)
+
+    assert made.kept() == []
+
+
+def test_few_pieces_are_left_to_join_of_many_small_ones() -> None:
+    pieces, block = Pieces(predictions), PredictionBlock.of(examples.predictions(3_000))
+
+    for part in parts_of(block, 5):
+        pieces.add(part)  # type: ignore[arg-type]
+
+    assert len(pieces.parts) < 70
+    assert same(pieces.joined(), block)
+
+
+def test_large_pieces_are_not_copied_twice() -> None:
+    pieces, block = Pieces(predictions), PredictionBlock.of(examples.predictions(3_000))
+    parts = parts_of(block, 100)
+
+    for part in parts:
+        pieces.add(part)  # type: ignore[arg-type]
+
+    assert all(one is other for one, other in zip(pieces.parts, parts, strict=True))
+
+
+def same(one: Any, other: Any) -> bool:
+    assert {each.name for each in fields(one)} == {each.name for each in fields(other)}
+    return blocks.encode(one) == blocks.encode(other)
