@@ -202,11 +202,14 @@ class _Best:
 
 
 def _fastest() -> Bulk:
+    # Both need this file.
     if fast.available():
-        from watchkeeper.daemon.transport.codec.fast_json import Compiled  # it needs this file
+        from watchkeeper.daemon.transport.codec.fast_json import Compiled
 
         return Compiled(Learned())
-    return Learned()
+    from watchkeeper.daemon.transport.codec.stencilled import Stencilled
+
+    return Stencilled(Learned())
 
 
 BULK: Bulk = _Best()

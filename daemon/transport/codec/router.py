@@ -15,6 +15,7 @@ from watchkeeper.daemon.transport.codec.columns import Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
 from watchkeeper.daemon.transport.codec.dense import blocks_of
 from watchkeeper.daemon.transport.codec.fitting import by_topic, fitting
+from watchkeeper.daemon.transport.codec.foreign import foreign
 from watchkeeper.daemon.transport.codec.json import (
     DECODE,
     DecodeErrors,
@@ -127,6 +128,8 @@ class _Batch:
             try:
                 if is_arrow(record.headers) and record.value:
                     self._stream(seq, record)
+                    continue
+                if self._foreign(seq, record):
                     continue
                 found = self._read(record)
                 if found is not None:
@@ -250,6 +253,22 @@ class _Batch:
         self.result.unknown_fields += stream.unknown
         if stream.dead is not None:
             self.dead.append((seq, stream.dead))
+
+    def _foreign(self, seq: int, record: Record) -> bool:
+        """Takes a record in another's wire format, if it is one; raises Refused."""
+        value = record.value
+        if not value or len(value) > self.max_bytes:
+            return False
+        latest = record.at + AHEAD_S if record.at > 0 else self.latest
+        found = foreign(record, value, self.kinds.get(record.topic), latest)
+        if found is None:
+            return False
+        rows = self.rows.setdefault(found.kind, Rows())
+        for row in found.rows:
+            rows.add(row, seq, latest)
+        if found.dead is not None:
+            self.dead.append((seq, found.dead))
+        return True
 
     def _check_size(self, value: bytes) -> None:
         if len(value) > self.max_bytes:

@@ -56,6 +56,21 @@ def seconds_of(texts: Sequence[str]) -> FloatArray:
     return at
 
 
+def seconds_in(bytes_: _Bytes) -> FloatArray:
+    """The moments of texts of one size, a column a text; NaN also for some that are times."""
+    at = np.full(bytes_.shape[1], np.nan)
+    if _SECONDS_END < len(bytes_) <= _LONGEST:
+        for zulu in (True, False):
+            mine = (bytes_[-1] == ord("Z")) == zulu
+            if mine.all():
+                found, known = _shaped(bytes_, zulu)
+                return np.where(known, found, np.nan)
+            if mine.any():
+                found, known = _shaped(np.ascontiguousarray(bytes_[:, mine]), zulu)
+                at[mine] = np.where(known, found, np.nan)
+    return at
+
+
 def _one_by_one(texts: Sequence[str]) -> FloatArray:
     return np.array([_seconds(text) for text in texts], dtype=np.float64)
 
