@@ -81,15 +81,14 @@ class Pending:
         at: float,
     ) -> Checkpoint:
         """All of it as one checkpoint. `homes` are the partition numbers of models."""
+        models = sorted(each for each in self.dirty if each in homes and each in state.models)
+        states, lasting = state.dump_changed(models)
         return Checkpoint(
             at=at,
             epochs=epochs,
             offsets=self.offsets,
-            states={
-                model: (homes[model], state.dump(model))
-                for model in sorted(self.dirty)
-                if model in homes and model in state.models
-            },
+            states={model: (homes[model], plain) for model, plain in states.items()},
+            lasting=lasting,
             findings=self.findings,
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
@@ -65,3 +66,9 @@ class Profile(msgspec.Struct, frozen=True, cache_hash=True):
     score: NumericProfile | None = None
     value: NumericProfile | None = None
     layout: int = 1
+
+
+def digest(profile: Profile) -> str:
+    """Tells references apart, whichever model and version they are given to."""
+    whole = msgspec.msgpack.encode(msgspec.structs.replace(profile, model="", version=""))
+    return blake2b(whole, digest_size=16).hexdigest()

@@ -15,7 +15,6 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.core.versions import release_old
-from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
@@ -87,6 +86,7 @@ class Closing:
 def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     """Judges one window of each of these models."""
     for each in closing:
+        each.model.lasts = False
         _elect(state, each, step)
     for first in range(0, len(closing), AT_ONCE):
         _judge_arrays(state, closing[first : first + AT_ONCE], step)
@@ -106,7 +106,7 @@ def _elect(state: State, closing: Closing, step: Step) -> None:
     counts: dict[str, int] = {}
     for slot in closing.slots:
         here = ledger.slots[slot]
-        n = int(ledger.tables[here.table].tally.arrays["head"][here.row, t.N])
+        n = ledger.answered(slot)
         if n:
             counts[ledger.names[here.member].version] = n
     if counts:
@@ -120,8 +120,8 @@ def _elect(state: State, closing: Closing, step: Step) -> None:
         member = ledger.member(model.row, Member(model.model, model.live_version))
     if member is not None and all(ledger.slots[s].member != member for s in closing.slots):
         # Silence is a sample too: a window without any count.
-        profile = model.reference(model.live_version, closing.window.start)
-        closing.slots.append(ledger.put(member, closing.index, profile))
+        held = ledger.reference(member, closing.window.start)
+        closing.slots.append(ledger.put(member, closing.index, held))
 
 
 # -------------------------------------------------------------------------------------- in arrays

@@ -19,8 +19,9 @@ from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
+from watchkeeper.detectors.arrays.tiers import FEW, Tiers
 from watchkeeper.detectors.blocks import Member, PredictionBlock
-from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.profile import Profile, digest
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 NO_WINDOW = -(2**62)
@@ -33,45 +34,48 @@ _FREE = ("durations", "clients", "scores", "losses")
 
 
 @dataclass(slots=True)
+class Held:
+    """A model's reference in the arrays: its table and row there, and how many hold it. The
+    `digest` tells it from others, whichever model and version they are given to."""
+
+    model: str
+    digest: str
+    table: int
+    row: int
+    holders: int = 0
+
+
+@dataclass(slots=True)
 class Table:
     """The arrays of one schema: references, and tallies of open windows."""
 
     schema: Schema
     references: References
-    tally: Tally
-    by_profile: dict[Profile, list[int]]  # row, and how many hold it
+    tally: Tiers
+    held: dict[tuple[str, str], Held]  # by model and digest
 
     @classmethod
     def of(cls, schema: Schema) -> Table:
         """Empty arrays."""
-        return cls(schema, References(schema), Tally(schema), {})
+        return cls(schema, References(schema), Tiers(schema), {})
 
-    def hold(self, profile: Profile) -> int:
-        """The row of a reference, kept until it is let go as often."""
-        known = self.by_profile.get(profile)
-        if known is None:
-            known = self.by_profile[profile] = [self.references.add(profile), 0]
-        known[1] += 1
-        return known[0]
-
-    def let_go(self, profile: Profile) -> None:
+    def release(self, held: Held) -> None:
         """Holds a reference once less."""
-        known = self.by_profile[profile]
-        known[1] -= 1
-        if not known[1]:
-            self.references.release_one(known[0])
-            del self.by_profile[profile]
+        held.holders -= 1
+        if not held.holders:
+            self.references.release_one(held.row)
+            del self.held[held.model, held.digest]
 
 
 @dataclass(slots=True)
 class Slot:
-    """One open window of one member."""
+    """One open window of one member; its row in the tally, and what it is measured against."""
 
     member: int
     window: int
     table: int
     row: int
-    profile: Profile | None
+    held: Held | None
 
 
 class Ledger:
@@ -95,11 +99,12 @@ class Ledger:
                 "last_seen": (np.float64, ()),
             }
         )
-        self._slots = Grown(dict.fromkeys(("table", "row", "ref"), (np.int64, ())))
+        # `n`: no count of the slot's row is above it.
+        self._slots = Grown(dict.fromkeys(("table", "row", "ref", "n"), (np.int64, ())))
         self.slots: dict[int, Slot] = {}
         self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
         self._at: dict[int, dict[int, int]] = {}  # member: window: slot
-        self._references: dict[int, list[tuple[float, Profile]]] = {}
+        self._references: dict[int, tuple[float, Held]] = {}
 
     # ------------------------------------------------------------------------------- members
 
@@ -143,28 +148,30 @@ class Ledger:
         """From now on windows that begin after `after` are measured against this reference."""
         old = self._references.pop(member, None)
         if profile is not None:
-            table = self._table(Schema.of(profile))
-            self.tables[table].hold(profile)
-            self._references[member] = [(after, profile)]
-        for _, past in old or ():
-            self.tables[self._table(Schema.of(past))].let_go(past)
+            held = self._held(self.names[member].model, profile)
+            held.holders += 1
+            self._references[member] = after, held
+        if old is not None:
+            self.tables[old[1].table].release(old[1])
 
-    def reference(self, member: int, start: float) -> Profile | None:
+    def reference(self, member: int, start: float = float("inf")) -> Held | None:
         """What a member's window that begins at `start` is measured against."""
-        for after, profile in self._references.get(member, ()):
-            if start > after:
-                return profile
-        return None
+        known = self._references.get(member)
+        return known[1] if known is not None and start > known[0] else None
+
+    def schema_of(self, held: Held | None) -> Schema:
+        """The schema of a reference, or that of none."""
+        return self.tables[_PLAIN if held is None else held.table].schema
 
     def remeasure(self, member: int, width: float) -> None:
         """After another reference was given: open windows that are measured against another one
         than before begin anew in what is measured against it."""
         for window, slot in list(self._at.get(member, {}).items()):
-            old, profile = self.slots[slot], self.reference(member, window * width)
-            if old.profile != profile:
+            old, held = self.slots[slot], self.reference(member, window * width)
+            if old.held is not held:
                 kept = self._kept(old)
                 self._release(slot)
-                self._fill(self.put(member, window, profile), kept)
+                self._fill(self.put(member, window, held), kept)
 
     # --------------------------------------------------------------------------------- counting
 
@@ -173,28 +180,41 @@ class Ledger:
     ) -> None:
         """Counts each row of a block into its member's window of that number."""
         slot = self._slots_of(member, window, width)
-        a = self._slots.arrays
-        table, row, ref = a["table"][slot], a["row"][slot], a["ref"][slot]
         self._count(member, block.at)
-        for each, rows in _parts(table):
-            of = self.tables[each]
-            if rows is None:
-                self._absorb.absorb_predictions(of.tally, of.references, row, ref, block)
-            else:
-                self._absorb.absorb_predictions(
-                    of.tally, of.references, row[rows], ref[rows], block.take(rows)
-                )
+        for of, tally, row, rows in self._parts(slot):
+            ref = self._slots.arrays["ref"][slot if rows is None else slot[rows]]
+            part = block if rows is None else block.take(rows)
+            self._absorb.absorb_predictions(tally, of.references, row, ref, part)
 
     def pairs(self, member: IntArray, window: IntArray, width: FloatArray, pairs: Pairs) -> None:
         """Counts predictions with their truth into windows; `pairs.positive` is filled in."""
         slot = self._slots_of(member, window, width)
-        table, row = self._slots.arrays["table"][slot], self._slots.arrays["row"][slot]
-        for each, rows in _parts(table):
-            of = self.tables[each]
+        for of, tally, row, rows in self._parts(slot):
             chosen = pairs if rows is None else pairs.take(rows)
             positive = np.full(len(chosen.said), of.schema.positive_key, dtype=np.uint64)
-            at = row if rows is None else row[rows]
-            self._absorb.absorb_pairs(of.tally, at, chosen._replace(positive=positive))
+            self._absorb.absorb_pairs(tally, row, chosen._replace(positive=positive))
+
+    def _parts(self, slot: IntArray) -> Iterator[tuple[Table, Tally, IntArray, IntArray | None]]:
+        """The tallies that count these events, with their rows, and which of the events those are;
+        None: all."""
+        if not len(slot):
+            return
+        a = self._slots.arrays
+        counts = np.bincount(slot)
+        n = a["n"][: len(counts)]
+        n += counts
+        for each in np.flatnonzero((n > FEW) & (a["row"][: len(counts)] >= 0)).tolist():
+            if counts[each]:
+                self._widen(each)
+        row = a["row"][slot]
+        for code, rows in _by_code(2 * a["table"][slot] + (row < 0)):
+            of, mine = self.tables[code // 2], row if rows is None else row[rows]
+            yield of, of.tally.large if code % 2 else of.tally.small, _straight(mine), rows
+
+    def _widen(self, slot: int) -> None:
+        """There are more events to come than small integers count."""
+        here = self.slots[slot]
+        here.row = self._slots.arrays["row"][slot] = self.tables[here.table].tally.widen(here.row)
 
     def _count(self, member: IntArray, at: FloatArray) -> None:
         a = self.members.arrays
@@ -225,29 +245,61 @@ class Ledger:
         """The numbers of the windows that are open for some of these members, ascending."""
         return sorted({window for member in members for window in self._at.get(member, {})})
 
-    def put(self, member: int, window: int, profile: Profile | None) -> int:
+    def put(self, member: int, window: int, held: Held | None) -> int:
         """Opens a member's window, without counts, to be measured against this reference."""
-        table = _PLAIN if profile is None else self._table(Schema.of(profile))
-        of = self.tables[table]
-        row, slot = of.tally.claim_one(), self._slots.claim_one()
+        table = _PLAIN if held is None else held.table
+        row, slot = self.tables[table].tally.claim_one(), self._slots.claim_one()
         a = self._slots.arrays
         a["table"][slot], a["row"][slot] = table, row
-        a["ref"][slot] = 0 if profile is None else of.hold(profile)
-        self.slots[slot] = Slot(member, window, table, row, profile)
+        if held is not None:
+            held.holders += 1
+            a["ref"][slot] = held.row
+        self.slots[slot] = Slot(member, window, table, row, held)
         self._at.setdefault(member, {})[window] = slot
         model = int(self.members.arrays["model"][member])
         self._open.setdefault((model, window), []).append(slot)
         return slot
 
-    def dump(self, slot: int) -> bytes:
-        """The counts of a window (`load` takes them back)."""
-        here = self.slots[slot]
-        return self.tables[here.table].tally.dump(here.row)
+    def dump(self, slots: Sequence[int]) -> list[bytes]:
+        """The counts of windows (`load` takes them back)."""
+        tables, rows, _ = self.place(slots)
+        found = [b""] * len(slots)
+        for table, which in _by_code(tables) if len(slots) else ():
+            places = range(len(slots)) if which is None else which.tolist()
+            packed = self.tables[table].tally.dump(rows if which is None else rows[which])
+            for place, each in zip(places, packed, strict=True):
+                found[place] = each
+        return found
 
     def load(self, slot: int, counts: bytes) -> None:
         """Fills an open window. Raises ValueError where the counts are of another schema."""
+        here, a = self.slots[slot], self._slots.arrays
+        of = self.tables[here.table].tally
+        row = of.load(counts)
+        of.release_one(here.row)
+        here.row = a["row"][slot] = row
+        tally, place = of.at(row)
+        head = tally.arrays["head"][place]
+        a["n"][slot] = head[t.N] + head[t.SCORED]
+
+    def counts(self, slot: int) -> dict[str, npt.NDArray[Any]]:
+        """All that was counted in a window, for whoever adds it up elsewhere."""
         here = self.slots[slot]
-        self.tables[here.table].tally.load(here.row, counts)
+        tally, row = self.tables[here.table].tally, np.array([here.row])
+        return {name: tally.counted(name, row)[0] for name in tally.large.arrays}
+
+    def room(self, slot: int) -> dict[str, npt.NDArray[Any]]:
+        """The same to be added to: any number of events."""
+        if self.slots[slot].row >= 0:
+            self._widen(slot)
+        here = self.slots[slot]
+        return {n: a[~here.row] for n, a in self.tables[here.table].tally.large.arrays.items()}
+
+    def answered(self, slot: int) -> int:
+        """How many predictions a window has."""
+        here = self.slots[slot]
+        tally, row = self.tables[here.table].tally.at(here.row)
+        return int(tally.arrays["head"][row, t.N])
 
     def open_slots(self, member: int) -> list[tuple[int, int]]:
         """The member's open windows and their slots, in order."""
@@ -286,8 +338,8 @@ class Ledger:
         here = self.slots.pop(slot)
         of = self.tables[here.table]
         of.tally.release_one(here.row)
-        if here.profile is not None:
-            of.let_go(here.profile)
+        if here.held is not None:
+            of.release(here.held)
         self._slots.release_one(slot)
         del self._at[here.member][here.window]
         if not self._at[here.member]:
@@ -307,18 +359,27 @@ class Ledger:
             self.tables.append(Table.of(schema))
         return known
 
+    def _held(self, model: str, profile: Profile) -> Held:
+        """A model's reference in the arrays, which are to let it go unless it is held."""
+        table, key = self._table(Schema.of(profile)), digest(profile)
+        of = self.tables[table]
+        known = of.held.get((model, key))
+        if known is None:
+            row = of.references.add(profile)
+            known = of.held[model, key] = Held(model, key, table, row)
+        return known
+
     def _kept(self, slot: Slot) -> dict[str, npt.NDArray[Any]]:
         """What was counted without looking at a reference."""
-        arrays = self.tables[slot.table].tally.arrays
-        kept = {name: arrays[name][slot.row].copy() for name in _FREE}
-        return {"head": arrays["head"][slot.row, _FREE_HEAD], **kept}
+        tally, row = self.tables[slot.table].tally.at(slot.row)
+        kept = {name: tally.arrays[name][row].copy() for name in _FREE}
+        return {"head": tally.arrays["head"][row, _FREE_HEAD], **kept}
 
     def _fill(self, slot: int, kept: dict[str, npt.NDArray[Any]]) -> None:
-        here = self.slots[slot]
-        arrays = self.tables[here.table].tally.arrays
-        arrays["head"][here.row, _FREE_HEAD] = kept.pop("head")
+        into = self.room(slot)
+        into["head"][_FREE_HEAD] = kept.pop("head")
         for name, array in kept.items():
-            arrays[name][here.row] = array
+            into[name][...] = array
 
 
 def _numbered(codes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -339,12 +400,15 @@ def _compiled() -> ModuleType | None:
     return import_module(f"{absorb.__name__}_fast") if fast.available() else None
 
 
-def _parts(table: IntArray) -> Iterator[tuple[int, IntArray | None]]:
-    """The tables that rows are of, with the rows; None: all of them."""
-    if not len(table):
+def _by_code(codes: IntArray) -> Iterator[tuple[int, IntArray | None]]:
+    """The different codes, with the rows that have each; None: all."""
+    if (codes == codes[0]).all():
+        yield int(codes[0]), None
         return
-    if (table == table[0]).all():
-        yield int(table[0]), None
-        return
-    for each in np.unique(table).tolist():
-        yield each, np.flatnonzero(table == each)
+    for each in np.unique(codes).tolist():
+        yield each, np.flatnonzero(codes == each)
+
+
+def _straight(rows: IntArray) -> IntArray:
+    """The rows in their own tally."""
+    return ~rows if rows[0] < 0 else rows

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
+from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.suite import Watch
@@ -85,6 +86,7 @@ class ModelState:
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
     `share` is set for one partition's share of a spread model, `links` for the whole of one.
+    `lasts` says that what only closed windows and references change is as it was stored.
     """
 
     model: str
@@ -92,7 +94,7 @@ class ModelState:
     arrays: Arrays
     empty_run: int = 0
     partials: dict[int, dict[PartialKey, Partial]] = field(default_factory=dict)
-    profiles: dict[str, Profile] = field(default_factory=dict)
+    profiles: Profiles = field(default_factory=Profiles)
     learning: dict[str, list[PredictionFrame]] = field(default_factory=dict)
     to_learn: dict[str, int] = field(default_factory=dict)
     judges: dict[Series, list[Judge]] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class ModelState:
     paused: bool = False
     share: Share | None = None
     links: dict[int, Told] = field(default_factory=dict)
+    lasts: bool = False
 
     @property
     def mark(self) -> Watermark:
@@ -153,8 +156,16 @@ class ModelState:
 
     def refer(self, profile: Profile, version: str) -> None:
         """From now on a version is measured against this reference."""
-        ledger = self.arrays.ledger
         self.profiles[version] = profile
+        self._measure(profile, version)
+
+    def take_up(self, version: str, packed: bytes) -> None:
+        """As `refer`, of a reference as it was packed."""
+        self.profiles.take(version, packed)
+        self._measure(unpacked(packed), version)
+
+    def _measure(self, profile: Profile, version: str) -> None:
+        ledger, self.lasts = self.arrays.ledger, False
         self.learning.pop(version, None)
         member = ledger.member(self.row, Member(self.model, version))
         after = profile.until if profile.source == "learned" else float("-inf")
@@ -176,6 +187,7 @@ class ModelState:
 
     def forget(self, version: str) -> None:
         """Lets go of what a version taught."""
+        self.lasts = False
         self.profiles.pop(version, None)
         self.learning.pop(version, None)
         self.arrays.forget(Member(self.model, version))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ MISSED_MIN = 4  # probes labelled too late before less is kept
 SPARE_MIN = 16  # probes labelled early before more is kept
 FADE = 64  # probes after which the counts begin anew
 _ALL = 2**64 - 1
+_NUMBERS = ("halvings", "grown", "missed", "far", "near")
 
 
 @dataclass(slots=True)
@@ -160,15 +161,19 @@ class Sampling:
             self._apply(model, _Timing())
 
     def state(self, model: int) -> dict[str, Any]:
-        """What is remembered of the model, as plain data."""
-        timing = self._timings.get(model, _Timing())
+        """What is remembered of the model, as plain data; nothing of what it begins with."""
         arrived = int(self._arrived[model]) if model < len(self.limit) else 0
-        probes = [[key, number] for key, number in timing.probes.items()]
-        return {**asdict(timing), "arrived": arrived, "probes": probes}
+        found: dict[str, Any] = {"arrived": arrived} if arrived else {}
+        timing = self._timings.get(model)
+        if timing is not None:
+            found |= {name: getattr(timing, name) for name in _NUMBERS if getattr(timing, name)}
+            if timing.probes:
+                found["probes"] = [[key, number] for key, number in timing.probes.items()]
+        return found
 
     def restore(self, model: int, plain: Mapping[str, Any]) -> None:
         """Takes up what `state` gave."""
-        probes = {int(key): int(number) for key, number in plain["probes"]}
+        probes = {int(key): int(number) for key, number in plain.get("probes", ())}
         timing = _Timing(**{**plain, "probes": probes})
         if not 0 <= timing.halvings <= HALVINGS_LIMIT:
             raise ValueError(f"halvings {timing.halvings}, must be 0 to {HALVINGS_LIMIT}")

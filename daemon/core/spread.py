@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +24,6 @@ from watchkeeper.daemon.core.stored import members_of
 from watchkeeper.daemon.core.versions import met, release_old
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Partial
 
 IDLE_S = 120.0  # after so long without news of a partition its model's windows close without it
@@ -124,10 +121,9 @@ def _counts(share: ModelState) -> Iterator[Counted]:
     ledger = share.arrays.ledger
     for version, member in members_of(share):
         for window, slot in ledger.open_slots(member):
-            here = ledger.slots[slot]
-            rows = ledger.tables[here.table].tally.arrays
-            arrays = {name: array[here.row].copy() for name, array in rows.items()}
-            yield Counted(version, TALLY, window, digest(here.profile), arrays)
+            yield Counted(
+                version, TALLY, window, _reference(ledger.slots[slot]), ledger.counts(slot)
+            )
             ledger.close([slot])
 
 
@@ -225,29 +221,24 @@ def _add(state: State, model: ModelState, part: Counted) -> None:
     row = met(state, Member(model.model, part.version), part.window * width)
     slot = dict(ledger.open_slots(row)).get(part.window)
     if slot is None:
-        profile = ledger.reference(row, part.window * width)
-        slot = ledger.put(row, part.window, profile)
-    here = ledger.slots[slot]
-    rows = ledger.tables[here.table].tally.arrays
-    if _alike(rows, here, part):
+        held = ledger.reference(row, part.window * width)
+        slot = ledger.put(row, part.window, held)
+    into = ledger.room(slot)
+    if _alike(into, ledger.slots[slot], part):
         for name, counts in part.arrays.items():
-            rows[name][here.row] += counts
+            into[name] += counts
         return
     # Of another reference: what needs none counts all the same.
-    rows["head"][here.row, _FREE_HEAD] += part.arrays["head"][_FREE_HEAD]
+    into["head"][_FREE_HEAD] += part.arrays["head"][_FREE_HEAD]
     for name in _FREE:
-        rows[name][here.row] += part.arrays[name]
+        into[name] += part.arrays[name]
 
 
-def _alike(rows: dict[str, Array], here: Slot, part: Counted) -> bool:
-    same = digest(here.profile) == part.reference
-    return same and all(part.arrays[name].shape == rows[name][here.row].shape for name in rows)
+def _alike(into: dict[str, Array], here: Slot, part: Counted) -> bool:
+    same = _reference(here) == part.reference
+    return same and all(part.arrays[name].shape == array.shape for name, array in into.items())
 
 
-@lru_cache(maxsize=1_024)
-def digest(profile: Profile | None) -> str:
-    """Tells references apart, whichever model and version they are given to."""
-    if profile is None:
-        return ""
-    whole = msgspec.msgpack.encode(replace(profile, model="", version=""))
-    return blake2b(whole, digest_size=16).hexdigest()
+def _reference(slot: Slot) -> str:
+    """The digest of what a window is measured against, "" for nothing."""
+    return "" if slot.held is None else slot.held.digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ from watchkeeper.handlers.types import (
     IncidentState,
     VersionRecord,
 )
+
+Plain = dict[str, dict[str, Any]]
 
 SHARE = "\x1f"  # stands in a share's name between its model's and the partition's number
 
@@ -74,7 +76,22 @@ class State:
         """One model's state as plain data (`load` takes it back)."""
         state = self.models[name]
         state.settle()
-        return stored.dump(state, self.policy(name).window_s)
+        (changed,) = stored.dump([state], [self.policy(name).window_s])
+        (lasting,) = stored.lasting([state])
+        return changed | lasting
+
+    def dump_changed(self, names: Sequence[str]) -> tuple[Plain, Plain]:
+        """The states of several models: of each what events change, and what lasts longer of those
+        of which that is not as it was dumped the last time."""
+        states = [self.models[name] for name in names]
+        for state in states:
+            state.settle()
+        widths = [self.policy(name).window_s for name in names]
+        others = [state for state in states if not state.lasts]
+        lasting = {s.model: plain for s, plain in zip(others, stored.lasting(others), strict=True)}
+        for state in others:
+            state.lasts = True
+        return dict(zip(names, stored.dump(states, widths), strict=True)), lasting
 
     def load(self, name: str, plain: dict[str, Any]) -> list[str]:
         """Takes up a dumped state; says which detectors begin anew, for theirs has another layout.

@@ -1,136 +1,170 @@
-"""One model's state as plain data, and back."""
+"""Models' states as plain data, and back: what each event changes apart from what lasts longer."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import zstandard
 
+from watchkeeper.daemon.core import taught
 from watchkeeper.daemon.core.model import Health, Judge, ModelState, Share, Told
+from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Change, Finding, Partial, Series, StateError
-from watchkeeper.detectors.windows import Watermark, first_open
+from watchkeeper.detectors.windows import first_open
 from watchkeeper.handlers.types import Action, Incident, VersionRecord
 
-LAYOUT = 3
-_COUNTS_LIMIT = 1 << 24  # bytes of one window's counts
+LAYOUT = 4
 
+# Kept by name where they are not what a model begins with.
 _STRUCTS: dict[str, Any] = {
-    "versions": dict[str, VersionRecord],
     "changes": list[Change],
     "recent": list[Finding],
     "incident": Incident | None,
     "health": list[Health],
     "actions": dict[str, Action],
 }
-_PLAIN = (
-    "absent",
-    "empty_run",
-    "live_version",
-    "labelled",
-    "verify_since",
-    "verified_windows",
-    "planned_for",
-    "paused",
-)
-_TIMES = ("last_tick", "behind", "live")
-# Counts are mostly zeros.
-_packer, _unpacker = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
-_profiles = msgspec.msgpack.Decoder(Profile)
+_PLAIN: dict[str, Any] = {
+    "absent": 0,
+    "empty_run": 0,
+    "live_version": "",
+    "labelled": False,
+    "verify_since": None,
+    "verified_windows": 0,
+    "planned_for": "",
+    "paused": False,
+}
+_CLOCK = ("newest", "ahead", "least", "next_window", "last_tick", "behind", "live")
 
 
-def dump(state: ModelState, window_s: float) -> dict[str, Any]:
-    """Everything that `load` needs; all of it msgpack can hold."""
-    clocks = state.arrays.clocks
-    return {
-        "layout": LAYOUT,
-        "window_s": window_s,
-        "mark": msgspec.to_builtins(state.mark),
-        "next_window": state.next_window,
-        "times": [clocks.arrays[name][state.row].item() for name in _TIMES],
-        "joins": state.arrays.joins.state(state.row),
-        "profiles": {v: _packed_profile(p) for v, p in state.profiles.items()},
-        "open": list(_open_windows(state)),
-        "learned": dict(_learned(state)),
-        "partials": [
+class Clock(NamedTuple):
+    """A model's row of the clocks."""
+
+    newest: float
+    ahead: int
+    least: float
+    next_window: int
+    last_tick: float
+    behind: float
+    live: bool
+
+
+def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[str, Any]]:
+    """What events change of each state; `windows_s` are the widths of their windows. With what
+    `lasting` gives it is all that `load` needs; msgpack can hold it."""
+    if not states:
+        return []
+    arrays = states[0].arrays
+    rows = np.array([state.row for state in states], dtype=np.int64)
+    times = zip(*(arrays.clocks.arrays[name][rows].tolist() for name in _CLOCK), strict=True)
+    opened = _open_windows(states)
+    found = []
+    for state, width, clock, held in zip(states, windows_s, times, opened, strict=True):
+        plain: dict[str, Any] = {"layout": LAYOUT, "window_s": width, "clock": clock, "open": held}
+        plain["joins"] = arrays.joins.state(state.row)
+        plain["versions"] = msgspec.to_builtins(state.versions)
+        for name, usual in _PLAIN.items():
+            value = getattr(state, name)
+            if value != usual:
+                plain[name] = value
+        _rare(state, plain)
+        found.append(plain)
+    return found
+
+
+def _rare(state: ModelState, plain: dict[str, Any]) -> None:
+    """What most models have nothing of."""
+    for name in _STRUCTS:
+        value = getattr(state, name)
+        if value:
+            plain[name] = msgspec.to_builtins(value)
+    if state.incident is not None:
+        plain["incident"] = msgspec.to_builtins(state.incident)
+    if state.partials:
+        plain["partials"] = [
             [index, version, signal, {name: _packed(a) for name, a in partial.items()}]
             for index, by_key in state.partials.items()
             for (version, signal), partial in by_key.items()
-        ],
-        "judges": [
-            [
-                msgspec.to_builtins(series),
-                [[msgspec.to_builtins(j.watch), j.detector.state()] for j in judges],
+        ]
+    if state.metrics:
+        plain["metrics"] = sorted(state.metrics, key=str)
+    if state.learning or state.to_learn:
+        gathered = {v: sum(map(len, f)) for v, f in state.learning.items()}
+        plain["learning"] = state.to_learn | gathered
+    if state.share is not None:
+        plain["share"] = msgspec.to_builtins(state.share)
+    if state.links:
+        plain["links"] = [[n, msgspec.to_builtins(told)] for n, told in state.links.items()]
+
+
+def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
+    """What only closed windows and new references change of each state."""
+    found: list[dict[str, Any]] = [{} for _ in states]
+    for plain, state in zip(found, states, strict=True):
+        if state.profiles:
+            plain["profiles"] = dict(state.profiles.packed)
+        if state.judges:
+            plain["judges"] = [
+                [
+                    msgspec.to_builtins(series),
+                    [[msgspec.to_builtins(j.watch), j.detector.state()] for j in judges],
+                ]
+                for series, judges in state.judges.items()
             ]
-            for series, judges in state.judges.items()
-        ],
-        "metrics": sorted(state.metrics, key=str),
-        "learning": state.to_learn | {v: sum(map(len, f)) for v, f in state.learning.items()},
-        **{name: getattr(state, name) for name in _PLAIN},
-        **{name: msgspec.to_builtins(getattr(state, name)) for name in _STRUCTS},
-        **_spread(state),
-    }
+    for place, version, learned in _learned(states):
+        found[place].setdefault("learned", {})[version] = learned
+    return found
 
 
 def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[str]:
-    """Takes up what `dump` gave; says which detectors begin anew. Raises KeyError, TypeError,
-    ValueError or msgspec's ValidationError for anything else."""
+    """Takes up what `dump` and `lasting` gave; says which detectors begin anew. Raises KeyError,
+    TypeError, ValueError or msgspec's ValidationError for anything else."""
     if plain.get("layout") != LAYOUT:
         raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
-    for name in _PLAIN:
-        setattr(state, name, plain[name])
+    for name, usual in _PLAIN.items():
+        setattr(state, name, plain.get(name, usual))
     for name, kind in _STRUCTS.items():
-        setattr(state, name, msgspec.convert(plain[name], kind))
-    state.to_learn = msgspec.convert(plain["learning"], dict[str, int])
+        if name in plain:
+            setattr(state, name, msgspec.convert(plain[name], kind))
+    state.versions = msgspec.convert(plain["versions"], dict[str, VersionRecord])
+    state.to_learn = msgspec.convert(plain.get("learning", {}), dict[str, int])
     if "share" in plain:
         state.share = msgspec.convert(plain["share"], Share)
     links = dict(msgspec.convert(plain.get("links", []), list[tuple[int, Told]]))
     # How long nothing was heard counts from now on: nobody listened meanwhile.
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
-    state.metrics = {(name, host) for name, host in plain["metrics"]}
-    clocks, mark = state.arrays.clocks, msgspec.convert(plain["mark"], Watermark)
-    clocks.set_mark(state.row, mark)
-    for name, value in zip(_TIMES, plain["times"], strict=True):
-        clocks.arrays[name][state.row] = value
+    state.metrics = {(name, host) for name, host in plain.get("metrics", ())}
+    clock = msgspec.convert(plain["clock"], Clock)
+    for name, value in clock._asdict().items():
+        state.arrays.clocks.arrays[name][state.row] = value
     state.arrays.joins.restore(state.row, plain["joins"])
-    for version, stored in plain["profiles"].items():
-        state.refer(_profiles.decode(stored), version)
-    state.next_window = plain["next_window"]
+    for version, packed in plain.get("profiles", {}).items():
+        state.take_up(version, packed)
     if plain["window_s"] != policy.window_s:
         # What windows of another width held and taught is no measure for these: learn anew.
-        known = mark.newest > float("-inf")
+        known = clock.newest > float("-inf")
         limits = (policy.lateness_s, policy.window_s)
-        state.next_window = first_open(mark.newest, *limits) if known else None
+        state.next_window = first_open(clock.newest, *limits) if known else None
         return []
-    _load_windows(state, plain["open"], policy)
+    _load_windows(state, plain["open"])
     refused: list[str] = []
-    for version, learned in plain["learned"].items():
+    for version, learned in plain.get("learned", {}).items():
         refused += _teach(state, policy, version, learned)
-    for index, version, signal, arrays in plain["partials"]:
+    for index, version, signal, arrays in plain.get("partials", ()):
         partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
         state.partials.setdefault(index, {})[version, signal] = partial
-    for stored, judges in plain["judges"]:
+    for stored, judges in plain.get("judges", ()):
         series = msgspec.convert(stored, Series)
         state.judges[series] = _judges(policy.watches_of(series), judges)
+    state.lasts = not refused
     return refused
-
-
-def _spread(state: ModelState) -> dict[str, Any]:
-    """What only the shares and the whole of a spread model have."""
-    found: dict[str, Any] = {}
-    if state.share is not None:
-        found["share"] = msgspec.to_builtins(state.share)
-    if state.links:
-        found["links"] = [[n, msgspec.to_builtins(told)] for n, told in state.links.items()]
-    return found
 
 
 def members_of(state: ModelState) -> Iterator[tuple[str, int]]:
@@ -140,43 +174,71 @@ def members_of(state: ModelState) -> Iterator[tuple[str, int]]:
         yield version, rows[Member(state.model, version)]
 
 
-def _open_windows(state: ModelState) -> Iterator[list[Any]]:
-    ledger = state.arrays.ledger
-    for version, member in members_of(state):
-        for window, slot in ledger.open_slots(member):
-            profiled = ledger.slots[slot].profile is not None
-            yield [version, window, profiled, _packer.compress(ledger.dump(slot))]
+def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:
+    """The open windows of each state."""
+    ledger = states[0].arrays.ledger
+    found: list[list[Any]] = []
+    slots: list[int] = []
+    for state in states:
+        held: list[Any] = []
+        for version, member in members_of(state):
+            for window, slot in ledger.open_slots(member):
+                held.append([version, window, ledger.slots[slot].held is not None])
+                slots.append(slot)
+        found.append(held)
+    packed = iter(ledger.dump(slots))
+    for held in found:
+        for window_ in held:
+            window_.append(next(packed))
+    return found
 
 
-def _load_windows(state: ModelState, stored: Sequence[Any], policy: ModelPolicy) -> None:
+def _load_windows(state: ModelState, stored: Sequence[Any]) -> None:
     ledger = state.arrays.ledger
     for version, window, profiled, packed in stored:
         member = ledger.member(state.row, Member(state.model, version))
-        profile = state.profiles[version] if profiled else None
-        slot = ledger.put(member, window, profile)
-        ledger.load(slot, _unpacker.decompress(packed, max_output_size=_COUNTS_LIMIT))
+        held = ledger.reference(member) if profiled else None
+        if profiled and held is None:
+            raise ValueError(f"no reference of version {version}")
+        ledger.load(ledger.put(member, window, held), packed)
 
 
-def _learned(state: ModelState) -> Iterator[tuple[str, list[Any]]]:
-    for version, member in members_of(state):
-        panel = state.arrays.panel_of.get(member)
-        if panel is not None:
-            schema, profiled = panel.schema, panel.schema.profiled
-            known = Schema.of(state.profiles.get(version) if profiled else None)
+def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]]]:
+    """What each version taught: of which state, of which schema, the layout, and the bytes."""
+    seated: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
+    panels: dict[int, Panel] = {}
+    for place, state in enumerate(states):
+        for version, member in members_of(state):
+            panel = state.arrays.panel_of.get(member)
+            if panel is not None:
+                panels[id(panel)] = panel
+                seated[id(panel)].append((place, version, member))
+    for key, mine in seated.items():
+        panel, ledger = panels[key], states[0].arrays.ledger
+        layout = taught.layout(panel)
+        packed = taught.dump(panel, [member for _, _, member in mine])
+        for (place, version, member), each in zip(mine, packed, strict=True):
+            profiled = panel.schema.profiled
+            held = ledger.reference(member) if profiled else None
             # Until its next window a version is where it was before it was given a reference.
-            yield version, [profiled if schema == known else list(schema), panel.dump(member)]
+            same = panel.schema == ledger.schema_of(held)
+            yield place, version, [profiled if same else list(panel.schema), layout, each]
 
 
 def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[Any]) -> list[str]:
-    of, taught = learned
+    of, layout, packed = learned
+    ledger = state.arrays.ledger
+    member = ledger.member(state.row, Member(state.model, version))
     if isinstance(of, bool):
-        schema = Schema.of(state.profiles[version] if of else None)
+        held = ledger.reference(member) if of else None
+        if of and held is None:
+            raise ValueError(f"no reference of version {version}")
+        schema = ledger.schema_of(held)
     else:
         schema = msgspec.convert(of, Schema)
     panel = state.arrays.panel(schema, policy.suite)
-    member = state.arrays.ledger.member(state.row, Member(state.model, version))
     state.arrays.seat(member, panel, None)
-    return [f"version {version}, {each}" for each in panel.load(member, taught)]
+    return [f"version {version}, {each}" for each in taught.load(panel, member, layout, packed)]
 
 
 def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:
@@ -194,10 +256,6 @@ def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:
                     detector = make(watch.detector, watch.settings, watch.severity)
         judges.append(Judge(watch, detector))
     return judges
-
-
-def _packed_profile(profile: Profile) -> bytes:
-    return msgspec.msgpack.encode(profile)
 
 
 def _packed(array: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:

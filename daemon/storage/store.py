@@ -176,6 +176,12 @@ def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
         }
         new.append(row)
     put(connection, tables.states, new)
+    lasting = [
+        {"model": model, "blob": snapshots.encode(checkpoint.lasting[model])}
+        for model in wanted
+        if model in checkpoint.lasting
+    ]
+    put(connection, tables.states_lasting, lasting)
 
 
 def _state_owners(connection: Connection, models: Sequence[str]) -> dict[str, int]:
@@ -294,10 +300,14 @@ def _read_states(
     t = tables.states.c
     states: dict[str, State] = {}
     lost, damaged = [], []
-    wanted = select(t.model, t.blob).where(t.partition.in_(numbers)).order_by(t.model)
+    here = t.partition.in_(numbers)
+    lasting = _read_lasting(connection, here)
+    wanted = select(t.model, t.blob).where(here).order_by(t.model)
     for model, blob in connection.execute(wanted).all():
         try:
             state = snapshots.decode(blob)
+            if state and model in lasting:
+                state |= snapshots.decode(lasting[model])
         except SnapshotError as error:
             damaged.append(SetAside(model, str(error)))
             _set_aside(connection, model, str(error), at)
@@ -307,6 +317,14 @@ def _read_states(
         else:
             lost.append(model)
     return states, lost, damaged
+
+
+def _read_lasting(connection: Connection, here: sa.ColumnElement[bool]) -> dict[str, bytes]:
+    """What seldom changes of the states that are here."""
+    t = tables.states_lasting.c
+    models = select(tables.states.c.model).where(here)
+    rows = connection.execute(select(t.model, t.blob).where(t.model.in_(models)))
+    return {model: blob for model, blob in rows}
 
 
 def _set_aside(connection: Connection, model: str, reason: str, at: float) -> None:

@@ -64,6 +64,13 @@ states = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+states_lasting = Table(
+    "states_lasting",
+    metadata,
+    Column("model", Words, primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+)
+
 states_set_aside = Table(
     "states_set_aside",
     metadata,

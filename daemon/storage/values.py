@@ -167,7 +167,9 @@ class Checkpoint:
     """Everything that becomes true together: one transaction.
 
     `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
-    be among them. `states` holds the changed ones only, as (partition number, state) by model.
+    be among them. `states` holds the changed ones only, as (partition number, state) by model;
+    `lasting` the parts of theirs that seldom change, where these did: they stay until they are
+    given anew, and come back with the state.
     `answers` marks commands of the inbox as taken. `deployments` are those that changes told of,
     `faulty` the versions that an incident was healed by leaving. `at` is the wall clock.
     """
@@ -176,6 +178,7 @@ class Checkpoint:
     epochs: Mapping[Partition, int]
     offsets: Mapping[Partition, int] = field(default_factory=dict)
     states: Mapping[str, tuple[int, State]] = field(default_factory=dict)
+    lasting: Mapping[str, State] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     incidents: Sequence[Incident] = ()
     actions: Sequence[Action] = ()

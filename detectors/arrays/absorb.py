@@ -18,7 +18,6 @@ from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import PredictionBlock, Words
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys
-from watchkeeper.detectors.profile import CATEGORIES
 from watchkeeper.detectors.signals._exact import steps
 from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES, SMALLEST
 from watchkeeper.detectors.signals.clients import BUCKETS
@@ -142,7 +141,7 @@ def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None
     """Adds one to the bin of each chosen row, in the row's slot; `table` is (rows, bins)."""
     width = table.shape[1]
     if runs.one:
-        table[runs.slots[0]] += np.bincount(bins, minlength=width)
+        table[runs.slots[0]] += np.bincount(bins, minlength=width).astype(table.dtype)
     else:
         np.add.at(table.reshape(-1), runs.slot[rows] * width + bins, 1)
 
@@ -202,9 +201,11 @@ def _numbers_of_one(
     low, high = known["low"][ref][:, None], known["high"][ref][:, None]
     centre, scale = known["centre"][ref][:, None], known["scale"][ref][:, None]
     table = tally.arrays["numeric"][slot]
-    table[:, t.OUTSIDE] += np.count_nonzero((values < low) | (values > high), axis=1)
+    table[:, t.OUTSIDE] += np.count_nonzero((values < low) | (values > high), axis=1).astype(
+        table.dtype
+    )
     missing = np.count_nonzero(np.isnan(values), axis=1)
-    table[:, t.MISSING] += missing
+    table[:, t.MISSING] += missing.astype(table.dtype)
     with np.errstate(over="ignore"):  # what is too far away counts as the limit
         tally.arrays["sums"][slot] += steps((values - centre) / scale).sum(axis=1)
     for column, bins in enumerate(known["bins"][ref].tolist()):
@@ -212,7 +213,7 @@ def _numbers_of_one(
         place = np.searchsorted(used, values[column], side="right")
         counts = np.bincount(place, minlength=t.NUMERIC - t.FIRST_BIN)
         counts[len(used)] -= missing[column]  # NaN sorts above every edge
-        table[column, t.FIRST_BIN :] += counts
+        table[column, t.FIRST_BIN :] += counts.astype(table.dtype)
 
 
 def _number(
@@ -221,15 +222,15 @@ def _number(
     table = tally.arrays["numeric"][:, column]
     known = references.arrays
     if values is None:
-        table[runs.slots, t.MISSING] += runs.lengths.astype(np.int32)
+        table[runs.slots, t.MISSING] += runs.lengths.astype(table.dtype)
         return
     missing = np.isnan(values)
     low, high = known["low"][runs.refs, column], known["high"][runs.refs, column]
     centre, scale = known["centre"][runs.refs, column], known["scale"][runs.refs, column]
     lengths = runs.lengths
     low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
-    table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(np.int32)
-    table[runs.slots, t.MISSING] += runs.sums(missing).astype(np.int32)
+    table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(table.dtype)
+    table[runs.slots, t.MISSING] += runs.sums(missing).astype(table.dtype)
     with np.errstate(over="ignore"):  # what is too far away counts as the limit
         tally.arrays["sums"][runs.slots, column] += runs.sums(steps((values - centre) / scale))
     place = _bins(references, runs, column, values)
@@ -254,12 +255,12 @@ def _text(
 ) -> None:
     table = tally.arrays["texts"][:, column]
     if words is None:
-        table[runs.slots, t.ABSENT] += runs.lengths.astype(np.int32)
+        table[runs.slots, t.ABSENT] += runs.lengths.astype(table.dtype)
         return
     place = _categories(references, runs, column, words)
     flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
     if runs.one:
-        table[runs.slots[0]] += np.bincount(place, minlength=t.TEXTS).astype(np.int32)
+        table[runs.slots[0]] += np.bincount(place, minlength=t.TEXTS).astype(table.dtype)
     else:
         np.add.at(tally.arrays["texts"].reshape(-1), flat, 1)
 
@@ -273,18 +274,20 @@ def _categories(references: References, runs: _Runs, column: int, words: Words) 
         of_words = _found(known[ref, column], places[ref, column], keys)
         of_words[0] = t.ABSENT
         return of_words[words.codes + 1]
-    key, first = keys[words.codes + 1], (runs.ref * known.shape[1] + column) * CATEGORIES
-    flat, at = known.reshape(-1), np.zeros(runs.n, dtype=np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
+    room = known.shape[2]
+    key, first = keys[words.codes + 1], (runs.ref * known.shape[1] + column) * room
+    flat, at, step = known.reshape(-1), np.zeros(runs.n, dtype=np.int64), (room + 1) // 2
+    while step:
         at += step * (flat.take(first + at + step - 1) < key)
-    at = first + np.minimum(at, CATEGORIES - 1)
+        step //= 2
+    at = first + np.minimum(at, room - 1)
     place = np.where(flat.take(at) == key, places.reshape(-1).take(at), t.OTHER).astype(np.int64)
     place[words.codes < 0] = t.ABSENT
     return place
 
 
 def _found(known: Keys, places: IntArray, keys: Keys) -> IntArray:
-    at = np.minimum(np.searchsorted(known, keys), CATEGORIES - 1)
+    at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     return np.where(known[at] == keys, places[at], t.OTHER).astype(np.int64)
 
 

@@ -14,6 +14,10 @@ from watchkeeper.detectors.arrays.fast_counts import (
     NONE,
     Table,
     count_answers,
+    count_few_heads,
+    count_few_numbers,
+    count_few_pairs,
+    count_few_texts,
     count_heads,
     count_numbers,
     count_pairs,
@@ -33,7 +37,8 @@ def absorb_predictions(
         return
     arrays, schema = tally.arrays, tally.schema
     rows, refs = _whole(slot, np.int64), _whole(ref, np.int64)
-    count_heads(
+    count = count_few_heads if _few(tally) else count_heads
+    count(
         rows,
         _whole(block.status, np.int64),
         _whole(block.output_valid, np.bool_),
@@ -58,7 +63,8 @@ def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: absorb.Pairs) -> None:
     truth = pairs.truth == pairs.positive
     scored = (pairs.truth != 0) & (pairs.positive != 0) & (pairs.score >= 0) & (pairs.score <= 1)
     arrays = tally.arrays
-    count_pairs(
+    count = count_few_pairs if _few(tally) else count_pairs
+    count(
         _whole(slot, np.int64),
         _whole(pairs.said, np.uint64),
         _whole(pairs.truth, np.uint64),
@@ -75,6 +81,11 @@ def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: absorb.Pairs) -> None:
 def _whole(column: Table, kind: npt.DTypeLike) -> Table:
     """A column as the kernels take it."""
     return np.ascontiguousarray(column, dtype=kind)
+
+
+def _few(tally: t.Tally) -> bool:
+    """Whether its counts are small integers."""
+    return tally.arrays["durations"].itemsize == 1
 
 
 def _answers(tally: t.Tally, slot: IntArray, block: PredictionBlock) -> None:
@@ -107,7 +118,8 @@ def _number(
     if values is None:
         np.add.at(table[:, column, t.MISSING], slot, 1)
         return
-    count_numbers(
+    count = count_few_numbers if _few(tally) else count_numbers
+    count(
         slot,
         ref,
         column,
@@ -136,4 +148,5 @@ def _text(
         np.add.at(table[:, column, t.ABSENT], slot, 1)
         return
     codes, keys = _whole(words.codes, np.int32), words.known_keys()
-    count_texts(slot, ref, column, codes, keys, known["keys"], known["places"], table)
+    count = count_few_texts if _few(tally) else count_texts
+    count(slot, ref, column, codes, keys, known["keys"], known["places"], table)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from watchkeeper.detectors.arrays.rates import Measured
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.tally import ABSENT, HEAD, MISSING, Tally
+from watchkeeper.detectors.arrays.tiers import Tiers
 from watchkeeper.detectors.frames import BoolArray, IntArray
 
 _PART = 128  # windows
@@ -22,7 +23,7 @@ class Closed:
 
     def __init__(
         self,
-        tally: Tally,
+        tally: Tally | Tiers,
         references: References,
         slots: IntArray,
         refs: IntArray,
@@ -30,13 +31,13 @@ class Closed:
     ) -> None:
         self.schema = tally.schema
         self.live = live
-        self._tally, self._references = tally.arrays, references.arrays
+        self._tally, self._references = tally, references.arrays
         self._slots, self._refs = slots, refs
 
     @cached_property
     def head(self) -> IntArray:
         """The columns of `Tally.head`, each of shape (R, 1)."""
-        rows = self._tally["head"][self._slots]
+        rows = self.counted("head")
         return np.ascontiguousarray(rows.T).reshape(HEAD, -1, 1)
 
     @cached_property
@@ -67,7 +68,7 @@ class Closed:
 
     def counted(self, name: str, of: IntArray | None = None) -> npt.NDArray[Any]:
         """An array of the tally, a row a window, or a row each of some of them."""
-        return self._tally[name][self._slots if of is None else self._slots[of]]
+        return self._tally.counted(name, self._slots if of is None else self._slots[of])
 
     def reference(self, name: str) -> npt.NDArray[Any]:
         """An array of the references, a row a window."""

@@ -3,6 +3,7 @@ of its reference."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ NONE, BY_SCORE, ALL_BY_SCORE, BY_LABEL = 0, 1, 2, 3
 _HEAD, _OK, _MEASURED, _INVALID = t.N, t.OK, t.MEASURED, t.INVALID
 _ANSWERED, _POSITIVE = t.ANSWERED, t.POSITIVE
 _MISSING, _OUTSIDE, _FIRST_BIN = t.MISSING, t.OUTSIDE, t.FIRST_BIN
-_OTHER, _ABSENT, _CATEGORIES = t.OTHER, t.ABSENT, CATEGORIES
+_OTHER, _ABSENT = t.OTHER, t.ABSENT
 _PAIRS, _CORRECT, _TN, _SCORED = t.PAIRS, t.CORRECT, t.TN, t.SCORED
 _SCORE_EDGES: FloatArray = np.ascontiguousarray(SCORE_EDGES, dtype=np.float64)
 
@@ -42,13 +43,13 @@ def _given(*shape: int, kind: npt.DTypeLike = np.int64) -> Table:
     return column
 
 
-def _example_of_heads() -> tuple[Any, ...]:
+def _example_of_heads(kind: npt.DTypeLike) -> tuple[Any, ...]:
     valid, seconds, keys = _given(1, kind=np.bool_), _given(1, kind=float), _given(1, kind="u8")
-    tables = _ints(1, t.HEAD), _ints(1, 2, kind=np.int32), _ints(1, 2, kind=np.int32)
+    tables = _ints(1, t.HEAD), _ints(1, 2, kind=kind), _ints(1, 2, kind=kind)
     return _given(1), _given(1), valid, seconds, keys, *tables
 
 
-@kernel(_example_of_heads)
+@kernel(partial(_example_of_heads, np.int32))
 def count_heads(
     slot: Table,
     status: Table,
@@ -92,14 +93,14 @@ def count_answers(
             row[_POSITIVE] += score[i] >= 0.5
 
 
-def _example_of_numbers() -> tuple[Any, ...]:
+def _example_of_numbers(kind: npt.DTypeLike) -> tuple[Any, ...]:
     limits = [_ints(1, 1, kind=float) for _ in range(4)]
     bins, edges = _ints(1, 1, kind=np.int32), _ints(1, 1, 2, kind=float)
-    tables = _ints(1, 1, t.NUMERIC, kind=np.int32), _ints(1, 1)
+    tables = _ints(1, 1, t.NUMERIC, kind=kind), _ints(1, 1)
     return _given(1), _given(1), 0, _given(1, kind=float), *limits, bins, edges, *tables
 
 
-@kernel(_example_of_numbers)
+@kernel(partial(_example_of_numbers, np.int32))
 def count_numbers(
     slot: Table,
     ref: Table,
@@ -135,14 +136,14 @@ def _steps(units: float) -> int:
     return np.int64(np.rint(min(max(units, -_LIMIT), _LIMIT) * _STEPS))  # type: ignore[return-value]
 
 
-def _example_of_texts() -> tuple[Any, ...]:
+def _example_of_texts(kind: npt.DTypeLike) -> tuple[Any, ...]:
     codes, keys = _given(1, kind=np.int32), _given(1, kind="u8")
     known, places = _ints(1, 1, CATEGORIES, kind="u8"), _ints(1, 1, CATEGORIES, kind="u1")
-    table = _ints(1, 1, t.TEXTS, kind=np.int32)
+    table = _ints(1, 1, t.TEXTS, kind=kind)
     return _given(1), _given(1), 0, codes, keys, known, places, table
 
 
-@kernel(_example_of_texts)
+@kernel(partial(_example_of_texts, np.int32))
 def count_texts(
     slot: Table,
     ref: Table,
@@ -159,18 +160,18 @@ def count_texts(
         place: Any = _ABSENT
         if codes[i] >= 0:
             key, mine = keys[codes[i] + 1], known[ref[i], column]
-            at = min(np.searchsorted(mine, key), _CATEGORIES - 1)
+            at = min(np.searchsorted(mine, key), len(mine) - 1)
             place = places[ref[i], column, at] if mine[at] == key else _OTHER
         table[slot[i], column, place] += 1
 
 
-def _example_of_pairs() -> tuple[Any, ...]:
+def _example_of_pairs(kind: npt.DTypeLike) -> tuple[Any, ...]:
     keys, score, scored = _given(1, kind="u8"), _given(1, kind=float), _given(1, kind=np.bool_)
-    tables = _ints(1, t.HEAD), _ints(1, 2, SCORE_BINS, kind=np.int32), _ints(1, 4)
+    tables = _ints(1, t.HEAD), _ints(1, 2, SCORE_BINS, kind=kind), _ints(1, 4)
     return _given(1), keys, keys, keys, score, scored, _ints(1, 4), *tables
 
 
-@kernel(_example_of_pairs)
+@kernel(partial(_example_of_pairs, np.int32))
 def count_pairs(
     slot: Table,
     said: Table,
@@ -203,3 +204,10 @@ def count_pairs(
         row[_CORRECT] += guess == is_true if by_score else said[i] == truth[i]
         if known:
             row[_TN + 2 * np.int64(is_true) + np.int64(guess)] += 1
+
+
+# The same for tallies of few events.
+count_few_heads = kernel(partial(_example_of_heads, np.uint8))(count_heads.function)
+count_few_numbers = kernel(partial(_example_of_numbers, np.uint8))(count_numbers.function)
+count_few_texts = kernel(partial(_example_of_texts, np.uint8))(count_texts.function)
+count_few_pairs = kernel(partial(_example_of_pairs, np.uint8))(count_pairs.function)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,24 +71,13 @@ class Grown:
         """Takes one row back."""
         self._free.append(row)
 
-    def dump(self, row: int) -> bytes:
-        """One row of all arrays, little-endian, in the order of the fields."""
-        parts = (array[row] for array in self.arrays.values())
-        return b"".join(
-            np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).tobytes()
-            for part in parts
-        )
-
-    def load(self, row: int, data: bytes) -> None:
-        """Fills one row with what `dump` gave. Raises ValueError for another size."""
-        at = 0
-        for name, (kind, shape) in self._fields.items():
-            size = kind.itemsize * math.prod(shape)
-            part = np.frombuffer(data[at : at + size], kind.newbyteorder("<"))
-            self.arrays[name][row] = part.reshape(shape)
-            at += size
-        if at != len(data):
-            raise ValueError(f"{len(data)} bytes where {at} were expected")
+    def widen(self, widths: Mapping[str, int]) -> None:
+        """Makes the last axis of some arrays longer; what is new is zero."""
+        for name, width in widths.items():
+            array, (kind, shape) = self.arrays[name], self._fields[name]
+            wider = np.zeros((*array.shape[:-1], width), dtype=kind)
+            wider[..., : array.shape[-1]] = array
+            self.arrays[name], self._fields[name] = wider, (kind, (*shape[:-1], width))
 
     def _grow(self, least: int) -> None:
         room = max(least, self._room + max(self._room // 4, _FIRST))

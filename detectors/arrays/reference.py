@@ -11,14 +11,13 @@ from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.profile import (
     BINS,
-    CATEGORIES,
     CategoricalProfile,
     NumericProfile,
     Profile,
 )
 
 EDGES = BINS - 1
-OTHER = CATEGORIES  # the bin of categories that are not kept
+FEWEST = 7  # categories there is room for at least; more room is twice as many and one
 NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ROOM = 0.05  # of the reference's range, on both sides
 
@@ -30,9 +29,9 @@ class References(Grown):
     numeric, shape (P,): `centre`, `scale`, `low`, `high` (beyond which a value is out of range),
     `mean`, `sd`, `known` (events of the reference), `missing`, `bins` (how many are used);
     (P, 31): `edges`, ascending, infinite from `bins` - 1 on; (P, 32): `counts`;
-    categorical, (Q,): `c_known`, `c_missing`, `kept` (how many categories are); (Q, 63): `keys`,
-    ascending, and `places`, the category's number for each of these keys; (Q, 64): `c_counts` by
-    number, the last being that of all others.
+    categorical, (Q,): `c_known`, `c_missing`, `kept` (how many categories are); (Q, K): `keys`,
+    ascending, and `places`, the category's number for each of these keys; (Q, K + 1): `c_counts` by
+    number, the last being that of all others. K grows with the references, up to 63.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -48,14 +47,15 @@ class References(Grown):
                 "edges": (np.float64, (p, EDGES)),
                 "counts": (np.int32, (p, BINS)),
                 **dict.fromkeys(("c_known", "c_missing", "kept"), (np.int32, (q,))),
-                "keys": (np.uint64, (q, CATEGORIES)),
-                "places": (np.uint8, (q, CATEGORIES)),
-                "c_counts": (np.int32, (q, CATEGORIES + 1)),
+                "keys": (np.uint64, (q, FEWEST)),
+                "places": (np.uint8, (q, FEWEST)),
+                "c_counts": (np.int32, (q, FEWEST + 1)),
             }
         )
 
     def add(self, profile: Profile) -> int:
         """The row of a new reference, which must be of this schema."""
+        self._reach(max((len(each.categories) for each in _categorical(profile)), default=0))
         row = self.claim_one()
         self.arrays["n"][row] = profile.n
         for column, numbers in enumerate(_numeric(profile)):
@@ -63,6 +63,19 @@ class References(Grown):
         for column, texts in enumerate(_categorical(profile)):
             self._texts(row, column, texts)
         return row
+
+    def _reach(self, categories: int) -> None:
+        """Makes room for so many categories of a column."""
+        room = held = self.arrays["keys"].shape[2]
+        while room < categories:
+            room = 2 * room + 1
+        if room == held:
+            return
+        others = self.arrays["c_counts"][..., held]
+        self.widen({"keys": room, "places": room, "c_counts": room + 1})
+        self.arrays["keys"][..., held:] = NO_KEY
+        counts = self.arrays["c_counts"]
+        counts[..., held], counts[..., -1] = 0, others
 
     def _numbers(self, row: int, column: int, profile: NumericProfile) -> None:
         room = (profile.high / 2 - profile.low / 2) * 2 * _ROOM
@@ -93,7 +106,7 @@ class References(Grown):
         places[: len(known)] = order
         counts = self.arrays["c_counts"][row, column]
         counts[: len(profile.counts)] = profile.counts
-        counts[OTHER] = profile.other
+        counts[-1] = profile.other
         self.arrays["c_known"][row, column] = profile.n
         self.arrays["c_missing"][row, column] = profile.missing
         self.arrays["kept"][row, column] = len(profile.categories)

@@ -61,7 +61,7 @@ def histograms_of_texts(closed: Closed, columns: slice) -> tuple[Counts, Counts,
     counts, expected = texts[..., :width].copy(), known[..., :width].copy()
     row, column = np.ix_(*(np.arange(size) for size in kept.shape))
     counts[row, column, kept] = texts[..., t.OTHER]
-    expected[row, column, kept] = known[..., t.OTHER]
+    expected[row, column, kept] = known[..., -1]
     return counts, expected, kept + 1
 
 

@@ -78,7 +78,7 @@ def _rates(closed: Closed) -> Measured:
     known, of = _reference(closed)
     kept = len(closed.schema.classes or ())
     labels = rate_against(counts[:, :kept], n, known[:, :kept], of, n > 0)
-    unseen = rate_against(counts[:, [t.OTHER]], n, known[:, [t.OTHER]], of, n > 0)
+    unseen = rate_against(counts[:, [t.OTHER]], n, known[:, [-1]], of, n > 0)
     return beside(labels, unseen)
 
 

@@ -17,6 +17,7 @@ from watchkeeper.detectors.arrays.closed import Closed, Group
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
+from watchkeeper.detectors.arrays.tiers import Tiers
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 
@@ -46,7 +47,7 @@ def targets_of(schema: Schema) -> list[Targets]:
     return [Targets(each.signal, each.targets) for each in _groups(schema)]
 
 
-def sampled(tally: Tally, references: References, windows: Windows) -> list[Columns]:
+def sampled(tally: Tally | Tiers, references: References, windows: Windows) -> list[Columns]:
     """The samples of closed windows.
 
     Cut long lists of windows: a few hundred at once are fastest.

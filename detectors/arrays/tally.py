@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.frames import IntArray
 from watchkeeper.detectors.profile import BINS, CATEGORIES
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.signals.clients import BUCKETS
@@ -41,20 +45,25 @@ class Tally(Grown):
     `head` (HEAD,); `sums` (P,), of values in fixed point as `signals._exact.steps` makes them;
     `numeric` (P, NUMERIC); `texts` (Q, TEXTS); `durations` (DURATIONS,); `clients` (BUCKETS,);
     `scores` (2, SCORE_BINS), of negative and of positive truths; `losses` (4,).
-    All are integers and add up, so a window may be counted in any number of parts.
+    All are integers and add up, so a window may be counted in any number of parts. `counts` is the
+    type of those that no event raises by more than one.
     """
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, counts: npt.DTypeLike = np.int32) -> None:
         self.schema = schema
         super().__init__(
             {
                 "head": (np.int64, (HEAD,)),
                 "sums": (np.int64, (schema.numbers,)),
-                "numeric": (np.int32, (schema.numbers, NUMERIC)),
-                "texts": (np.int32, (schema.texts, TEXTS)),
-                "durations": (np.int32, (DURATIONS,)),
-                "clients": (np.int32, (BUCKETS,)),
-                "scores": (np.int32, (2, SCORE_BINS)),
+                "numeric": (counts, (schema.numbers, NUMERIC)),
+                "texts": (counts, (schema.texts, TEXTS)),
+                "durations": (counts, (DURATIONS,)),
+                "clients": (counts, (BUCKETS,)),
+                "scores": (counts, (2, SCORE_BINS)),
                 "losses": (np.int64, (4,)),
             }
         )
+
+    def counted(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
+        """One of the arrays, as many rows of it as are asked for."""
+        return self.arrays[name][rows]

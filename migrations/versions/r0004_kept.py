@@ -1,4 +1,5 @@
-"""Kept events of many models together, in place of frames of one each."""
+"""Kept events of many models together, in place of frames of one each; what seldom changes of a
+model's state apart from what every checkpoint writes."""
 
 from __future__ import annotations
 
@@ -24,9 +25,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_kept_partition_kind", "kept", ["partition", "kind"])
     op.drop_table("captured")
+    op.create_table(
+        "states_lasting",
+        sa.Column("model", sa.Text(), primary_key=True),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("states_lasting")
     op.create_table(
         "captured",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),

@@ -52,9 +52,10 @@ def test_a_detector_of_another_layout_begins_anew_and_that_is_said() -> None:
     play = Play()
     play.traffic(12)
     stored = play.pipeline.state.dump(MODEL)
-    taught = stored["learned"]["v1"][1]
-    strange = next(iter(taught))
-    taught[strange] = bytes(8) + taught[strange][8:]
+    learned = stored["learned"]["v1"]
+    posts = msgspec.msgpack.decode(learned[1])
+    posts[0][1] = bytes(8)
+    learned[1] = msgspec.msgpack.encode(posts)
 
     refused = State(lambda _: play.policy).load(MODEL, stored)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.detectors.arrays.examples import block, frame, profile
 from watchkeeper.detectors.arrays import tally as t
@@ -102,15 +103,24 @@ def test_without_a_reference_only_what_needs_none_is_counted() -> None:
     assert tally.arrays["head"][row[0], t.MEASURED] == 0
 
 
-def test_a_row_survives_its_bytes() -> None:
-    random = np.random.default_rng(4)
-    against = profile(random, "m")
-    references, tally = References(Schema.of(against)), Tally(Schema.of(against))
-    ref, (a, b) = references.add(against), tally.claim(2).tolist()
-    seen = block([frame(random, "m", 200)], random)
-    zeros = np.zeros(200, dtype=np.int64)
-    absorb_predictions(tally, references, zeros + a, zeros + ref, seen)
-    tally.load(b, tally.dump(a))
-    assert tally.dump(a) == tally.dump(b)
-    with pytest.raises(ValueError, match="expected"):
-        tally.load(b, tally.dump(a) + b"\0")
+def test_references_grow_with_the_categories_that_one_of_them_has() -> None:
+    random = np.random.default_rng(5)
+    few, many = profile(random, "few"), profile(random, "many")
+    words = tuple(f"w{i:02d}" for i in range(40))
+    grown = tuple(
+        replace(each, categories=words, counts=tuple(range(1, 41))) for each in many.categorical
+    )
+    many = replace(many, categorical=grown)
+    alone, both = References(Schema.of(few)), References(Schema.of(few))
+    one, other = alone.add(few), both.add(few)
+    last = both.add(many)
+    seen = block([frame(random, "few", 90, 30.0)], random)
+    tallies = Tally(alone.schema), Tally(alone.schema)
+    zeros = np.zeros(90, dtype=np.int64)
+
+    absorb_predictions(tallies[0], alone, zeros + tallies[0].claim(1), zeros + one, seen)
+    absorb_predictions(tallies[1], both, zeros + tallies[1].claim(1), zeros + other, seen)
+
+    assert tallies[0].arrays["texts"].tolist() == tallies[1].arrays["texts"].tolist()
+    assert both.arrays["c_counts"][last, 0, :40].tolist() == list(range(1, 41))
+    assert both.arrays["c_counts"][other, 0, -1] == alone.arrays["c_counts"][one, 0, -1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.detectors.arrays.examples import block, frame, profile
@@ -46,13 +47,18 @@ def spoilt(whole: PredictionBlock, random: np.random.Generator) -> PredictionBlo
     )
 
 
-@pytest.mark.parametrize(("models", "each"), [(1, 500), (3, 300), (60, 9)])
+@pytest.mark.parametrize(
+    ("models", "each", "kind"),
+    [(1, 500, np.int32), (3, 300, np.int32), (60, 9, np.int32), (1, 255, "u1"), (60, 9, "u1")],
+)
 @pytest.mark.parametrize("shift", [0.0, 30.0])
-def test_predictions_are_counted_alike(models: int, each: int, shift: float) -> None:
+def test_predictions_are_counted_alike(
+    models: int, each: int, kind: npt.DTypeLike, shift: float
+) -> None:
     random = np.random.default_rng(models)
     profiles = [profile(random, f"m{i}") for i in range(models)]
     schema = Schema.of(profiles[0])
-    references, one, other = References(schema), Tally(schema), Tally(schema)
+    references, one, other = References(schema), Tally(schema, kind), Tally(schema, kind)
     refs = np.array([references.add(p) for p in profiles])
     slots, _ = one.claim(models)[::-1].copy(), other.claim(models)
     frames = [frame(random, f"m{i}", each, shift) for i in range(models)]
@@ -117,10 +123,11 @@ def test_answers_are_counted_alike_by_every_schema(schema: Schema) -> None:
     assert_equal(one, other)
 
 
-def test_pairs_are_counted_alike() -> None:
+@pytest.mark.parametrize(("n", "kind"), [(5_000, np.int32), (255, np.uint8)])
+def test_pairs_are_counted_alike(n: int, kind: npt.DTypeLike) -> None:
     random = np.random.default_rng(7)
-    n, schema = 5_000, Schema()
-    one, other = Tally(schema), Tally(schema)
+    schema = Schema()
+    one, other = Tally(schema, kind), Tally(schema, kind)
     slots, _ = one.claim(9), other.claim(9)
     keys = np.array([0, 11, 12, 13], dtype=np.uint64)
     scores = np.array([*ODD_NUMBERS, 0.1, 0.5, 0.9, 1.0, 1.2, -0.1, 1e-30])
