@@ -1,0 +1,133 @@
+"""Measures of a classifier from counts by score: of known truths, of expected ones, or of both."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from watchkeeper.detectors.estimation.bins import MIDDLE, Numbers
+from watchkeeper.detectors.estimation.calibration import Curves
+from watchkeeper.detectors.types import FloatArray
+
+MEASURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "brier", "log_loss")
+WORSE_WHEN_HIGHER = frozenset({"brier", "log_loss"})
+
+
+class Measured(NamedTuple):
+    """Measures of R windows, shape (R, M); those of a binary classifier in the order `MEASURES`.
+
+    `sampling` is the standard error that truths not known yet bring in, `calibration` the one
+    that the curve brings in; the truth lies within 1.96 `error`s of `value` 19 times of 20 while
+    scores mean what they meant. NaN where a measure is not defined, as AUC of one class.
+    """
+
+    value: FloatArray
+    sampling: FloatArray
+    calibration: FloatArray
+
+    @property
+    def error(self) -> FloatArray:
+        """Both errors together."""
+        return np.asarray(np.hypot(self.sampling, self.calibration))
+
+    def row(self, row: int) -> Measured:
+        """One window's, as one row."""
+        return Measured(*(each[row : row + 1] for each in self))
+
+
+def estimated(unknown: Numbers, said: FloatArray, curve: Curves) -> Measured:
+    """What R windows without a label can be expected to measure (confidence-based estimation).
+
+    `unknown` (R, SCORE_BINS) are the windows' score counts, `said` (R, SCORE_BINS) or
+    (SCORE_BINS,) the share of each bin that is answered positive, `curve` one row a window.
+    """
+    return restated(np.zeros((len(unknown), 2, unknown.shape[-1])), unknown, said, curve)
+
+
+def realised(known: Numbers, said: FloatArray) -> Measured:
+    """What R windows with counts (R, 2, SCORE_BINS) of negative and positive truths measured.
+
+    Rates are exact where a bin is answered alike; AUC takes half of the pairs within a bin;
+    losses take a score for the middle of its bin. The errors are 0.
+    """
+    none = np.zeros((len(known), known.shape[-1]))
+    flat = Curves(none, none, none.astype(np.int64), np.zeros(len(known), dtype=np.int64))
+    return restated(known, none, said, flat)
+
+
+def restated(known: Numbers, unknown: Numbers, said: FloatArray, curve: Curves) -> Measured:
+    """What R windows measure as far as it is known: truths where they came, chances elsewhere.
+
+    `known` (R, 2, SCORE_BINS) and `unknown` (R, SCORE_BINS) count different predictions.
+
+    The errors are by the delta method over independent truths: their slopes are those of each
+    measure by one more positive truth in a bin.
+    """
+    rest = np.maximum(np.asarray(unknown, dtype=np.float64), 0.0)
+    sure = np.maximum(np.asarray(known, dtype=np.float64), 0.0)
+    share = np.broadcast_to(np.asarray(said, dtype=np.float64), rest.shape)
+    positive = sure[:, 1] + rest * curve.chance
+    negative = sure[:, 0] + rest * (1.0 - curve.chance)
+    with np.errstate(all="ignore"):  # what is not defined is computed along and set to NaN
+        value, slope = _measures(positive, negative, share)
+        sampling = np.sqrt(((rest * curve.chance * (1.0 - curve.chance)) * slope**2).sum(axis=2))
+        calibration = np.sqrt(_common(slope * rest, curve))
+    undefined = ~np.isfinite(value)
+    found = (value, sampling, calibration)
+    return Measured(*(np.where(undefined, np.nan, each).T for each in found))
+
+
+def _measures(
+    positive: FloatArray, negative: FloatArray, said: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Values (7, R), and slopes (7, R, SCORE_BINS) by one more positive truth in a bin."""
+    n = positive + negative
+    of, yes, all_said = (_sum(each) for each in (n, positive, said * n))
+    hits = _sum(said * positive)
+    right = _sum(said * positive + (1.0 - said) * negative)
+    accuracy, precision, recall = right / of, hits / all_said, hits / yes
+    f1 = 2.0 * hits / (yes + all_said)
+    auc, auc_slope = _auc(positive, negative)
+    values, slopes = (
+        [accuracy, precision, recall, f1, auc],
+        [
+            (2.0 * said - 1.0) / of,
+            said / all_said,
+            (said - recall) / yes,
+            (2.0 * said - f1) / (yes + all_said),
+            auc_slope,
+        ],
+    )
+    for if_positive, if_negative in _LOSSES:
+        values.append(_sum(positive * if_positive + negative * if_negative) / of)
+        slopes.append((if_positive - if_negative) / of)
+    return np.stack(values)[..., 0], np.stack([np.broadcast_to(s, n.shape) for s in slopes])
+
+
+_LOSSES = (
+    ((1.0 - MIDDLE) ** 2, MIDDLE**2),
+    (-np.log(MIDDLE), -np.log1p(-MIDDLE)),
+)
+
+
+def _auc(positive: FloatArray, negative: FloatArray) -> tuple[FloatArray, FloatArray]:
+    yes, no = _sum(positive), _sum(negative)
+    below = np.cumsum(negative, axis=-1) - 0.5 * negative
+    above = yes - np.cumsum(positive, axis=-1) + 0.5 * positive
+    auc = _sum(positive * below) / (yes * no)
+    return auc, (below - above) / (yes * no) - auc * (1.0 / yes - 1.0 / no)
+
+
+def _sum(counts: FloatArray) -> FloatArray:
+    return np.asarray(counts.sum(axis=-1, keepdims=True))
+
+
+def _common(slopes: FloatArray, curve: Curves) -> FloatArray:
+    """The variance that the curves' blocks bring in, (7, R): bins of a block err together."""
+    kinds, rows, bins = slopes.shape
+    at = np.arange(kinds * rows)[:, None] * bins + np.tile(curve.block, (kinds, 1))
+    whole = np.bincount(at.reshape(-1), slopes.reshape(-1), minlength=kinds * rows * bins)
+    noise = np.zeros((rows, bins))
+    np.put_along_axis(noise, curve.block, curve.noise, axis=1)
+    return np.asarray((whole.reshape(kinds, rows, bins) ** 2 * noise).sum(axis=2))

@@ -1,0 +1,104 @@
+"""When truths come: the share of predictions labelled by their age, learned while labels come."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from watchkeeper.detectors.types import FloatArray, IntArray, StateError
+
+DELAYS = 64
+# Upper ends of the bins of delays in seconds, from one second to eight years.
+UPPER: FloatArray = 1.36 ** np.arange(DELAYS, dtype=np.float64)
+LEAST = 30  # predictions at risk from which a bin is believed
+
+
+def delay_counts(delays: FloatArray) -> IntArray:
+    """How many labels came after which delay (seconds), shape (DELAYS,).
+
+    A delay below zero, of a label that was there first, counts as none; the longest bin takes
+    all that is longer; what is no number is left out.
+    """
+    known = delays[~np.isnan(delays)]
+    bins = np.searchsorted(UPPER, np.maximum(known, 0.0), side="left")
+    return np.bincount(np.minimum(bins, DELAYS - 1), minlength=DELAYS)
+
+
+class Delays:
+    """A life table of labels: in each bin of delay, how many predictions were without a label when
+    they reached it (`risk`) and how many of these got theirs in it (`came`), shape (DELAYS,) each.
+
+    Predictions that are still young are counted as far as they have come, so that the table is
+    not biased towards the labels that are quick (Kaplan and Meier, JASA 53, 1958). The counts are
+    sums: neither the order of windows nor the cut of time into steps is of account.
+
+    >>> table = Delays()
+    >>> table.aged(100, delay_counts(np.repeat([0.5, 100.0], 40)), 0.0, 200.0)
+    >>> round(table.coverage(150.0), 6), table.when(0.5) < 120, table.when(0.9)
+    (0.8, True, inf)
+    """
+
+    def __init__(self) -> None:
+        self.risk: IntArray = np.zeros(DELAYS, dtype=np.int64)
+        self.came: IntArray = np.zeros(DELAYS, dtype=np.int64)
+
+    def aged(self, n: int, by_delay: IntArray, before: float, now: float) -> None:
+        """n predictions, of which `by_delay` have their label, grew from age `before` to `now`."""
+        passed = (before < UPPER) & (now >= UPPER)
+        earlier = np.cumsum(by_delay) - by_delay
+        left = np.maximum(n - earlier, 0)
+        self.risk[passed] += left[passed]
+        self.came[passed] += np.minimum(by_delay, left)[passed]
+
+    def merge(self, other: Delays) -> None:
+        """Adds another table."""
+        self.risk += other.risk
+        self.came += other.came
+
+    def coverage(self, age: float) -> float:
+        """The share of predictions expected to have their label at an age in seconds."""
+        return 1.0 - float(np.interp(age, np.append(0.0, UPPER), self._left()))
+
+    def when(self, share: float) -> float:
+        """The age at which a share is expected to have its label; infinite where never seen."""
+        left = self._left()
+        reached = np.flatnonzero(1.0 - left >= share)
+        if not len(reached):
+            return math.inf
+        k = int(reached[0])
+        if k == 0:
+            return 0.0
+        ages = np.append(0.0, UPPER)
+        part = (left[k - 1] - (1.0 - share)) / (left[k - 1] - left[k])
+        return float(ages[k - 1] + min(max(part, 0.0), 1.0) * (ages[k] - ages[k - 1]))
+
+    def outstanding(self, age: float, horizon: float) -> float:
+        """Of predictions of this age without a label, the share still to get it before `horizon`.
+
+        What no prediction was old enough to show is taken to come: 1 there.
+        """
+        if age >= horizon:
+            return 0.0
+        ahead = (age < UPPER) & (np.append(0.0, UPPER[:-1]) < horizon)
+        if np.any(self.risk[ahead] < LEAST):
+            return 1.0
+        return 1.0 - float(np.prod(1.0 - self.came[ahead] / self.risk[ahead]))
+
+    def dump(self) -> bytes:
+        """The table as little-endian numbers."""
+        return np.concatenate([self.risk, self.came]).astype("<i8").tobytes()
+
+    def load(self, stored: bytes) -> None:
+        """Takes up what `dump` gave. Raises `StateError` where it cannot be that."""
+        if len(stored) != 16 * DELAYS:
+            raise StateError(f"stored delays have {len(stored)} bytes, not {16 * DELAYS}")
+        risk, came = np.frombuffer(stored, dtype="<i8").astype(np.int64).reshape(2, DELAYS)
+        if np.any(came < 0) or np.any(came > risk):
+            raise StateError("stored delays are damaged: more labels than predictions")
+        self.risk, self.came = risk, came
+
+    def _left(self) -> FloatArray:
+        """The share without a label at age 0 and at the end of each bin."""
+        hazard = np.divide(self.came, self.risk, out=np.zeros(DELAYS), where=self.risk > 0)
+        return np.append(1.0, np.cumprod(1.0 - hazard))
