@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -299,7 +300,23 @@ class Daemon:
         timers.every(GAUGES_S, "gauges", self._gauges)
         timers.every(GAUGES_S, "reap jobs", self.jobs.reap)
         timers.every(GAUGES_S, "watchdog", self._watchdog)
+        if self.config.collect.host:
+            timers.every(float(self.config.collect.every), "collect", self._collecting())
         return timers
+
+    def _collecting(self) -> Callable[[], object]:
+        """The measurement of the host; its modules are loaded only where it is wanted."""
+        from watchkeeper.daemon.collecting import Collector, Host
+
+        config = self.config
+        collector = Collector(
+            Host(config.daemon.state_dir),
+            self.sink,
+            config.topics.name("metrics"),
+            socket.gethostname(),
+            config.collect.models,
+        )
+        return lambda: collector.collect(self.clock(), time.monotonic())
 
     def _retain(self) -> None:
         settings = [self.config.defaults, *self.config.models.values()]

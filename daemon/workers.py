@@ -51,6 +51,7 @@ def config_of(config: Config, number: int) -> Config:
     """
     daemon, kafka, web = config.daemon, config.kafka, config.web
     static = kafka.group_instance_id or daemon.instance
+    collect = msgspec.structs.replace(config.collect, host=config.collect.host and number == 1)
     return msgspec.structs.replace(
         config,
         daemon=msgspec.structs.replace(daemon, instance=f"{daemon.instance}-{number}", workers=1),
@@ -60,6 +61,7 @@ def config_of(config: Config, number: int) -> Config:
             client_id=f"{kafka.client_id}-{number}",
         ),
         web=msgspec.structs.replace(web, listen=_listen(web.listen, number - 1)),
+        collect=collect,  # they are all on one host
     )
 
 

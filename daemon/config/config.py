@@ -30,6 +30,7 @@ class Config(Section, frozen=True, kw_only=True):
     sentry: Annotated[sections.Sentry, doc("Pages")] = sections.Sentry()
     web: Annotated[sections.Web, doc("HTTP")] = sections.Web()
     notify: Annotated[sections.Notify, doc("Webhooks")] = sections.Notify()
+    collect: Annotated[sections.Collect, doc("Own measurements")] = sections.Collect()
     outbox: Annotated[sections.Outbox, doc("What waits to be told")] = sections.Outbox()
     retrain: Annotated[sections.Retrain, doc("Training jobs")] = sections.Retrain()
     mlflow: Annotated[sections.Mlflow, doc("MLflow")] = sections.Mlflow()

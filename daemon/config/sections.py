@@ -347,6 +347,24 @@ class Outbox(Section, frozen=True, kw_only=True):
     ] = 256
 
 
+class Collect(Section, frozen=True, kw_only=True):
+    """What this instance measures itself, and publishes to the topic that metrics are read from."""
+
+    host: Annotated[
+        bool,
+        doc(
+            "Measures the host: processors, memory, disk, network; with the extra `gpu` also "
+            "graphics cards of NVIDIA"
+        ),
+    ] = False
+    every: Annotated[Duration, span("Time between two measurements", "1s", "1h")] = Duration(15)
+    models: Annotated[
+        list[Annotated[str, Meta(pattern=MODEL_NAME)]],
+        Meta(min_length=1, max_length=100),
+        doc("Models that run on this host; each is told of it", example=["fraud", "churn"]),
+    ] = msgspec.field(default_factory=lambda: ["watchkeeper"])
+
+
 class Retrain(Section, frozen=True, kw_only=True):
     """How a new version is trained: in a process of its own, with limits."""
 
