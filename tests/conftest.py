@@ -17,6 +17,7 @@ from tests.services.mlflow import Mlflow
 from tests.services.postgres import Postgres
 from tests.services.process import Service
 from tests.services.prometheus import Prometheus
+from watchkeeper.daemon.transport.kafka_client import close_what_fails
 
 S = TypeVar("S", bound=Service)
 
@@ -31,7 +32,9 @@ class StartPrometheus(Protocol):
 
 
 def pytest_configure() -> None:
-    """Have the kernels compiled once for all tests, and for the processes they start."""
+    """Have the kernels compiled once for all tests, and for the processes they start; and no
+    client of a test leave a socket behind that warns in another one."""
+    close_what_fails()
     os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ def connected(make: Callable[..., Any], settings: KafkaSettings, **config: Any) 
     A client that cannot connect raises from its constructor and forgets its thread and sockets;
     in an outage every try would leak one thread and four files. So they are closed here.
     """
+    close_what_fails()
     from kafka.net.compat import KafkaNetClient
 
     opened: list[Any] = []
@@ -36,3 +38,36 @@ def connected(make: Callable[..., Any], settings: KafkaSettings, **config: Any) 
         for client in opened:
             client.close()
         raise
+
+
+def close_what_fails() -> None:
+    """Has the library close the socket of a connection that does not come about. Idempotent.
+
+    It leaves it to the collector, and one more at each try for as long as the broker is away.
+    """
+    from kafka.net.inet import KafkaNetSocket
+    from kafka.net.transport import KafkaSSLTransport
+
+    connect, handshake = KafkaNetSocket.sock_connect, KafkaSSLTransport.handshake
+    if getattr(connect, "closes", False):
+        return
+
+    @functools.wraps(connect)
+    async def connecting(self: Any, net: Any, sock: Any, *args: Any, **named: Any) -> Any:
+        try:
+            return await connect(self, net, sock, *args, **named)
+        except BaseException:  # a connection that is given up ends with GeneratorExit
+            sock.close()
+            raise
+
+    @functools.wraps(handshake)
+    async def shaking(self: Any) -> None:
+        try:
+            await handshake(self)
+        except BaseException:
+            self.abort()
+            raise
+
+    connecting.closes = True  # type: ignore[attr-defined]
+    KafkaNetSocket.sock_connect = connecting
+    KafkaSSLTransport.handshake = shaking

@@ -12,6 +12,7 @@ from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
 _DELIVERY_S = 30.0
+_ENDED_S = 5.0
 
 
 class KafkaSink:
@@ -41,9 +42,9 @@ class KafkaSink:
 
     def close(self, timeout: float = 10.0) -> None:
         with self._lock:
-            if self._producer is not None:
-                self._producer.close(timeout=timeout)
-                self._producer = None
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                _end(producer, timeout)
 
     def _connected(self) -> Any:
         if self._producer is None:
@@ -63,7 +64,19 @@ class KafkaSink:
 
     def _drop(self) -> None:
         producer, self._producer = self._producer, None
-        producer.close(timeout=0)
+        _end(producer, 0.0)
+
+
+def _end(producer: Any, timeout: float) -> None:
+    """Frees a producer. Where messages are left that nobody takes the library's own close raises,
+    and leaves the thread and the connections as they are."""
+    from kafka.errors import KafkaTimeoutError
+
+    try:
+        producer.close(timeout=timeout)
+    except KafkaTimeoutError:
+        producer._sender.force_close()
+        producer.close(timeout=_ENDED_S)
 
 
 def _send(producer: Any, messages: Sequence[Message], deadline: float) -> list[Any]:

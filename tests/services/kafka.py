@@ -15,6 +15,8 @@ from kafka.errors import KafkaError
 
 from tests.services import base
 from tests.services.process import Process, Service
+from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 _FOLDER = Path(__file__).parent / "kafka"
 _READY_SECONDS = 60.0
@@ -81,7 +83,8 @@ def answers(port: int, ask: Callable[[KafkaAdminClient], bool]) -> bool:
     if not base.accepts(port):
         return False
     try:
-        client = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=5_000)
+        here = KafkaSettings(bootstrap_servers=[f"127.0.0.1:{port}"])
+        client = connected(KafkaAdminClient, here)
     except KafkaError:
         return False
     try:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import gc
 import json
 import logging
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -22,15 +20,6 @@ def logs_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-
-
-@pytest.fixture
-def refused_connections() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the collector: here it comes."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def last_line(out: str) -> dict[str, object]:
@@ -68,7 +57,6 @@ def test_the_demo_over_a_real_broker_ends_the_same_way(
     assert (card["found"], card["handled"], card["false_pages"]) == (5, 5, 0)
 
 
-@pytest.mark.usefixtures("refused_connections")
 def test_a_broker_that_is_not_there_is_said_so(capfd: pytest.CaptureFixture[str]) -> None:
     code = run_demo(DemoOptions(headless=True, kafka="127.0.0.1:1"))
 

@@ -13,8 +13,6 @@ from tests.services.brokers import Broker
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.usefixtures("refused_connections"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 

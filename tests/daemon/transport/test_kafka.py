@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from watchkeeper.daemon.transport.ports import Message, Partition, Record, Sink,
 from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics, reach
 
-pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+pytestmark = pytest.mark.service
 
 
 @pytest.fixture
@@ -255,6 +256,28 @@ def test_a_sink_without_a_broker_says_so() -> None:
 
     assert said is not None
     assert "Timeout" in said
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["closed", "dropped"])
+def test_a_sink_ends_also_while_messages_wait_that_nobody_takes(
+    durable_kafka: Broker, own: bool
+) -> None:
+    settings = settings_for(durable_kafka)
+    topic = topic_of(settings)
+    threads = set(threading.enumerate())
+    sink = KafkaSink(settings)
+    assert sink.publish([Message(topic, b"k", b"v")], WAIT_S) == [None]
+    durable_kafka.kill()
+    (said,) = sink.publish([Message(topic, b"k", b"v")], 0.5)
+    assert said is not None
+
+    if own:
+        sink.close(0.5)
+    else:
+        sink._drop()
+
+    wait_until(lambda: set(threading.enumerate()) <= threads, WAIT_S, "the end of its threads")
+    sink.close()
 
 
 def test_a_message_that_is_too_large_fails_alone(

@@ -20,7 +20,7 @@ from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.ports import Partition, Polled
 
-pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+pytestmark = pytest.mark.service
 
 
 def idle_until(source: KafkaSource, seconds: float) -> None:

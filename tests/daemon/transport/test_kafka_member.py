@@ -28,9 +28,6 @@ from watchkeeper.daemon.transport.ports import Partition, Polled
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.usefixtures("refused_connections"),
-    # The collector may come upon refused sockets while a test still runs.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 RECORDS = 1_500

@@ -22,7 +22,7 @@ from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka_positions import PATIENCE_S
 from watchkeeper.daemon.transport.ports import Partition
 
-pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+pytestmark = pytest.mark.service
 
 
 @pytest.fixture

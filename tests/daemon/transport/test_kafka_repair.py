@@ -17,9 +17,6 @@ from watchkeeper.daemon.transport.settings import KafkaSettings
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.usefixtures("refused_connections"),
-    # The collector may come upon refused sockets while a test still runs.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 TEN = [b"%d" % n for n in range(10)]

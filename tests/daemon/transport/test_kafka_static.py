@@ -28,8 +28,6 @@ from watchkeeper.daemon.transport.settings import KafkaSettings
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.usefixtures("refused_connections"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 

@@ -14,7 +14,7 @@ from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
 
-pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+pytestmark = pytest.mark.service
 WAIT_S = 60.0
 
 

@@ -18,7 +18,7 @@ from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
-pytestmark = [pytest.mark.service, pytest.mark.usefixtures("refused_connections")]
+pytestmark = pytest.mark.service
 
 # A varint of eleven bytes: no reader takes it, and the checksum around it is right.
 BROKEN = b"\xff" * 11

@@ -25,8 +25,6 @@ from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.usefixtures("refused_connections"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
 PARTITIONS = 4
