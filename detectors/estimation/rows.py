@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.types import BoolArray, IntArray, StateError
 
 CAPACITY = 16_384  # rows kept; with 16 features 440 kB
+CODES = 256  # bins of a feature
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rows:
     """Rows with the smallest keys: a sample that hangs neither on order nor on parts.
 
     `key` (N,) is a row's hash, ascending; `codes` (N, F) its features' bins, below 256; `score`
@@ -39,7 +42,7 @@ class Rows(NamedTuple):
     def sampled(self, capacity: int = CAPACITY) -> Rows:
         """The rows of the smallest keys, each key once; odd bins are left out."""
         usable = (self.score >= 0) & (self.score < SCORE_BINS)
-        usable &= ((self.codes >= 0) & (self.codes < 256)).all(axis=1)
+        usable &= ((self.codes >= 0) & (self.codes < CODES)).all(axis=1)
         # Of rows that share a key the least one stays, so that their order is of no account.
         columns = (self.truth, self.score, *self.codes.T[::-1], self.key)
         order = np.lexsort(columns)

@@ -16,7 +16,7 @@ import numpy as np
 
 from watchkeeper.detectors.estimation.bins import Numbers
 from watchkeeper.detectors.estimation.calibration import Curves
-from watchkeeper.detectors.estimation.rows import Rows
+from watchkeeper.detectors.estimation.rows import CODES, Rows
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -48,13 +48,12 @@ class Weights(NamedTuple):
 def weights(rows: Rows, window: Sequence[Numbers], n: int) -> Weights:
     """Weights that give the rows the histograms of a window of n predictions.
 
-    `window` has an array of counts for each column of `rows.codes`, longer than any of its codes.
+    `window` has an array of counts for each column of `rows.codes`, by code.
     """
-    seen = [np.maximum(np.asarray(each, dtype=np.float64), 0.0) for each in window]
-    shares = [each / total if (total := each.sum()) > 0 else each for each in seen]
+    shares = [_share(each) for each in window]
     known = [
-        np.bincount(rows.codes[:, f], minlength=len(share))[: len(share)].astype(np.float64)
-        for f, share in enumerate(shares)
+        np.bincount(rows.codes[:, f], minlength=CODES).astype(np.float64)
+        for f in range(len(shares))
     ]
     alone = [_separated(a, b) for a, b in zip(known, shares, strict=True)]
     apart = tuple(f for f, auc in enumerate(alone) if auc >= SEPARABLE)
@@ -99,7 +98,7 @@ def _raked(codes: IntArray, of: dict[int, tuple[FloatArray, FloatArray]], n: int
         furthest = 0.0
         for f, (share, known) in of.items():
             weight = np.exp(logs - logs.max())
-            mine = np.bincount(codes[:, f], weight, minlength=len(share))[: len(share)]
+            mine = np.bincount(codes[:, f], weight, minlength=len(share))
             step = _step(share, known / count, mine / weight.sum(), slopes[f], n, count)
             slopes[f] += step
             logs += step[codes[:, f]]
@@ -119,6 +118,14 @@ def _step(
     goal = share / reached if reached > 0 else share  # bins the reference lacks cannot be reached
     step = np.clip((goal - mine - noise * slope) / (mine + noise), -1.0, 1.0)
     return np.where(plain > 0, np.clip(slope + step, -_STEEPEST, _STEEPEST) - slope, 0.0)
+
+
+def _share(counts: Numbers) -> FloatArray:
+    """Counts of codes as shares of all; zeros where there are none."""
+    seen = np.zeros(CODES)
+    seen[: len(counts)] = np.maximum(np.asarray(counts, dtype=np.float64), 0.0)[:CODES]
+    total = seen.sum()
+    return seen / total if total > 0 else seen
 
 
 def _separated(known: FloatArray, share: FloatArray) -> float:
