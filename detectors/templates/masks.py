@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from watchkeeper.detectors.templates.secrets import without_named
+
 WILD = "<*>"
 LONGEST = 1_000  # characters of a line that are looked at
 _LONGEST_WORD = 200  # characters of a word that are looked at
@@ -33,6 +35,8 @@ _VALUES = (
     rf"(?<![{_INSIDE}]){_HEX}{{1,8}}(?:[:-]{_HEX}{{0,12}}){{3,}}(?![{_INSIDE}])",
     # begins with a digit, whatever follows: 12, 1.5, 10.0.0.1:80, 2015-07-29, 0000:00:1e.0, 12ms
     rf"(?<![{_INSIDE}])[<~+-]?\d\w*(?:[:.,/_-]\d\w*|[:.]{_HEX}{{1,4}}(?![{_INSIDE}]))*%?",
+    # long, of letters and digits: a key or a digest
+    rf"(?<![{_INSIDE}])(?=[A-Za-z+/]*\d)[{_INSIDE}+/]{{20,}}=*(?![{_INSIDE}])",
     # hexadecimal that begins with a letter
     rf"(?<![{_INSIDE}])(?=[a-fA-F]*\d){_HEX}{{6,}}(?![{_INSIDE}])",
     # letters and digits in turn: k3j9x
@@ -68,10 +72,19 @@ def form_of(text: str) -> str:
     >>> form_of("Accepted password for root from 10.0.0.7 port 4711 ssh2")
     'Accepted password for root from <*> port <*> ssh<*>'
     """
-    form = " ".join(map(_word, _words(text)))
+    words = _words(text)
+    form = " ".join(map(_word, words))
+    bare = without_named(form, WILD)
+    if bare is not form:
+        form = bare
     if WILD in form:
         form = _LIST.sub(WILD, _values(form))
     return _USER.sub(r"\1<*>", form) if "ser " in form else form
+
+
+def forget_words() -> None:
+    """Empties the memory of words, which only makes things faster."""
+    _word.cache_clear()
 
 
 def _values(form: str) -> str:

@@ -23,25 +23,15 @@ from typing import Any
 import msgspec
 
 from watchkeeper.detectors.templates.masks import WILD
+from watchkeeper.detectors.templates.tokens import Tokens, tokens_of
 from watchkeeper.detectors.types import State, StateError
 
 LAYOUT = 1
-_MOST_TOKENS = 120  # of a form that are looked at
 _MOST_GROUPS = 100  # of one leaf; the oldest makes room
 _MOST_ALIKE = 100  # templates of one group; the least recently met makes room
-_REPEATED = 3  # tokens that are said again and again and count once
 _CAPITALS = 3  # times as many states as other words make a variable
 
-_TOKEN = re.compile(
-    r'"[^"]*"'  # what is quoted is one
-    r"|[\w.$]+\([^\s()]*\)"  # name(argument)
-    r"|[(\[{<'](?!\*>)"
-    r"|(?:<\*>|[^\s,;:=)\]}'\">|])+[=:]?"
-    r"|\S"
-)
 _STATE = re.compile(r"[A-Z][A-Z_]+")
-
-Tokens = tuple[str, ...]
 
 
 class Template(msgspec.Struct):
@@ -63,7 +53,7 @@ class Template(msgspec.Struct):
     def covers(self, tokens: Tokens) -> bool:
         """Whether a form is one of this statement's."""
         pairs = zip(self.tokens, tokens, strict=True)
-        return all(mine == theirs or mine == WILD for mine, theirs in pairs)
+        return all(mine in (theirs, WILD) for mine, theirs in pairs)
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +136,7 @@ class TemplateTree:
     # -----------------------------------------------------------------------------------------
 
     def _learn(self, form: str) -> int:
-        tokens, spaces = _tokens(form)
+        tokens, spaces = tokens_of(form)
         key = (len(tokens), tokens[0] if tokens else "")
         leaf = self._leaves.get(key)
         if leaf is None:
@@ -263,9 +253,9 @@ class TemplateTree:
         known: dict[int, tuple[Template, tuple[int, str], _Group]] = {}
         for first, templates in stored.groups:
             key = (len(first), first[0] if first else "")
-            group = _Group(first, templates)
+            group = _Group(first, [Template(*msgspec.structs.astuple(t)) for t in templates])
             self._leaves.setdefault(key, _Leaf()).groups.append(group)
-            known.update((each.id, (each, key, group)) for each in templates)
+            known.update((each.id, (each, key, group)) for each in group.templates)
         self._known = OrderedDict((number, known[number]) for number in stored.order)
         self._next, self._merged = stored.next, stored.merged
         self._forgotten = stored.forgotten
@@ -309,9 +299,7 @@ def _closest(group: _Group, tokens: Tokens) -> int | None:
 
 def _general(alike: Sequence[Tokens]) -> Tokens:
     """The tokens that all have, and wildcards where they differ."""
-    return tuple(
-        each[0] if len(set(each)) == 1 else WILD for each in zip(*alike, strict=True)
-    )
+    return tuple(each[0] if len(set(each)) == 1 else WILD for each in zip(*alike, strict=True))
 
 
 def _alike(templates: list[Template], distinct: int) -> list[list[Template]]:
@@ -344,27 +332,3 @@ def _states(different: set[str], distinct: int) -> bool:
     """Whether these are the states of something rather than values."""
     capitals = sum(_STATE.fullmatch(each) is not None for each in different)
     return 2 * capitals > len(different) and len(different) < _CAPITALS * distinct
-
-
-def _tokens(form: str) -> tuple[Tokens, tuple[bool, ...]]:
-    found = list(_TOKEN.finditer(form))
-    tokens = [each[0] for each in found]
-    spaces = [each.start() > 0 and form[each.start() - 1] == " " for each in found]
-    for period in range(1, _REPEATED + 1):
-        kept = _without_repeats(tokens, period)
-        tokens, spaces = [tokens[i] for i in kept], [spaces[i] for i in kept]
-    return tuple(tokens[:_MOST_TOKENS]), tuple(spaces[:_MOST_TOKENS])
-
-
-def _without_repeats(tokens: list[str], period: int) -> list[int]:
-    """The places that are left when a list of values of `period` tokens each is said once."""
-    kept: list[int] = []
-    i = 0
-    while i < len(tokens):
-        unit = tokens[i : i + period]
-        kept += range(i, min(i + period, len(tokens)))
-        i += period
-        if any(WILD in each for each in unit):
-            while tokens[i : i + period] == unit:
-                i += period
-    return kept
