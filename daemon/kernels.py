@@ -15,6 +15,7 @@ MODULES = (
     "watchkeeper.detectors.banks.pooling_fast",
     "watchkeeper.detectors.banks.psi_fast",
     "watchkeeper.detectors.banks.reference_z_fast",
+    "watchkeeper.detectors.banks.robust_z_fast",
     "watchkeeper.detectors.banks.seasonal_fast",
     "watchkeeper.detectors.banks.silence_fast",
     "watchkeeper.detectors.banks.threshold_fast",

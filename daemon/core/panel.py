@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays.sampling import Targets, targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
-from watchkeeper.detectors.banks.sheet import Sheet
+from watchkeeper.detectors.banks.sheet import Page, Sitting
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import IntArray, StateError
 
@@ -46,11 +48,24 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What one post made of one window of some members, row by row."""
+    """What one post made of one window of some members, row by row.
+
+    `made` is the verdicts, or the page on which they are, from column `first` on; `found` says
+    whether there is any finding.
+    """
 
     post: Post
     groups: Sequence[Columns]
-    judged: Judged
+    made: Judged | Page
+    found: bool
+    first: int = 0
+
+    @property
+    def judged(self) -> Judged:
+        """The verdicts."""
+        if isinstance(self.made, Judged):
+            return self.made
+        return self.made.judged(slice(self.first, self.first + len(self.post.columns)))
 
     @property
     def samples(self) -> Columns:
@@ -114,8 +129,22 @@ class Panel:
     def judge(self, members: Sequence[int], groups: Sequence[Columns]) -> list[Verdicts]:
         """Every post's verdicts on one window of each of these members."""
         rows = np.array([self.place(member) for member in members], dtype=np.int64)
-        sheet = Sheet.of(groups) if self.posts and fast.available() else None
-        return [Verdicts(post, groups, _judged(post, rows, sheet, groups)) for post in self.posts]
+        if not self.posts:
+            return []
+        if not fast.available():
+            return [_plainly(post, rows, groups) for post in self.posts]
+        ends = [0, *accumulate(len(post.columns) for post in self.posts)]
+        sitting = Sitting.of(rows, groups, ends[-1])
+        made: list[Verdicts] = []
+        for post, first in zip(self.posts, ends, strict=False):
+            samples = post.of(groups) if post.bank.by_histograms else groups[post.group]
+            if post.bank.judge_here(sitting, post.places, first, samples):
+                made.append(Verdicts(post, groups, sitting.page, False, first))
+            else:
+                made.append(_plainly(post, rows, groups))
+        for number in {bisect_right(ends, column) - 1 for column in sitting.page.found()}:
+            made[number] = replace(made[number], found=True)
+        return made
 
     def dump(self, member: int) -> dict[bytes, bytes]:
         """What was learned of the member, by the posts' names."""
@@ -135,14 +164,10 @@ class Panel:
         return refused
 
 
-def _judged(post: Post, rows: IntArray, sheet: Sheet | None, groups: Sequence[Columns]) -> Judged:
-    """A post's verdicts, by a compiled loop where it has one."""
-    if sheet is not None:
-        samples = post.of(groups) if post.bank.by_histograms else groups[post.group]
-        judged = post.bank.judge_sheet(rows, sheet, post.places, samples)
-        if judged is not None:
-            return judged
-    return post.bank.judge(rows, post.of(groups))
+def _plainly(post: Post, rows: IntArray, groups: Sequence[Columns]) -> Verdicts:
+    """A post's verdicts by NumPy alone."""
+    judged = post.bank.judge_plainly(rows, post.of(groups))
+    return Verdicts(post, groups, judged, bool(judged.found.any()))
 
 
 def _posts(watch: Watch, suite: Suite, groups: Sequence[Targets]) -> Iterator[Post]:

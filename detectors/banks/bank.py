@@ -12,7 +12,7 @@ import numpy.typing as npt
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
-from watchkeeper.detectors.banks.sheet import Sheet
+from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import EachSample, StateError
 
@@ -69,10 +69,13 @@ class Bank(ABC):
     def judge(self, rows: IntArray, samples: Columns) -> Judged:
         """Judges one window of each of these rows; no row twice."""
         if fast.available():
-            whole = np.arange(self.columns)
-            judged = self.judge_sheet(rows, Sheet.of([samples]), whole, samples)
-            if judged is not None:
-                return judged
+            sitting = Sitting.of(rows, [samples], self.columns)
+            if self.judge_here(sitting, np.arange(self.columns), 0, samples):
+                return sitting.page.judged()
+        return self.judge_plainly(rows, samples)
+
+    def judge_plainly(self, rows: IntArray, samples: Columns) -> Judged:
+        """As `judge`, by NumPy alone."""
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
         enough = samples.given & np.isfinite(samples.value) & (samples.n >= self._least)
         held = self._parts[0].take(rows, axis=0)
@@ -81,15 +84,13 @@ class Bank(ABC):
         _words(self._parts[0])[rows] = _words(held)
         return judged
 
-    def judge_sheet(
-        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
-    ) -> Judged | None:
-        """As `judge`, in a compiled loop; None where this bank has none.
+    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
+        """As `judge`, in a compiled loop; False where this bank has none.
 
-        The series are these `columns` of the sheet. Only a bank that judges `by_histograms` looks
-        at `samples`, which are its own.
+        The series are these `columns` of the sheet, and from the `first` on those of the page.
+        Only a bank that judges `by_histograms` looks at `samples`, which are its own.
         """
-        return None
+        return False
 
     # -----------------------------------------------------------------------------------------
     # Rows

@@ -50,6 +50,7 @@ def judge(
     of: Table,
     numbers: Table,
     marks: Table,
+    first: int,
 ) -> None:
     """As `EwmaBank.judge_enough`."""
     threshold, weight = settings[_THRESHOLD], settings[_WEIGHT]
@@ -59,7 +60,7 @@ def judge(
             c = columns[j]
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, first + j] = 1
             at = j * WORDS
             here = scaled(value[i, c], of)
             mean, smooth = floats[row, at + _MEAN], floats[row, at + _SMOOTH]
@@ -86,7 +87,7 @@ def judge(
                 if sustained(floats, whole, row, at, start[i], said > bound, of):
                     sign = 1 if scored > 0 else -1
                     since = floats[row, at]
-                    note(numbers, marks, i, j, said, bound, plain(mean, of), since, sign)
+                    note(numbers, marks, i, first + j, said, bound, plain(mean, of), since, sign)
                 near = mean + within(change, _OUTLIER * noise)
                 near_smooth = within(moved, _OUTLIER * smooth_noise)
             floats[row, at + _SMOOTH] = moved

@@ -11,7 +11,7 @@ from watchkeeper.detectors.banks.arithmetic import spread
 from watchkeeper.detectors.banks.bank import Bank, Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Directions, Judged
-from watchkeeper.detectors.banks.sheet import Page, Sheet
+from watchkeeper.detectors.banks.sheet import Sheet, Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector
 
@@ -47,16 +47,14 @@ class LevelBank(Bank):
         """What the loop takes besides."""
         return ()
 
-    def judge_sheet(
-        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
-    ) -> Judged | None:
+    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
         loop = self.loop()
         if loop is None:
-            return None
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        page = Page.blank(len(rows), self.columns)
+            return False
+        rows, last, sheet, page = sitting
+        self._reach(last + 1)
         loop(
-            np.ascontiguousarray(rows),
+            rows,
             columns,
             *self._tables(),
             sheet.start,
@@ -69,9 +67,10 @@ class LevelBank(Bank):
             self._whole,
             page.numbers,
             page.marks,
+            first,
             *self.beside(sheet),
         )
-        return page.judged()
+        return True
 
     def firing(self, held: State) -> BoolArray:
         """Whether the newest judged window of each series gave a finding."""

@@ -14,7 +14,7 @@ from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns, Counts
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged
-from watchkeeper.detectors.banks.sheet import Page, Sheet
+from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.psi import Psi
 from watchkeeper.detectors.scores import chi_square_limit
@@ -35,43 +35,31 @@ class PsiBank(LevelBank):
     def settings(self) -> tuple[FloatArray, IntArray]:
         return np.array([self._min_effect]), super().settings()[1]
 
-    def judge_sheet(
-        self, rows: IntArray, sheet: Sheet, columns: IntArray, samples: Columns
-    ) -> Judged | None:
+    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
         from watchkeeper.detectors.banks import psi_fast  # of use only with numba
 
         counts, usual = samples.counts, samples.expected_counts
         if counts is None or usual is None or counts.shape[2] > psi_fast.WIDEST:
-            return None
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        page = Page.blank(len(rows), self.columns)
-        rows, step = np.ascontiguousarray(rows), max(1, _AT_ONCE // max(1, self.columns))
-        taken = columns, sheet.given, sheet.value, sheet.n, self._whole, page.marks
-        for first in range(0, len(rows), step):
-            part = slice(first, first + step)
+            return False
+        rows, last, sheet, page = sitting
+        self._reach(last + 1)
+        step = max(1, _AT_ONCE // max(1, self.columns))
+        taken = columns, sheet.given, sheet.value, sheet.n, self._whole, page.marks, first
+        for begin in range(0, len(rows), step):
+            part = slice(begin, begin + step)
             here, there = (np.array(each[part], np.float64, order="C") for each in (counts, usual))
             size = here.shape[0] * here.shape[1]
             places, groups = np.empty((2, size), dtype=np.int64)
             sizes, change, ratio = np.empty(size), np.empty(here.size), np.empty(here.size)
             pooled = places, groups, sizes
-            many = psi_fast.pool.compiled(here, there, first, *taken, *pooled, change, ratio)
+            many = psi_fast.pool.compiled(here, there, begin, *taken, *pooled, change, ratio)
             filled = int(groups[:many].sum())
             terms = change[:filled] * np.log(ratio[:filled])
-            psi_fast.judge.compiled(
-                *pooled,
-                many,
-                terms,
-                first,
-                rows,
-                *self._tables(),
-                sheet.start,
-                self._settings,
-                self._whole,
-                self._chances_of(groups[:many]),
-                page.numbers,
-                page.marks,
-            )
-        return page.judged()
+            chances = self._chances_of(groups[:many])
+            state = begin, rows, *self._tables(), sheet.start, self._settings, self._whole
+            written = page.numbers, page.marks, first, self.columns
+            psi_fast.judge.compiled(*pooled, many, terms, *state, chances, *written)
+        return True
 
     def _chances_of(self, groups: IntArray) -> FloatArray:
         """What chance explains of so many bins, normally and while firing; kept once known."""

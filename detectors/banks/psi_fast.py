@@ -31,7 +31,7 @@ def _example_of_pool() -> tuple[Any, ...]:
     places, whole = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
     given = np.zeros((1, 1), dtype=np.bool_)
     samples = 0, places, given, table, whole, places
-    return counts, counts, *samples, Page.blank(1, 1).marks, places, places, line, line, line
+    return counts, counts, *samples, Page.blank(1, 1).marks, 0, places, places, line, line, line
 
 
 @kernel(_example_of_pool)
@@ -45,6 +45,7 @@ def pool(
     n: Table,
     of: Table,
     marks: Table,
+    out: int,
     places: Table,
     groups: Table,
     sizes: Table,
@@ -62,7 +63,7 @@ def pool(
             c = columns[j]
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, out + j] = 1
             here = there = 0.0
             for b in range(width):
                 counts[k, j, b] = min(max(counts[k, j, b], 0.0), _MOST)
@@ -138,7 +139,21 @@ def _example_of_judge() -> tuple[Any, ...]:
     places, whole = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
     page = Page.blank(1, 1)
     found = places, places, line, 0, line
-    return *found, 0, places, table, whole, line, line, places, table, page.numbers, page.marks
+    return (
+        *found,
+        0,
+        places,
+        table,
+        whole,
+        line,
+        line,
+        places,
+        table,
+        page.numbers,
+        page.marks,
+        0,
+        1,
+    )
 
 
 @kernel(_example_of_judge)
@@ -158,10 +173,12 @@ def judge(
     chances: Table,
     numbers: Table,
     marks: Table,
+    out: int,
+    columns: int,
 ) -> None:
     """As `PsiBank.judge_enough`, of what was pooled. `chances` has by number of bins what chance
     explains, and what it does while the detector fires."""
-    at, columns = 0, numbers.shape[2]
+    at = 0
     for k in range(many):
         i, j = first + places[k] // columns, places[k] % columns
         row, state = rows[i], j * _WORDS
@@ -171,4 +188,4 @@ def judge(
         chance = sizes[k] * chances[1 if firing else 0, groups[k]]
         limit = most(lowered(settings[0], firing), chance)
         if sustained(floats, whole, row, state, start[i], index > limit, of):
-            note(numbers, marks, i, j, index, limit, math.nan, floats[row, state], 0)
+            note(numbers, marks, i, out + j, index, limit, math.nan, floats[row, state], 0)

@@ -44,6 +44,7 @@ def judge(
     of: Table,
     numbers: Table,
     marks: Table,
+    first: int,
 ) -> None:
     """As `ReferenceZBank.judge_enough`."""
     threshold = settings[_THRESHOLD]
@@ -53,7 +54,7 @@ def judge(
             c = columns[j]
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, first + j] = 1
             if not math.isfinite(expected[i, c]) or _unknown(
                 value[i, c], n[i, c], stderr[i, c], of
             ):
@@ -70,7 +71,9 @@ def judge(
             said = statistic(scored, of)
             if sustained(floats, whole, row, at, start[i], said > limit, of):
                 sign = 1 if scored > 0 else -1
-                note(numbers, marks, i, j, said, limit, expected[i, c], floats[row, at], sign)
+                note(
+                    numbers, marks, i, first + j, said, limit, expected[i, c], floats[row, at], sign
+                )
 
 
 @kernel()

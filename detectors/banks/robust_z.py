@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,11 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.score_bank import ScoreBank
+from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.robust_z import TAIL, TAIL_Z, RobustZ
 
+_IN_ORDER = sum([1.0, 1e-16, 1e-16]) == 1.0  # from Python 3.12 on, `sum` carries what it loses
 _AT_ONCE = 512  # series whose past is sorted at once: as much as the processor has at hand
 
 
@@ -23,6 +27,20 @@ class RobustZBank(ScoreBank):
     def __init__(self, detector: RobustZ, columns: int) -> None:
         self._memory, self._warm_up = detector.memory, min(detector.warm_up, detector.memory)
         super().__init__(detector, columns)
+
+    def loop(self) -> Callable[..., Any] | None:
+        if self._share and not _IN_ORDER:
+            return None
+        from watchkeeper.detectors.banks import robust_z_fast  # of use only with numba
+
+        return robust_z_fast.judge.compiled
+
+    def own(self) -> tuple[list[float], list[int]]:
+        return [], [self._warm_up, self._memory]
+
+    def beside(self, sheet: Sheet) -> tuple[Any, ...]:
+        past, pending = (self._parts[1][name] for name in ("past", "pending"))
+        return past, pending, np.empty((2, self._memory))
 
     def fields(self) -> Fields:
         return [*super().fields(), *((name, "<i8") for name in ("filled", "next", "waiting"))]

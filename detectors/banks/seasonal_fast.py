@@ -54,6 +54,7 @@ def judge(
     of: Table,
     numbers: Table,
     marks: Table,
+    first: int,
     width: Table,
     hour: Table,
     longest: Table,
@@ -69,7 +70,7 @@ def judge(
             c = columns[j]
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, first + j] = 1
             if h < 0:
                 continue
             at = j * WORDS
@@ -84,7 +85,7 @@ def judge(
                 if sustained(floats, whole, row, at, start[i], said > limit, of):
                     sign = 1 if scored > 0 else -1
                     since = floats[row, at]
-                    note(numbers, marks, i, j, said, limit, plain(mean, of), since, sign)
+                    note(numbers, marks, i, first + j, said, limit, plain(mean, of), since, sign)
             if whole[row, at + 1] >= of[_NEEDED]:
                 continue
             seen = min(seen + 1, longest[i])

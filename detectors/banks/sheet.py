@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Directions, Judged
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,14 @@ class Page:
         """Room for the verdicts on so many samples."""
         return cls(np.empty((4, rows, columns)), np.zeros((3, rows, columns), dtype=np.int8))
 
-    def judged(self) -> Judged:
-        """What was written."""
-        enough, found, direction = self.marks
-        statistic, threshold, expected, since = self.numbers
+    def found(self) -> list[int]:
+        """The columns in which there is a finding."""
+        return np.flatnonzero(self.marks[1].any(axis=0)).tolist()
+
+    def judged(self, columns: slice = _ALL) -> Judged:
+        """What was written, of all or of some columns."""
+        enough, found, direction = self.marks[:, :, columns]
+        statistic, threshold, expected, since = self.numbers[:, :, columns]
         return Judged(
             enough=enough.view(np.bool_),
             found=found.view(np.bool_),
@@ -79,14 +85,31 @@ class Page:
         )
 
 
+class Sitting(NamedTuple):
+    """Windows before many banks at once: one of each of the rows, whose samples are on the sheet;
+    no row is greater than `last`. The verdicts go to the page."""
+
+    rows: IntArray
+    last: int
+    sheet: Sheet
+    page: Page
+
+    @classmethod
+    def of(cls, rows: IntArray, groups: Sequence[Columns], columns: int) -> Sitting:
+        """With a blank page of so many columns."""
+        last = int(rows.max()) if len(rows) else -1
+        page = Page.blank(len(rows), columns)
+        return cls(np.ascontiguousarray(rows), last, Sheet.of(groups), page)
+
+
 def example(*more: Any) -> tuple[Any, ...]:
     """The arguments that every loop takes, for `kernel`: rows, columns, the state as numbers and
     as integers, start, given, value, n, stderr, expected, settings as numbers and as integers,
-    the page's numbers and marks; and what one loop takes besides."""
+    the page's numbers and marks, the first column there; and what one loop takes besides."""
     places, table = np.zeros(1, dtype=np.int64), np.zeros((1, 1))
     whole = np.zeros((1, 1), dtype=np.int64)
     given = np.zeros((1, 1), dtype=np.bool_)
     page = Page.blank(1, 1)
     line = np.zeros(1)
     samples = line, given, table, whole, table, table
-    return places, places, table, whole, *samples, line, places, page.numbers, page.marks, *more
+    return places, places, table, whole, *samples, line, places, page.numbers, page.marks, 0, *more

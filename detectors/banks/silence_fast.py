@@ -44,6 +44,7 @@ def judge(
     of: Table,
     numbers: Table,
     marks: Table,
+    first: int,
     width: Table,
     more: Table,
     fewer: Table,
@@ -56,7 +57,7 @@ def judge(
             c = columns[j]
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, first + j] = 1
             if not (0.0 < seconds < math.inf):
                 continue
             at = j * WORDS
@@ -73,7 +74,7 @@ def judge(
             limit = most(settings[_MISSED], patient)
             if sustained(floats, whole, row, at, start[i], missed > limit, of):
                 normal = floats[row, at + _RATE] * seconds
-                note(numbers, marks, i, j, missed, limit, normal, floats[row, at], -1)
+                note(numbers, marks, i, first + j, missed, limit, normal, floats[row, at], -1)
 
 
 @kernel()

@@ -29,6 +29,7 @@ def judge(
     of: Table,
     numbers: Table,
     marks: Table,
+    first: int,
 ) -> None:
     """As `ThresholdBank.judge_enough`."""
     above, below = settings[0], settings[1]
@@ -38,9 +39,9 @@ def judge(
             here = value[i, c]
             if not (given[i, c] and math.isfinite(here) and n[i, c] >= of[_LEAST]):
                 continue
-            marks[ENOUGH, i, j] = 1
+            marks[ENOUGH, i, first + j] = 1
             at, high = j * WORDS, here > above
             if sustained(floats, whole, rows[i], at, start[i], high or here < below, of):
                 limit, sign = (above, 1) if high else (below, -1)
                 since = floats[rows[i], at]
-                note(numbers, marks, i, j, here, limit, math.nan, since, sign)
+                note(numbers, marks, i, first + j, here, limit, math.nan, since, sign)

@@ -12,14 +12,14 @@ from tests.detectors.banks.test_banks import SETTINGS, watches
 from tests.detectors.banks.twins import bank_of, windows
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks import Columns
-from watchkeeper.detectors.banks.sheet import Sheet
+from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 
 pytestmark = pytest.mark.skipif(
     not fast.available(), reason="the extra fast is not installed, or not wanted"
 )
 ROWS = np.array([4, 0, 9])
-COMPILED = sorted(set(SETTINGS) - {"robust_z"})
+COMPILED = sorted(SETTINGS)
 
 
 def are_alike(watch: Watch, given: list[Columns], patch: pytest.MonkeyPatch) -> int:
@@ -27,8 +27,9 @@ def are_alike(watch: Watch, given: list[Columns], patch: pytest.MonkeyPatch) -> 
     columns = len(given[0].targets)
     loop, plain, found = bank_of(watch, columns), bank_of(watch, columns), 0
     for samples in given:
-        one = loop.judge_sheet(ROWS, Sheet.of([samples]), np.arange(columns), samples)
-        assert one is not None
+        sitting = Sitting.of(ROWS, [samples], columns)
+        assert loop.judge_here(sitting, np.arange(columns), 0, samples)
+        one = sitting.page.judged()
         with patch.context() as without:
             without.setenv("WATCHKEEPER_FAST", "0")
             other = plain.judge(ROWS, samples)
@@ -77,10 +78,10 @@ def test_a_bank_finds_its_series_among_others(name: str) -> None:
     for samples in windows(np.random.default_rng(3), watch, (3, 5), 100):
         mine = np.array([4, 1])
         first, rest = samples.pick(np.array([0, 1])), samples.pick(np.array([2, 3, 4]))
-        sheet = Sheet.of([rest, first])
+        sitting = Sitting.of(ROWS, [rest, first], 7)
         picked = samples.pick(mine)
 
-        judged = one.judge_sheet(ROWS, sheet, np.array([2, 4]), picked)
+        assert one.judge_here(sitting, np.array([2, 4]), 3, picked)
 
-        assert judged is not None
-        same(judged, other.judge(ROWS, picked), slice(None))
+        same(sitting.page.judged(slice(3, 5)), other.judge(ROWS, picked), slice(None))
+        assert not sitting.page.marks[:, :, [0, 1, 2, 5, 6]].any()
