@@ -30,6 +30,7 @@ from watchkeeper.detectors.types import (
     Severity,
     Window,
 )
+from watchkeeper.handlers.types import Incident
 
 SERIES_LIMIT = 5_000  # series of one model whose detectors are objects; further ones are not judged
 LABELLED_MIN = 30  # labels a window must have to show a version healthy
@@ -187,8 +188,12 @@ def _judge_group(
     members = [row.member for row in rows]
     step.sampled.append(Sampled([ledger.names[m] for m in members], columns))
     _shown(rows, columns)
+    harmed = [at for at, row in enumerate(rows) if _is_open(row.closing.model.incident)]
     for number, verdicts in enumerate(panel.judge(members, columns)):
-        _take(rows, verdicts, number)
+        if verdicts.found:
+            _take(rows, verdicts, number)
+        if harmed and verdicts.post.watch.severity is not Severity.INFO:
+            _follow(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
 
@@ -222,24 +227,29 @@ def _shown(rows: Sequence[_Row], columns: Sequence[Columns]) -> None:
 
 
 def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int) -> None:
-    """Takes the findings of one post in, and what it says of the harm of open incidents."""
+    """Takes the findings of one post in."""
     post, judged, samples = verdicts.post, verdicts.judged, verdicts.samples
-    if judged.found.any():
-        for at, column in np.argwhere(judged.found).tolist():
-            row = rows[at]
-            member = Member(row.closing.model.model, row.version)
-            finding = judged.finding(at, column, samples, member, post.watch)
-            order = (row.version, post.signal, post.group, int(post.columns[column]), number)
-            row.closing.add(order, finding)
-    if post.watch.severity is Severity.INFO:
-        return
-    for at, row in enumerate(rows):
-        incident = row.closing.model.incident
-        if incident is None or not incident.open:
-            continue
+    for at, column in np.argwhere(judged.found).tolist():
+        row = rows[at]
+        member = Member(row.closing.model.model, row.version)
+        finding = judged.finding(at, column, samples, member, post.watch)
+        order = (row.version, post.signal, post.group, int(post.columns[column]), number)
+        row.closing.add(order, finding)
+
+
+def _follow(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
+    """Notes what a post says of the harm of open incidents, which these rows have."""
+    post, judged = verdicts.post, verdicts.judged
+    for at in harmed:
+        row = rows[at]
         for column in np.flatnonzero(judged.enough[at]).tolist():
-            series = Series(incident.model, row.version, post.signal, post.targets[column])
+            model = row.closing.model.model
+            series = Series(model, row.version, post.signal, post.targets[column])
             row.closing.judged(series, post.watch, bool(judged.found[at, column]))
+
+
+def _is_open(incident: Incident | None) -> bool:
+    return incident is not None and incident.open
 
 
 def _judge_loose(
