@@ -36,6 +36,9 @@ def groups(schema: Schema) -> Iterator[Group]:
 
 
 def _all(closed: Closed) -> Measured:
+    if not closed.head[t.PAIRS : t.SCORED + 1].any():  # truths come late, to few windows in time
+        nothing = np.zeros_like(closed.head[t.PAIRS]).repeat(1 + len(_OF_LABELS + _OF_SCORES), 1)
+        return measured(nothing > 0, np.full(nothing.shape, np.nan), nothing)
     return beside(_correct(closed), *_confusion(closed), _auc(closed), *_losses(closed))
 
 

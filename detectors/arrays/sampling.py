@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,13 @@ def sampled(tally: Tally | Tiers, references: References, windows: Windows) -> l
     return made
 
 
-def _groups(schema: Schema) -> Iterator[Group]:
+@lru_cache(maxsize=1_024)
+def _groups(schema: Schema) -> tuple[Group, ...]:
     """All groups of series, signals in the order of `SIGNALS`."""
+    return tuple(_all_groups(schema))
+
+
+def _all_groups(schema: Schema) -> Iterator[Group]:
     yield from sampled_accuracy.groups(schema)
     yield from (sampled_serving.CLIENTS, sampled_serving.ERRORS)
     yield from sampled_features.groups(schema)

@@ -95,7 +95,11 @@ def _term(x: FloatArray, p: FloatArray) -> FloatArray:
 
 def spread(values: Numbers, shape: tuple[int, ...]) -> Numbers:
     """The values over the whole shape."""
-    return values if values.shape == shape else np.broadcast_to(values, shape)
+    if values.shape == shape:
+        return values
+    whole = np.empty(shape, dtype=values.dtype)  # sooner made than a view that NumPy broadcasts
+    whole[...] = values
+    return whole
 
 
 def filled(where: BoolArray, values: FloatArray) -> FloatArray:
