@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 
 _BUSY_MS = 10_000
 _LOCK_TIMEOUT_S = 10
+# A process that stands still within a transaction keeps what it has locked for no longer.
+_IDLE_S = 30
 _NAMES = 500  # in one statement: SQLite takes at most 999, of old
 # A server that falls silent in the middle of a call is given up within 15 s, not within minutes.
 _NOTICING = {
@@ -22,6 +24,7 @@ _NOTICING = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
 }
+_PUT_OUT = "25P03"  # what PostgreSQL says to a session that stood still within a transaction
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -71,7 +74,8 @@ def _outages() -> Iterator[None]:
         reason = str(error.orig).strip().partition("\n")[0]
         if "no such table" in reason or getattr(error.orig, "sqlstate", "") == "42P01":
             raise StorageError(f"{reason}: run `watchkeeper db upgrade`") from error
-        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        passing = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        if passing or getattr(error.orig, "sqlstate", "") == _PUT_OUT:
             raise DatabaseDown(reason) from error
         raise
     except sa.exc.TimeoutError as error:
@@ -87,7 +91,10 @@ def make_engine(url: str) -> Engine:
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        options = f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout=60s"
+        options = (
+            f"-c lock_timeout={_LOCK_TIMEOUT_S}s -c statement_timeout=60s"
+            f" -c idle_in_transaction_session_timeout={_IDLE_S}s"
+        )
         arguments = {"connect_timeout": 10, "options": options, **_NOTICING}
         return sa.create_engine(
             parsed, connect_args=arguments, pool_pre_ping=True, pool_size=5, pool_timeout=30

@@ -7,14 +7,17 @@ import socket
 from contextlib import closing
 
 import pytest
+from sqlalchemy import text
 
-from watchkeeper.daemon.storage.database import Database
+from tests.services.base import wait_until
+from watchkeeper.daemon.storage import database
+from watchkeeper.daemon.storage.database import Database, DatabaseDown
 
 
 @pytest.mark.service
 def test_a_server_that_falls_silent_is_given_up_soon(postgres_url: str) -> None:
     tcp = socket.IPPROTO_TCP
-    with closing(Database(postgres_url)) as database, database.read() as connection:
+    with closing(Database(postgres_url)) as opened, opened.read() as connection:
         number = connection.connection.driver_connection.fileno()  # type: ignore[union-attr]
         with socket.socket(fileno=os.dup(number)) as wire:
             unanswered = wire.getsockopt(tcp, socket.TCP_USER_TIMEOUT) / 1_000
@@ -26,3 +29,35 @@ def test_a_server_that_falls_silent_is_given_up_soon(postgres_url: str) -> None:
     assert asked
     assert unanswered <= 15.0
     assert idle + every * times <= 15.0
+
+
+@pytest.mark.service
+def test_who_stands_still_within_a_transaction_blocks_the_others_no_longer_than_a_bound(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_IDLE_S", 1)
+    monkeypatch.setattr(database, "_LOCK_TIMEOUT_S", 1)
+    raised = text("UPDATE owners SET epoch = epoch + 1")
+    with closing(Database(postgres_url)) as frozen, closing(Database(postgres_url)) as other:
+        with other.write() as connection:
+            connection.execute(text("CREATE TABLE owners AS SELECT 1 AS epoch"))
+
+        def taken_over() -> bool:
+            try:
+                with other.write() as connection:
+                    connection.execute(raised)
+            except DatabaseDown:
+                return False
+            return True
+
+        def stand_still() -> None:
+            with frozen.write() as connection:
+                connection.execute(raised)
+                wait_until(taken_over, 30.0, "the other one to get through")
+                connection.execute(raised)
+
+        with pytest.raises(DatabaseDown, match="idle-in-transaction timeout"):
+            stand_still()
+
+        with frozen.write() as connection:
+            assert connection.execute(text("SELECT epoch FROM owners")).scalar() == 2
