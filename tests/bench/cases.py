@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import shutil
 import tempfile
@@ -271,7 +270,7 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
     from watchkeeper.daemon import logs
     from watchkeeper.daemon.service import Daemon as Whole
-    from watchkeeper.daemon.service import kinds_of
+    from watchkeeper.daemon.service import kinds_of, spare_collections
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
     logs.configure("error", "console", [])
@@ -280,8 +279,7 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
         if source is None:
             source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
         service = Whole(settings, source, Nowhere())
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
+        spare_collections()
         service.start()
         try:
             yield service

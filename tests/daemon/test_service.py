@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections import Counter
@@ -26,7 +27,15 @@ from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database, Outbox, Sentry
 from watchkeeper.daemon.config.units import Duration, Secret
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.service import INTERNAL, OK, TRY_AGAIN, Daemon, kinds_of, turning
+from watchkeeper.daemon.service import (
+    INTERNAL,
+    OK,
+    TRY_AGAIN,
+    Daemon,
+    kinds_of,
+    spare_collections,
+    turning,
+)
 from watchkeeper.daemon.storage import outbox
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.retention import Most
@@ -322,3 +331,15 @@ def test_a_crash_of_the_loop_is_told_to_sentry(
     assert code == INTERNAL
     assert b"a fault of ours" in server.bodies[0]
     assert b'"kind":"daemon"' in server.bodies[0].replace(b" ", b"")
+
+
+def test_garbage_is_looked_for_seldom_but_in_short_searches() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_collections()
+
+        assert before[0] < gc.get_threshold()[0] <= 5_000
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
