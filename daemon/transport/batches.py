@@ -16,7 +16,7 @@ import numpy as np
 from crc32c import crc32c
 
 from watchkeeper.daemon.transport.ports import Headers
-from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span
+from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span, Texts
 from watchkeeper.detectors import fast
 
 # base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and
@@ -63,7 +63,7 @@ class Split:
     at: FloatArray
     values: list[bytes | None] | None
     span: Span | None
-    keys: list[bytes | None] | None
+    keys: Texts | None
     headers: list[Headers] | None
     size: int
     stop: Stop
@@ -167,6 +167,11 @@ def split(
             stop = "fault"
             break
     return columns.split(floor, stop, Cursor(batch, record, done, delta), position, epoch, fault)
+
+
+def keys_in(data: bytes, start: IntArray, end: IntArray) -> Span | None:
+    """Keys as spans, None where no record has any."""
+    return Span(data, start, end) if len(start) and start.max() >= 0 else None
 
 
 def remnant(data: bytes, batch: int, end: int) -> tuple[Stop, str]:

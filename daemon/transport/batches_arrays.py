@@ -21,6 +21,7 @@ from watchkeeper.daemon.transport.batches import (
     Cursor,
     Split,
     Stop,
+    keys_in,
 )
 from watchkeeper.daemon.transport.ports import Headers
 from watchkeeper.daemon.transport.records import IntArray, Span
@@ -167,14 +168,13 @@ def _columns(data: bytes, walk: _Walk, floor: int) -> Split:
         raise _Odd
     stamps = np.maximum((first + later).astype(np.float64), 0.0) / 1000
     key_size, key_at = _varints(buffer, at)
-    size, value_at = _varints(buffer, key_at + np.maximum(key_size, 0))
+    key_end = key_at + np.maximum(key_size, 0)
+    size, value_at = _varints(buffer, key_end)
     value_end = value_at + np.maximum(size, 0)
     headers = _headers(data, buffer, value_end, ends)
+    key_at = np.where(key_size < 0, -1, key_at) if (key_size < 0).any() else key_at
     value_at = np.where(size < 0, -1, value_at) if (size < 0).any() else value_at
-    keys = _keys(data, key_at, key_size)
     cut = int(np.searchsorted(offset, floor)) if len(offset) and offset[0] < floor else 0
-    if cut and keys is not None:
-        keys = _some(keys[cut:])
     if cut and headers is not None:
         headers = headers[cut:] if any(headers[cut:]) else None
     return Split(
@@ -182,7 +182,7 @@ def _columns(data: bytes, walk: _Walk, floor: int) -> Split:
         stamps[cut:],
         None,
         Span(data, value_at[cut:], value_end[cut:]),
-        keys,
+        keys_in(data, key_at[cut:], key_end[cut:]),
         headers,
         walk.size,
         walk.stop,
@@ -231,19 +231,6 @@ def _varints(buffer: Bytes, at: IntArray) -> tuple[IntArray, IntArray]:
         rows = rows[byte > 127]
         shift += 7
     return (raw >> 1) ^ -(raw & 1), at
-
-
-def _keys(data: bytes, at: IntArray, size: IntArray) -> list[bytes | None] | None:
-    begins, ends = at.tolist(), (at + size).tolist()
-    if (size >= 0).all():
-        return [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
-    return _some(
-        [data[begin:end] if end >= begin else None for begin, end in zip(begins, ends, strict=True)]
-    )
-
-
-def _some(keys: list[bytes | None]) -> list[bytes | None] | None:
-    return keys if any(key is not None for key in keys) else None
 
 
 def _headers(data: bytes, buffer: Bytes, at: IntArray, ends: IntArray) -> list[Headers] | None:

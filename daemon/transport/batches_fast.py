@@ -23,6 +23,7 @@ from watchkeeper.daemon.transport.batches import (
     Cursor,
     Split,
     Stop,
+    keys_in,
 )
 from watchkeeper.daemon.transport.ports import Headers
 from watchkeeper.daemon.transport.records import IntArray, Span
@@ -118,13 +119,12 @@ def _piece(data: bytes, found: _Found, floor: int) -> Split | None:
         cut = int(np.searchsorted(records[_OFFSET], floor))
         records, at = records[:, cut:], at[cut:]
         headers = headers[cut:] if headers and any(headers[cut:]) else None
-    keys = _keys(data, records[_KEY], records[_KEY_END])
     return Split(
         records[_OFFSET],
         at,
         None,
         Span(data, records[_VALUE], records[_VALUE_END]),
-        keys,
+        keys_in(data, records[_KEY], records[_KEY_END]),
         headers,
         found.size,
         found.stop,
@@ -132,13 +132,6 @@ def _piece(data: bytes, found: _Found, floor: int) -> Split | None:
         found.position,
         found.epoch,
     )
-
-
-def _keys(data: bytes, start: IntArray, end: IntArray) -> list[bytes | None] | None:
-    if not len(start) or start.max() < 0:
-        return None
-    pairs = zip(start.tolist(), end.tolist(), strict=True)
-    return [data[begin:stop] if begin >= 0 else None for begin, stop in pairs]
 
 
 def _headers(data: bytes, records: IntArray) -> list[Headers] | None:

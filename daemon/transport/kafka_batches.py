@@ -24,7 +24,7 @@ from watchkeeper.daemon.transport.batches import (
     plain,
 )
 from watchkeeper.daemon.transport.ports import Headers, Partition
-from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.records import Records, Span, Texts
 
 # What a record costs of a poll's bytes next to its own, so that tiny ones are bounded too.
 RECORD_BYTES = 100
@@ -72,23 +72,37 @@ def records_of(partition: Partition, piece: Split) -> Records:
 def records_from(objects: Sequence[Any]) -> Records:
     """The library's own records of one partition, as columns."""
     first = objects[0]
-    keys = [each.key for each in objects]
-    headers: list[Headers] = [
-        tuple(each.headers) if each.serialized_header_size <= _LARGEST_HEADERS else ()
-        for each in objects
-    ]
+    column = dict(zip(first._fields, zip(*objects, strict=True), strict=True))
+    stamps, values, keys = column["timestamp"], column["value"], column["key"]
     # The oldest format has no timestamps.
-    at = np.array([each.timestamp or 0 for each in objects], dtype=np.float64)
+    at = np.array([each or 0 for each in stamps] if None in stamps else stamps, dtype=np.float64)
+    whole = None not in values
     return Records(
         (Partition(first.topic, first.partition),),
         np.zeros(len(objects), dtype=np.int32),
-        np.array([each.offset for each in objects], dtype=np.int64),
+        np.array(column["offset"], dtype=np.int64),
         np.maximum(at, 0.0) / 1000,
-        [each.value for each in objects],
-        None,
-        keys if any(key is not None for key in keys) else None,
-        headers if any(headers) else None,
+        None if whole else list(values),
+        Span.of(values) if whole else None,
+        _keys(keys),
+        _headers(column["headers"], column["serialized_header_size"]),
     )
+
+
+def _keys(keys: Sequence[bytes | None]) -> Texts | None:
+    if None not in keys:
+        return Span.of(keys)
+    return list(keys) if any(key is not None for key in keys) else None
+
+
+def _headers(columns: Sequence[Any], sizes: Sequence[int]) -> list[Headers] | None:
+    if not any(columns):
+        return None
+    headers: list[Headers] = [
+        tuple(each) if size <= _LARGEST_HEADERS else ()
+        for each, size in zip(columns, sizes, strict=True)
+    ]
+    return headers if any(headers) else None
 
 
 @functools.cache

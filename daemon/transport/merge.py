@@ -17,7 +17,6 @@ from watchkeeper.daemon.transport.records import FloatArray, Records
 
 # What a record takes next to its value.
 _RECORD_BYTES = 100
-_SMALL = 65_536
 
 
 class _Run:
@@ -72,7 +71,7 @@ class _Run:
             records, times, size = self._chunks.popleft()
             if len(times) > count:
                 left = size * (len(times) - count) // len(times)
-                self._chunks.appendleft((_compact(records[count:]), times[count:], left))
+                self._chunks.appendleft((records[count:].compact(), times[count:], left))
                 records, times, size = records[:count], times[:count], size - left
             taken.append((records, times))
             count -= len(times)
@@ -83,38 +82,9 @@ class _Run:
         return Records.joined([r for r, _ in taken]), np.concatenate([t for _, t in taken])
 
 
-def _compact(records: Records) -> Records:
-    """The records without a buffer that is four times what they need of it."""
-    if not records.in_buffer:
-        return records
-    span = records.span()
-    left = int(span.end[-1] - span.start[0])
-    if len(span.buffer) < _SMALL or 4 * left >= len(span.buffer):
-        return records
-    return Records(
-        records.places,
-        records.place,
-        records.offset,
-        records.at,
-        None,
-        span.trimmed(),
-        records.keys,
-        records.headers,
-    )
-
-
 def _size(records: Records) -> int:
     """About what they take in memory."""
-    if records.in_buffer:
-        span = records.span()
-        size = int((span.end - span.start).sum())
-    else:
-        size = sum([len(value) for value in records.values() if value is not None])
-    if records.keys is not None:
-        size += sum(map(len, filter(None, records.keys)))
-    if records.headers is not None:
-        size += sum(len(text or b"") + 100 for each in records.headers for _, text in each)
-    return size + _RECORD_BYTES * len(records)
+    return records.size() + _RECORD_BYTES * len(records)
 
 
 class Aligner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TypeVar, overload
+from typing import TypeGuard, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32]
 T = TypeVar("T")
+_SMALL = 65_536
 Rows = IntArray | npt.NDArray[np.bool_] | slice
 
 
@@ -36,36 +37,47 @@ class Span:
         """The chosen records' values, in the same buffer."""
         return Span(self.buffer, self.start[rows], self.end[rows])
 
-    def trimmed(self) -> Span:
-        """The values in a buffer without what is before the first and behind the last."""
-        there = self.start >= 0
-        first = int(self.start.min(initial=len(self.buffer), where=there))
-        last = int(self.end.max(initial=first, where=there))
-        start = np.where(there, self.start - first, self.start)
-        return Span(self.buffer[first:last], start, self.end - first)
+    def shifted(self, by: int, buffer: bytes) -> Span:
+        """The values in another buffer, in which they stand so much further on."""
+        start, end = self.start + by, self.end + by
+        if (self.start < 0).any():
+            start[self.start < 0] = -1
+        return Span(buffer, start, end)
+
+    def size(self) -> int:
+        """The bytes of all values."""
+        sizes = self.end - self.start
+        return int(sizes.sum(where=self.start >= 0))
 
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Span:
         """The values in a buffer of their own."""
-        lengths = np.fromiter(
-            (0 if value is None else len(value) for value in values), np.int64, len(values)
-        )
+        try:
+            lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
+            end = np.cumsum(lengths)
+            return cls(b"".join(values), end - lengths, end)  # type: ignore[arg-type]
+        except TypeError:
+            pass  # some are None
+        lengths = np.array([len(value or b"") for value in values], dtype=np.int64)
         end = np.cumsum(lengths)
         start = end - lengths
         start[[value is None for value in values]] = -1
-        return cls(b"".join(value or b"" for value in values), start, end)
+        return cls(b"".join([value or b"" for value in values]), start, end)
+
+
+Texts = list[bytes | None] | Span
 
 
 class Records(Sequence[Record]):
     """Records in the order in which they are to be worked off, column by column.
 
     `places` are the partitions, `place` each record's number in them; `offset`, and `at` in
-    seconds since the epoch. `keys` and `headers` are None where no record has any. Values are
-    held as a list of bytes, or as spans of a buffer, and each form is made from the other when it
-    is first asked for.
+    seconds since the epoch. `keys` and `headers` are None where no record has any. Values and keys
+    are held as a list of bytes, or as spans of a buffer, and each form is made from the other when
+    it is first asked for.
     """
 
-    __slots__ = ("_span", "_values", "at", "headers", "keys", "offset", "place", "places")
+    __slots__ = ("_keys", "_span", "_values", "at", "headers", "offset", "place", "places")
 
     def __init__(
         self,
@@ -75,14 +87,14 @@ class Records(Sequence[Record]):
         at: FloatArray,
         values: list[bytes | None] | None = None,
         span: Span | None = None,
-        keys: list[bytes | None] | None = None,
+        keys: Texts | None = None,
         headers: list[Headers] | None = None,
     ) -> None:
         if values is None and span is None:
             raise ValueError("records without values")
         self.places, self.place = places, place
         self.offset, self.at = offset, at
-        self.keys, self.headers = keys, headers
+        self._keys, self.headers = keys, headers
         self._values, self._span = values, span
 
     def __len__(self) -> int:
@@ -101,7 +113,7 @@ class Records(Sequence[Record]):
             number,
             int(self.offset[index]),
             float(self.at[index]),
-            None if self.keys is None else self.keys[index],
+            self.key(index),
             self.value(index),
             () if self.headers is None else self.headers[index],
         )
@@ -116,6 +128,44 @@ class Records(Sequence[Record]):
         span = self.span()
         start = int(span.start[index])
         return span.buffer[start : int(span.end[index])] if start >= 0 else None
+
+    def key(self, index: int) -> bytes | None:
+        """One record's key."""
+        keys = self._keys
+        if not isinstance(keys, Span):
+            return None if keys is None else keys[index]
+        start = int(keys.start[index])
+        return keys.buffer[start : int(keys.end[index])] if start >= 0 else None
+
+    @property
+    def keys(self) -> list[bytes | None] | None:
+        """All keys."""
+        if isinstance(self._keys, Span):
+            self._keys = self._keys.values()
+        return self._keys
+
+    def size(self) -> int:
+        """The bytes of values, keys and headers, and a little for each header."""
+        size = self.span().size() if self.in_buffer else sum(map(len, filter(None, self.values())))
+        if isinstance(self._keys, Span):
+            size += self._keys.size()
+        elif self._keys is not None:
+            size += sum(map(len, filter(None, self._keys)))
+        if self.headers is not None:
+            size += sum(len(text or b"") + 100 for each in self.headers for _, text in each)
+        return size
+
+    def compact(self) -> Records:
+        """The records without a buffer that is four times what they need of it."""
+        if self._span is None or not len(self):
+            return self
+        buffer = self._span.buffer
+        if len(buffer) < _SMALL or 4 * self.size() >= len(buffer):
+            return self
+        span, keys = _joined_spans([self])
+        return Records(
+            self.places, self.place, self.offset, self.at, None, span, keys, self.headers
+        )
 
     def values(self) -> list[bytes | None]:
         """All values."""
@@ -153,7 +203,10 @@ class Records(Sequence[Record]):
 
     def take(self, rows: Rows) -> Records:
         """The chosen records, in the order in which they are chosen."""
-        chosen = rows if isinstance(rows, slice) else _numbers(rows)
+        lists = (self._values, self._keys, self.headers)
+        listed = any(isinstance(column, list) for column in lists)
+        chosen = rows if isinstance(rows, slice) else _numbers(rows) if listed else []
+        keys = self._keys
         return Records(
             self.places,
             self.place[rows],
@@ -161,7 +214,7 @@ class Records(Sequence[Record]):
             self.at[rows],
             _chosen(self._values, chosen),
             None if self._span is None else self._span.take(rows),
-            _chosen(self.keys, chosen),
+            keys.take(rows) if isinstance(keys, Span) else _chosen(keys, chosen),
             _chosen(self.headers, chosen),
         )
 
@@ -190,7 +243,8 @@ class Records(Sequence[Record]):
         places = tuple(dict.fromkeys(place for part in parts for place in part.places))
         number = {place: i for i, place in enumerate(places)}
         codes = [np.array([number[p] for p in part.places], dtype=np.int32) for part in parts]
-        buffered = bool(parts) and all(part.in_buffer for part in parts)
+        buffered = all(part.in_buffer for part in parts)
+        span, keys = _joined_spans(parts) if buffered else (None, _joined_keys(parts))
         return cls(
             places,
             np.concatenate([c[p.place] for c, p in zip(codes, parts, strict=True)]).astype(
@@ -199,8 +253,8 @@ class Records(Sequence[Record]):
             np.concatenate([part.offset for part in parts]).astype(np.int64),
             np.concatenate([part.at for part in parts]),
             None if buffered else [value for part in parts for value in part.values()],
-            _joined_spans([part.span() for part in parts]) if buffered else None,
-            _joined([(part.keys, len(part)) for part in parts], None),
+            span,
+            keys,
             _joined([(part.headers, len(part)) for part in parts], ()),
         )
 
@@ -216,19 +270,58 @@ def _chosen(column: list[T] | None, rows: slice | list[int]) -> list[T] | None:
     return column[rows] if isinstance(rows, slice) else [column[i] for i in rows]
 
 
-def _joined_spans(spans: Sequence[Span]) -> Span:
-    """The spans in one buffer: the same one, or a new one of the parts that are needed."""
-    if all(span.buffer is spans[0].buffer for span in spans):
-        starts, ends = [span.start for span in spans], [span.end for span in spans]
-        return Span(spans[0].buffer, np.concatenate(starts), np.concatenate(ends))
-    shift, starts, ends = 0, [], []
-    parts = [span.trimmed() for span in spans]
-    for part in parts:
-        starts.append(np.where(part.start < 0, part.start, part.start + shift))
-        ends.append(part.end + shift)
-        shift += len(part.buffer)
-    buffer = b"".join(part.buffer for part in parts)
-    return Span(buffer, np.concatenate(starts), np.concatenate(ends))
+def _joined_spans(parts: Sequence[Records]) -> tuple[Span, Texts | None]:
+    """The values and keys of records that stand in buffers."""
+    spans, keys = [part.span() for part in parts], [part._keys for part in parts]
+    beside = [key for key, span in zip(keys, spans, strict=True) if _beside(key, span)]
+    if len(beside) == len(parts):
+        span, joined = _packed([spans, beside])
+        return span, joined
+    return _packed([spans])[0], _joined_keys(parts)
+
+
+def _beside(keys: Texts | None, span: Span) -> TypeGuard[Span]:
+    """Whether keys stand in the buffer of the values."""
+    return isinstance(keys, Span) and keys.buffer is span.buffer
+
+
+def _joined_keys(parts: Sequence[Records]) -> Texts | None:
+    spans = [part._keys for part in parts if isinstance(part._keys, Span)]
+    if len(spans) == len(parts):
+        return _packed([spans])[0]
+    return _joined([(part.keys, len(part)) for part in parts], None)
+
+
+def _packed(columns: Sequence[Sequence[Span]]) -> list[Span]:
+    """Columns of spans, of which those of one part are in one buffer, in one for all: the same
+    one, or a new one of what is needed of each."""
+    buffers = [span.buffer for span in columns[0]]
+    if len(buffers) > 1 and all(buffer is buffers[0] for buffer in buffers):
+        starts = [np.concatenate([span.start for span in column]) for column in columns]
+        ends = [np.concatenate([span.end for span in column]) for column in columns]
+        return [Span(buffers[0], a, b) for a, b in zip(starts, ends, strict=True)]
+    shift, needed, shifts = 0, [], []
+    for part in zip(*columns, strict=True):
+        first, last = _bounds(part)
+        needed.append(part[0].buffer[first:last])
+        shifts.append(shift - first)
+        shift += last - first
+    buffer, packed = b"".join(needed), []
+    for column in columns:
+        moved = [span.shifted(by, buffer) for span, by in zip(column, shifts, strict=True)]
+        start = np.concatenate([span.start for span in moved])
+        packed.append(Span(buffer, start, np.concatenate([span.end for span in moved])))
+    return packed
+
+
+def _bounds(spans: Sequence[Span]) -> tuple[int, int]:
+    """Where the first of the values of some columns begins in their buffer, and the last ends."""
+    first, last = len(spans[0].buffer), 0
+    for span in spans:
+        there = span.start >= 0
+        first = int(span.start.min(initial=first, where=there))
+        last = int(span.end.max(initial=last, where=there))
+    return first, max(first, last)
 
 
 def _joined(parts: Sequence[tuple[list[T] | None, int]], nothing: T) -> list[T] | None:
