@@ -22,6 +22,7 @@ GROUP = "watchkeeper.detectors"
 _OTHER_FILES = frozenset(
     {
         "blocks",
+        "budget",
         "checks",
         "events",
         "fast",
