@@ -7,8 +7,11 @@ that polls, and after an exception no partition is polled again from where it st
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,7 +24,7 @@ from watchkeeper.daemon.transport.kafka_reading import Reading, pieces
 from watchkeeper.daemon.transport.kafka_repair import DataGap, pass_over, resume_behind_gaps
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
-from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
+from watchkeeper.daemon.transport.ports import Partition, Polled, Replaced, SourceError
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.transport.settings import KafkaSettings
@@ -32,6 +35,8 @@ __all__ = ["DataGap", "KafkaSink", "KafkaSource", "QuarantinedRange"]
 log = structlog.get_logger()
 
 _MOST_REPORTS = 1_000
+_A_TURN, _MUCH = 8_000, 500  # records
+_ANSWER_S, _GLANCE_S = 0.5, 0.005  # a commit that is not answered by then is tried once more
 
 
 class KafkaSource:
@@ -55,6 +60,7 @@ class KafkaSource:
         self._more = False
         self._progress = Progress()
         self._doubted: tuple[Partition, ...] = ()
+        self._committing: Any = None
         self.commit_failures = 0
         self.begun_anew = 0
 
@@ -146,24 +152,50 @@ class KafkaSource:
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         from kafka import OffsetAndMetadata
-        from kafka.errors import KafkaError
 
         member = self._member
+        well = self._heed_commit()
         ours = {p: offset for p, offset in offsets.items() if p in member.assignment.ours}
         if member.consumer is None or not ours:
             return
         wanted = {spot(p): OffsetAndMetadata(n, "", -1) for p, n in ours.items()}
-        try:
-            member.consumer.commit(wanted, timeout_ms=2_000)
-        except KafkaError as error:
-            self.commit_failures += 1
-            member.failed(error)
+        if well:
+            # Not waited for: nobody begins from these offsets where the database has better ones.
+            self._committing = member.consumer.commit_async(wanted), wanted
         else:
-            member.well()
+            self._commit_now(wanted)
 
     def close(self, timeout: float = 10.0) -> None:
+        wanted = self._committing[1] if self._committing is not None else None
+        if not self._heed_commit() and self._member.consumer is not None:
+            with suppress(Replaced):  # whoever has the name by now commits
+                self._commit_now(wanted)
         self._member.closed.set()
         self._member.leave(timeout)
+
+    def _heed_commit(self) -> bool:
+        """Whether the newest commit is done, if there is any; it has a moment left for that."""
+        committing, self._committing = self._committing, None
+        if committing is None:
+            return True
+        deadline = time.monotonic() + _ANSWER_S
+        while not committing[0].is_done and time.monotonic() < deadline:
+            self._member.closed.wait(_GLANCE_S)
+        done = committing[0].is_done and committing[0].exception is None
+        if done:
+            self._member.well()
+        return bool(done)
+
+    def _commit_now(self, wanted: Any) -> None:
+        from kafka.errors import KafkaError
+
+        try:
+            self._member.consumer.commit(wanted, timeout_ms=2_000)
+        except KafkaError as error:
+            self.commit_failures += 1
+            self._member.failed(error)
+        else:
+            self._member.well()
 
     # ------------------------------------------------------------------------------- assignment
 
@@ -209,13 +241,24 @@ class KafkaSource:
     # ---------------------------------------------------------------------------------- fetching
 
     def _take(self, timeout: float) -> None:
-        """Fetches once, and keeps what came."""
+        """Fetches, and keeps what came. A poll of the library's own records brings few: it is done
+        again while there is much to be had at once, for a turn costs the more a record the fewer
+        there are."""
+        count = self._take_once(timeout)
+        most, more = min(self._settings.max_poll_records, _A_TURN), count
+        while self.reading == "records" and more >= _MUCH and count < most:
+            more = self._take_once(0.0)
+            count += more
+
+    def _take_once(self, timeout: float) -> int:
+        """One fetch; says how many records it brought."""
         fetched = self._fetch(timeout)
         for partition, run in fetched.items():
             for records in run:
                 self._aligner.add(records)
             self._positions.passed(partition, int(run[-1].offset[-1]))
         self._positions.note(fetched.keys() | self._held)
+        return sum(len(records) for run in fetched.values() for records in run)
 
     def _fetch(self, timeout: float) -> dict[Partition, list[Records]]:
         """One poll; what it raises is dealt with before the next."""

@@ -171,6 +171,22 @@ def test_a_group_goes_on_where_it_committed(
         assert request_ids(read(second, 2)) == ["r-3", "r-4"]
 
 
+def test_commits_do_not_hold_up_what_follows_and_the_newest_holds(
+    settings: KafkaSettings, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    with closing(KafkaSink(settings)) as sink:
+        sink.publish(messages(topic, 9), WAIT_S)
+    with source_of(settings, topic) as first:
+        read(first, 9)
+        for offset in range(1, 8):
+            first.commit({Partition(topic, 0): offset})
+        assert first.commit_failures == 0
+
+    with source_of(settings, topic) as second:
+        assert request_ids(read(second, 2)) == ["r-7", "r-8"]
+
+
 def test_what_was_taken_away_before_it_began_is_no_fault(
     settings: KafkaSettings, new_topic: Callable[..., str]
 ) -> None:
