@@ -36,7 +36,7 @@ class MulticlassLesson:
     def restated(self, known: Numbers, unknown: Numbers, answers: FloatArray) -> Measured:
         """Accuracy, macro F1, and precision and recall of each class.
 
-        Errors are by the delta method with the truths of different classes taken as independent.
+        Errors are by the delta method over independent truths.
         """
         k, rest = len(self.mistaken), np.asarray(unknown, dtype=np.float64)
         rest = np.maximum(rest, 0.0).reshape(len(rest), k, CONFIDENCES)
@@ -45,16 +45,18 @@ class MulticlassLesson:
         chance = self.curve.chance
         right = np.einsum("rkc,kc->rk", rest, chance)
         wrong = rest.sum(axis=2) - right
-        spread = wrong[:, :, None] * self.mistaken
-        pairs = pairs + spread + right[:, :, None] * np.eye(k)
-        chances = np.einsum("rkc,kc->rk", rest, chance * (1.0 - chance))
-        common = _common(rest, self.curve)
+        pairs = pairs + wrong[:, :, None] * self.mistaken + right[:, :, None] * np.eye(k)
+        by_chance = np.einsum("rkc,kc->rk", rest, chance * (1.0 - chance))
         with np.errstate(all="ignore"):  # what is not defined is computed along and set to NaN
-            value, sampling = _measures(pairs, chances, spread.sum(axis=1))
-            _, calibration = _measures(pairs, common, np.zeros_like(common))
+            value, slope = _measures(pairs)
+            mean = (slope * self.mistaken).sum(axis=3)
+            spread = (slope**2 * self.mistaken).sum(axis=3) - mean**2
+            more = (np.diagonal(slope, axis1=2, axis2=3) - mean) ** 2
+            sampling = (more * by_chance + np.maximum(spread, 0.0) * wrong).sum(axis=2)
+            calibration = (more * _common(rest, self.curve)).sum(axis=2)
         undefined = ~np.isfinite(value)
-        parts = (value, sampling, calibration)
-        return Measured(*(np.where(undefined, np.nan, part) for part in parts))
+        parts = (value, np.sqrt(sampling), np.sqrt(calibration))
+        return Measured(*(np.where(undefined, np.nan, part).T for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,28 +118,25 @@ class Multiclass:
         return MulticlassLesson(curve, mistakes / np.where(total > 0, total, 1.0))
 
 
-def _measures(
-    pairs: FloatArray, of_right: FloatArray, of_missed: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Values and errors (R, M) from pairs (R, answered, true) and the variances (R, classes) of
-    right answers and of missed truths."""
+def _measures(pairs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values (M, R) from pairs (R, answered, true), and slopes (M, R, answered, true) by one more
+    pair while as many are answered."""
+    k = pairs.shape[1]
+    own = np.eye(k)
     right = np.diagonal(pairs, axis1=1, axis2=2)
     said, true = pairs.sum(axis=2), pairs.sum(axis=1)
-    missed, n = true - right, said.sum(axis=1)
-    some = said + true
+    n, some = said.sum(axis=1), said + true
+    precision, recall = right / said, right / true
     f1 = np.where(some > 0, 2.0 * right / some, 0.0)
-    counted = np.maximum((some > 0).sum(axis=1), 1)
-    of_f1 = (4.0 * (said + missed) ** 2 * of_right + 4.0 * right**2 * of_missed) / some**4
-    of_recall = (missed**2 * of_right + right**2 * of_missed) / true**4
-    value = [right.sum(axis=1) / n, f1.sum(axis=1) / np.where(n > 0, counted, 0)]
-    variance = [
-        of_right.sum(axis=1) / n**2,
-        np.where(some > 0, of_f1, 0.0).sum(axis=1) / counted**2,
-    ]
-    return (
-        np.hstack([np.stack(value, axis=1), right / said, right / true]),
-        np.sqrt(np.hstack([np.stack(variance, axis=1), of_right / said**2, of_recall])),
-    )
+    counted = np.where(n > 0, np.maximum((some > 0).sum(axis=1), 1), np.nan)
+    of_f1 = np.where((some > 0)[:, None], (2.0 * own - f1[:, None]) / some[:, None], 0.0)
+    slopes = [own / n[:, None, None], of_f1 / counted[:, None, None]]
+    of_precision = np.where(said > 0, 1.0 / said, 0.0)[:, None]
+    of_recall = np.where((true > 0)[:, None], (own - recall[:, None]) / true[:, None], 0.0)
+    slopes += [own * own[c] * of_precision for c in range(k)]
+    slopes += [own[c] * of_recall for c in range(k)]
+    values = [right.sum(axis=1) / n, f1.sum(axis=1) / counted, *precision.T, *recall.T]
+    return np.stack(values), np.stack(slopes)
 
 
 def _common(rest: FloatArray, curve: Curves) -> FloatArray:

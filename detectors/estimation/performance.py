@@ -49,11 +49,11 @@ class Opinion:
     """What is known of one stretch now.
 
     `estimate` (one row) is what was expected before any truth, `band` (M,) its standard errors
-    with what estimates were off by of late, and `trust` (M,) how many of these held the truth;
-    `now` is what is known with the truths that came, `error` (M,) that of what did not. Measures
-    are in the kind's order. `coverage` is the share of truths that came; the last verdict can be
-    expected at `due`, in seconds since the epoch. `gaps` are given once, when the estimate is
-    scored by the truths.
+    with what estimates were off by of late, and `trust` (M,) how many truths lay within what the
+    estimates' own errors promised. `now` is what is known with the truths that came, `error` (M,)
+    that of what did not. Measures are in the kind's order. `coverage` is the share of truths that
+    came; the last verdict can be expected at `due`, in seconds since the epoch. `gaps` are given
+    once, when the estimate is scored by the truths.
     """
 
     window: Window
@@ -106,11 +106,14 @@ class Performance:
         full = self.stretches.full
         opinions = []
         for place, stretch in enumerate(full):
-            self._age(stretch, now)
-            opinion = self._opinion(stretch, now, crowded=len(full) - place > KEPT)
+            self._age(stretch, now - stretch.end)
+            crowded = len(full) - place > KEPT
+            opinion = self._opinion(stretch, now, crowded=crowded)
             opinions.append(opinion)
             if opinion.settled:
                 self.stretches.drop(stretch)
+                if not crowded:  # no more labels come, so that is how long they took
+                    self._age(stretch, self.horizon)
         return opinions
 
     def dump(self) -> bytes:
@@ -134,8 +137,7 @@ class Performance:
         stretches.load(parts[2])
         self.trusts, self.delays, self.stretches = trusts, delays, stretches
 
-    def _age(self, stretch: Stretch, now: float) -> None:
-        age = now - stretch.end
+    def _age(self, stretch: Stretch, age: float) -> None:
         if age > stretch.aged:
             self.delays.aged(stretch.n, stretch.truths.delays, stretch.aged, age)
             stretch.aged = age

@@ -19,6 +19,7 @@ _PRIOR = (1.9, 2.0)  # two truths, 95 % of them within the band, before the firs
 # gaps beyond their variance; and a count.
 _WEIGHT, _INSIDE, _BEYOND, _COUNT = range(4)
 _FIELDS = 4
+_LARGE = 1e70  # its square and sums of such are still numbers
 
 
 class Gaps(NamedTuple):
@@ -42,22 +43,24 @@ class Trusts:
     def score(self, rows: IntArray, estimate: Measured, truth: Measured) -> Gaps:
         """Scores estimates of windows, oldest first where a row has several calls; no row twice."""
         self._reach(rows)
-        gap = truth.value - estimate.value
-        variance = estimate.error**2 + truth.error**2
-        scored = np.isfinite(gap) & np.isfinite(variance) & (variance > 0)
-        gap, variance = np.where(scored, gap, 0.0), np.where(scored, variance, 1.0)
-        band = BAND * np.sqrt(variance + self.beyond(rows) ** 2)
+        with np.errstate(all="ignore"):  # what is no number is not scored
+            gap = truth.value - estimate.value
+            error = np.hypot(estimate.error, truth.error)
+        scored = np.isfinite(gap) & np.isfinite(error) & (error > 0)
+        gap = np.where(scored, np.clip(gap, -_LARGE, _LARGE), 0.0)
+        error = np.where(scored, np.clip(error, 1.0 / _LARGE, _LARGE), 1.0)
+        variance = error**2
         kept = self.sums[rows] * np.array([_KEEP, _KEEP, _KEEP, 1.0])
-        inside = (np.abs(gap) <= band).astype(np.float64)
+        inside = (np.abs(gap) <= BAND * error).astype(np.float64)
         one = np.ones_like(gap)
         new = kept + np.stack([one, inside, gap**2 - variance, one], axis=-1)
         self.sums[rows] = np.where(scored[..., None], new, self.sums[rows])
-        error = np.sqrt(variance)
         parts = (gap, error, gap / error)
         return Gaps(*(np.where(scored, each, np.nan) for each in parts))
 
     def trust(self, rows: IntArray) -> FloatArray:
-        """The share of truths that fell within the band, of late above all, (R, M)."""
+        """The share of truths that lay within the band of the estimates' own errors, not widened by
+        what they were off by; of late above all, (R, M)."""
         self._reach(rows)
         held = self.sums[rows]
         return np.asarray((held[..., _INSIDE] + _PRIOR[0]) / (held[..., _WEIGHT] + _PRIOR[1]))
