@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from watchkeeper.detectors.types import Signal
+from watchkeeper.detectors.types import Partial, Signal
 
 
 def _discovered() -> tuple[Signal, ...]:
@@ -25,3 +25,12 @@ def _made(name: str) -> Signal:
 
 
 SIGNALS: tuple[Signal, ...] = _discovered()
+
+
+def part_of(signal: str) -> Partial:
+    """An empty part of a signal: some bound what is merged into them, and have a type of theirs."""
+    kind: type[Partial] = getattr(_KNOWN.get(signal), "part", Partial)
+    return kind()
+
+
+_KNOWN = {signal.name: signal for signal in SIGNALS}

@@ -14,7 +14,7 @@ from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, Window
 MORE, LESS, GONE = 1, -1, 3  # what `History.alarm` says
 
 LEARN = 20  # windows of a template before its counts are judged
-_BUSY = 1.5  # standard scores of all lines from which on shares are looked at
+_BUSY = 1.5  # standard scores of all lines from which on both must agree
 _MANY = 1.5  # times its longest gap before, and a template may be gone
 _ODD = 1.0  # standard scores that are not as before, once an alarm is on
 _CALM = 3  # windows in a row that are as before and end an alarm
@@ -48,7 +48,7 @@ class Changes:
         `salt` is the window's own number, for deciding ties."""
         history = self.history
         up, down, judged = self._scores(values, shares, salt)
-        down[history.rows[MIX]] = np.inf
+        down = np.where(np.arange(len(history)) == history.rows[MIX], np.inf, down)
         before = history.alarm.copy()
         self._go_on(up, down)
         free = judged & (history.alarm == 0) & (before == 0)
@@ -76,14 +76,10 @@ class Changes:
         by_count = evidence.scores(evidence.ranks(values, history.counts, valid, u))
         by_share = evidence.scores(evidence.ranks(shares, history.shares, valid, u))
         steady = _variation(history.counts, valid) <= _variation(history.shares, valid)
-        up = np.where(steady, by_count, by_share)
-        down = up.copy()
-        # To bet less than the score allows is always fair.
-        of_all = float(by_count[history.rows[ALL]])
-        if of_all >= _BUSY:
-            up = np.minimum(up, by_share)
-        elif of_all <= -_BUSY:
-            down = np.maximum(down, by_share)
+        up = down = np.where(steady, by_count, by_share)
+        if abs(by_count[history.rows[ALL]]) >= _BUSY:
+            # To bet less than the score allows is always fair.
+            up, down = np.minimum(by_count, by_share), np.maximum(by_count, by_share)
         judged = valid >= LEARN
         judged[history.rows[ALL]] = False
         return up, down, judged

@@ -12,10 +12,11 @@ from watchkeeper.detectors.templates.masks import form_of
 from watchkeeper.detectors.templates.secrets import shown
 from watchkeeper.detectors.types import IntArray, Partial
 
-MOST_FORMS = 2_000  # different forms of one window that are counted apart
+MOST_FORMS = 1_000  # different forms of one window that are counted apart
 RECORDS = "records"  # all lines, and those that are errors
 _FORM, _LINE = "f", "x"  # what the names of all other parts begin with
 _CUT = "\x1f"
+_SHOWN = 200  # characters of a line that is shown
 
 
 class Form(NamedTuple):
@@ -61,8 +62,11 @@ class FormCounts(Partial):
         for name in sorted(name for name in self if name[0] == _LINE):
             first.setdefault(name[1:].partition(_CUT)[0], name)
         lines = {name for form, name in first.items() if form in kept}
-        for name in [n for n in self if n[0] == _LINE and n not in lines]:
-            del self[name]
+        for name in [n for n in self if n[0] == _LINE]:
+            if name in lines:
+                self[name] = np.ones(1, dtype=np.int64)
+            else:
+                del self[name]
         for form in forms:
             if form not in kept:
                 del self[_FORM + form]
@@ -93,7 +97,7 @@ def _lowest(forms: Iterable[str]) -> Iterable[str]:
 def _marked(lines: Sequence[str]) -> str:
     """The line that is shown of these, whichever came first: marked by the hash of the whole."""
     chosen = min(set(lines), key=_hash)
-    return f"{_hash(chosen).hex()} {shown(chosen)}"
+    return f"{_hash(chosen).hex()} {shown(chosen, _SHOWN)}"
 
 
 def _hash(text: str) -> bytes:

@@ -8,8 +8,8 @@ E-detectors, New England Journal of Statistics in Data Science 2, 2024; ranks: V
 Shafer, Algorithmic Learning in a Random World, 2005).
 
 Whether a template's count or its share of all lines is ranked is decided by which has varied less
-so far. Where there are far more lines than usual, a count that only follows them is no news: the
-lesser of both scores is bet on then.
+so far. Where there are far more or fewer lines than usual, a count that only follows them is no
+news, nor is a share that only makes room: the lesser of both scores is bet on then.
 """
 
 from __future__ import annotations

@@ -99,6 +99,8 @@ def _values(form: str) -> str:
 
 def _words(text: str) -> list[str]:
     line = text.lstrip()[: LONGEST + 1].split("\n", 1)[0]
+    if not line.isascii():
+        line = line.encode("utf-8", "replace").decode()  # half a character is none
     words = line.split()
     if len(line) > LONGEST and len(words) > 1:
         del words[-1]  # it may be cut

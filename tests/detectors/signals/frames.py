@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.types import (
     FloatArray,
     JoinedFrame,
@@ -141,4 +142,4 @@ def merged(signal: Signal, frames: Sequence[Any], profile: Profile | None = None
         whole.merge(signal.measure(frame, profile))
         return whole
 
-    return reduce(add, frames, Partial())
+    return reduce(add, frames, part_of(signal.name))
