@@ -12,6 +12,7 @@ from msgspec import Meta
 from watchkeeper.daemon.config.sections import Section, doc, span
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.budget import parse
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, Severity
 from watchkeeper.handlers.types import Kind, Mode
@@ -86,6 +87,11 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         Meta(ge=10, le=10_000_000),
         doc("Predictions the reference of a version is learned from", "predictions"),
     ] = 2_000
+    false_alarms: Annotated[
+        str,
+        Meta(max_length=64),
+        doc("How many false pages of a model are accepted, in what time"),
+    ] = "1 per 30 days"
     positive: Annotated[
         str | None,
         doc(
@@ -169,6 +175,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             window_s=float(self.window),
             lateness_s=float(self.lateness),
             learn_n=self.learn,
+            false_alarm_s=parse(self.false_alarms).samples(1.0),
             positive=self.positive,
             mode=self.mode,
             modes={str(name): mode for name, mode in self.actions.items()},

@@ -12,7 +12,7 @@ from watchkeeper.daemon.config.layers import Key, Layer
 from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
 from watchkeeper.daemon.config.sections import READ, WRITTEN
-from watchkeeper.detectors import registry
+from watchkeeper.detectors import budget, registry
 from watchkeeper.detectors.signals import SIGNALS
 
 TOPIC_KINDS = (*READ, *WRITTEN, "dlq")
@@ -139,6 +139,10 @@ def dsn_fault(dsn: str) -> str:
 def _model(settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
     if settings.recover_windows > settings.verify_windows:
         yield ("recover_windows",), f"more than verify_windows ({settings.verify_windows})"
+    try:
+        budget.parse(settings.false_alarms)
+    except budget.BadBudget as error:
+        yield ("false_alarms",), str(error)
     if "mlflow" in settings.serving.target and not config.mlflow.uri:
         yield ("serving", "target"), f'"{settings.serving.target}" needs mlflow.uri'
 

@@ -27,7 +27,7 @@ severity = "critical"
 
 @pytest.fixture
 def history(host: Host) -> Path:
-    """Three hours of a model that answers in about 20 ms, twice a second."""
+    """Three hours of a model that answers in about 20 ms, once a second."""
     draw, lines = random.Random(1), []
     for number in range(0, 3 * 3_600, 2):
         at = BEGIN + timedelta(seconds=number)
@@ -40,7 +40,7 @@ def history(host: Host) -> Path:
                     "model_name": "m",
                     "model_version": "1",
                     "request_id": f"{number}-{half}",
-                    "latency_ms": draw.lognormvariate(3.0, 0.3),
+                    "duration_s": draw.lognormvariate(-4.0, 0.3),
                     "features": {"age": draw.gauss(40, 10)},
                 }
             )
