@@ -23,8 +23,9 @@ def admit(
     room = models_limit - len(known)
     new = sorted((m for m in first if m not in known), key=first.__getitem__)
     refused = set(new[max(room, 0) :])
-    if refused:
-        _refuse(records, decoded, refused, models_limit)
+    if not refused:
+        return first
+    _refuse(records, decoded, refused, models_limit)
     return {model: place for model, place in first.items() if model not in refused}
 
 

@@ -13,11 +13,12 @@ from typing import TypeVar
 import numpy as np
 
 from watchkeeper.daemon.core.clocks import Arrivals
+from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joins import Joined
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
-from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.versions import OTHER, met
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import (
@@ -27,7 +28,6 @@ from watchkeeper.detectors.blocks import (
     Member,
     PredictionBlock,
     Spans,
-    models_of,
 )
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
@@ -65,20 +65,19 @@ def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None
     rows = [_models(state, each) for each in given]
     arrivals = _arrive(state, given, rows)
     for each, models, (late, before) in zip(given, rows, arrivals, strict=True):
-        for row, n in _counted(models[late]):
-            _counts(state, row, step).late += n
+        state.counting.add(Happened.LATE, models[late])
         if isinstance(each, PredictionBlock):
             _predictions(state, each, models, late, before, step)
         elif isinstance(each, LabelBlock):
             _labels(state, each, models, late, step)
         else:
             _frame(state.models[each.model], state.policy(each.model), each, late, step)
-        step.dirty.update(state.by_row[row].model for row, _ in _counted(models))
+        step.dirty.update(state.names[np.flatnonzero(np.bincount(models))].tolist())
     for row, conflicts, orphans in state.arrays.tallied():
         if row in state.by_row:
-            counts = _counts(state, row, step)
-            counts.conflicts += conflicts
-            counts.unmatched += orphans
+            state.counting.add_to(Happened.CONFLICTS, row, conflicts)
+            state.counting.add_to(Happened.UNMATCHED, row, orphans)
+    state.counting.told(state.names, step.counts)
 
 
 def _as_block(event: Block | AnyFrame) -> Block | AnyFrame:
@@ -91,18 +90,24 @@ def _models(state: State, event: Block | AnyFrame) -> IntArray:
     """The row of each event's model."""
     if not isinstance(event, PredictionBlock | LabelBlock):
         return np.full(len(event), state.model(event.model).row, dtype=np.int64)
-    models, place = models_of(event)
-    rows = np.full(len(models), -1, dtype=np.int64)
-    for code in _present(place, len(models)):
-        rows[code] = state.model(models[code]).row
+    if isinstance(event, LabelBlock):
+        names, place, rows = event.models, event.model, state.rows_of(event.models)
+    else:
+        ledger, place = state.arrays.ledger, event.member
+        names = tuple(member.model for member in event.members)
+        members = ledger.rows_of(event.members)
+        rows = np.where(members >= 0, ledger.members.arrays["model"][members], -1)
+    unknown = (rows < 0) & _present(place, len(rows))
+    for code in np.flatnonzero(unknown).tolist():
+        rows[code] = state.model(names[code]).row
     return rows[place]
 
 
-def _present(codes: Codes, n: int) -> list[int]:
-    """The codes that some row has: a block may name what it has no row of."""
+def _present(codes: Codes, n: int) -> BoolArray:
+    """Which codes some row has: a block may name what it has no row of."""
     seen = np.zeros(n, dtype=np.bool_)
     seen[codes] = True
-    return list(range(n)) if seen.all() else np.flatnonzero(seen).tolist()
+    return seen
 
 
 def _arrive(
@@ -128,14 +133,6 @@ def _counted(rows: IntArray) -> Iterator[tuple[int, int]]:
     return zip(numbers.tolist(), counts[numbers].tolist(), strict=True)
 
 
-def _counts(state: State, row: int, step: Step) -> Counts:
-    model = state.by_row[row].model
-    known = step.counts.get(model)
-    if known is None:
-        known = step.counts[model] = Counts()
-    return known
-
-
 # ------------------------------------------------------------------------------------- predictions
 
 
@@ -150,20 +147,18 @@ def _predictions(
     arrays = state.arrays
     fresh = arrays.fresh(models, block)
     if not fresh.all():
-        for row, n in _counted(models[~fresh]):
-            _counts(state, row, step).conflicts += n
+        state.counting.add(Happened.CONFLICTS, models[~fresh])
         block, models, late, before = block.take(fresh), models[fresh], late[fresh], before[fresh]
     if not len(block):
         return
-    for row, n in _counted(models):
-        _counts(state, row, step).predictions += n
+    state.counting.add(Happened.PREDICTIONS, models)
     block, members = _members(state, block, step)
     step.captured.append(block)
     clocks = arrays.clocks.arrays
     width = clocks["width"][models]
     closed = np.floor((before - clocks["lateness"][models]) / width) * width
     joined = arrays.predicted(models, members, block, closed)
-    _learn(state, block, step)
+    _learn(state, block, members, step)
     on_time = ~late
     if on_time.all():
         _count(state, block, models, members)
@@ -176,14 +171,17 @@ def _members(state: State, block: PredictionBlock, step: Step) -> tuple[Predicti
     """The row of each event's version; those that are met for the first time begin here. In the
     block the versions have the names under which they are counted."""
     ledger = state.arrays.ledger
-    rows = np.full(len(block.members), -1, dtype=np.int64)
+    rows = ledger.rows_of(block.members)
     names: dict[int, Member] = {}
-    for place in _present(block.member, len(block.members)):
+    strange = ~ledger.met(rows) & _present(block.member, len(rows))
+    for place in np.flatnonzero(strange).tolist():
         member = block.members[place]
         row = ledger.rows.get(member)
         if row is None or member.version not in state.models[member.model].versions:
             row = _met(state, block, place, step)
             names[place] = ledger.names[row]
+        else:
+            ledger.meet(row)
         rows[place] = row
     if names:
         members = tuple(names.get(place, member) for place, member in enumerate(block.members))
@@ -202,10 +200,13 @@ def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
     return row
 
 
-def _learn(state: State, block: PredictionBlock, step: Step) -> None:
+def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
     """Gathers what references are learned from; a reference holds for windows that begin after
     the newest of its rows."""
-    places = _present(block.member, len(block.members))
+    without = ~state.arrays.ledger.members.arrays["referred"][members]
+    if not without.any():
+        return
+    places = np.unique(block.member[without]).tolist()
     learning = [place for place in places if _learns(state, block.members[place])]
     if not learning:
         return
@@ -261,14 +262,13 @@ def _windows(
 
 
 def _labels(state: State, block: LabelBlock, models: IntArray, late: BoolArray, step: Step) -> None:
-    for row, n in _counted(models):
-        _counts(state, row, step).labels += n
+    state.counting.add(Happened.LABELS, models)
     step.captured.append(block)
     if late.any():
         on_time = ~late
         _pairs(state, state.arrays.labelled(models[on_time], block.take(on_time)), step)
         joined = state.arrays.labelled(models[late], block.take(late))
-        _count_joined(state, joined, step)
+        _count_joined(state, joined)
     else:
         _pairs(state, state.arrays.labelled(models, block), step)
 
@@ -277,7 +277,7 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
     """Counts predictions with their truth into the windows in which this became known."""
     if not joined.n:
         return
-    _count_joined(state, joined, step)
+    _count_joined(state, joined)
     members = joined.member.astype(np.int64)
     models = state.arrays.ledger.members.arrays["model"][members]
     width, window, open_ = _windows(state, models, joined.at)
@@ -294,10 +294,9 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
         _regressed(state, joined.take(regressed), members[regressed])
 
 
-def _count_joined(state: State, joined: Joined, step: Step) -> None:
+def _count_joined(state: State, joined: Joined) -> None:
     models = state.arrays.ledger.members.arrays["model"][joined.member.astype(np.int64)]
-    for row, n in _counted(models):
-        _counts(state, row, step).joined += n
+    state.counting.add(Happened.JOINED, models)
 
 
 def _regressed(state: State, joined: Joined, members: IntArray) -> None:

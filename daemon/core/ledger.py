@@ -22,7 +22,7 @@ from watchkeeper.detectors.arrays.tally import Tally
 from watchkeeper.detectors.arrays.tiers import FEW, Tiers
 from watchkeeper.detectors.blocks import Member, PredictionBlock
 from watchkeeper.detectors.profile import Profile, digest
-from watchkeeper.detectors.types import FloatArray, IntArray
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 NO_WINDOW = -(2**62)
 _PLAIN = 0  # the table of windows that are compared with no reference
@@ -82,8 +82,9 @@ class Ledger:
     """Counts events into open windows.
 
     Members have rows (`member`), and so have open windows (`slot`). `members` holds by member:
-    `model` (the clock's row), `predictions` and `last_seen` since they were last taken, and the
-    window that was counted into last with its slot.
+    `model` (the clock's row), `predictions` and `last_seen` since they were last taken, the window
+    that was counted into last with its slot, whether it is sure to have been `met`, that is to be
+    on its model's record, and whether it is `referred` to a reference.
     """
 
     def __init__(self) -> None:
@@ -97,6 +98,8 @@ class Ledger:
             {
                 **dict.fromkeys(("model", "predictions", "window", "slot"), (np.int64, ())),
                 "last_seen": (np.float64, ()),
+                "met": (np.bool_, ()),
+                "referred": (np.bool_, ()),
             }
         )
         # `n`: no count of the slot's row is above it.
@@ -119,6 +122,20 @@ class Ledger:
             self.members.arrays["window"][row] = NO_WINDOW
             self.members.arrays["last_seen"][row] = -np.inf
         return row
+
+    def rows_of(self, members: Sequence[Member]) -> IntArray:
+        """The members' rows; -1 for those that are not known."""
+        known = self.rows.get
+        return np.array([known(member, -1) for member in members], dtype=np.int64)
+
+    def met(self, rows: IntArray) -> BoolArray:
+        """Which rows, -1 for none, are of members that are sure to be on their model's record."""
+        met: BoolArray = self.members.arrays["met"][rows] & (rows >= 0)
+        return met
+
+    def meet(self, row: int, met: bool = True) -> None:
+        """A member is on its model's record, or not any more."""
+        self.members.arrays["met"][row] = met
 
     def forget(self, member: Member) -> None:
         """Lets go of everything of a member."""
@@ -147,6 +164,7 @@ class Ledger:
     def refer(self, member: int, profile: Profile | None, after: float = float("-inf")) -> None:
         """From now on windows that begin after `after` are measured against this reference."""
         old = self._references.pop(member, None)
+        self.members.arrays["referred"][member] = profile is not None
         if profile is not None:
             held = self._held(self.names[member].model, profile)
             held.holders += 1

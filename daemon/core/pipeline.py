@@ -52,8 +52,8 @@ class Pipeline:
             self._close_windows(planner, step)
         ingest(self.state, last, step)
         if batch.tick is not None:
-            for row in self.state.arrays.clocks.tick(batch.tick.at).tolist():
-                step.dirty.add(self.state.by_row[row].model)
+            moved = self.state.arrays.clocks.tick(batch.tick.at)
+            step.dirty.update(self.state.names[moved].tolist())
         if self.state.spread:
             spread.follow(self.state, step)
         self._close_windows(planner, step)
@@ -83,8 +83,7 @@ class Pipeline:
         if state.shares:
             spread.age(state, dirty & state.shares)
             dirty = dirty - state.shares
-        rows = sorted(state.models[name].row for name in dirty)
-        due = state.arrays.clocks.due(np.array(rows, dtype=np.int64))
+        due = state.arrays.clocks.due(np.sort(state.rows_of(list(dirty))))
         while len(due):
             closing = [each for row in due.tolist() if (each := self._next(row)) is not None]
             judge(state, closing, step)

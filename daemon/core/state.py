@@ -10,10 +10,18 @@ import numpy as np
 
 from watchkeeper.daemon.core import stored
 from watchkeeper.daemon.core.arrays import Arrays
+from watchkeeper.daemon.core.counting import Counting
 from watchkeeper.daemon.core.model import Health, ModelState, Share
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of
-from watchkeeper.detectors.types import IntArray, LabelFrame, PredictionFrame, Severity, StateError
+from watchkeeper.detectors.types import (
+    IntArray,
+    LabelFrame,
+    ObjectArray,
+    PredictionFrame,
+    Severity,
+    StateError,
+)
 from watchkeeper.handlers.types import (
     Action,
     ActionState,
@@ -40,7 +48,8 @@ def whole(name: str) -> str:
 class State:
     """The core's memory of every model it has met.
 
-    `shares` and `spread` name those that are a partition's share, and the whole of shares.
+    `names` are those of the models, by row. `shares` and `spread` name those that are a partition's
+    share, and the whole of shares.
     """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
@@ -48,6 +57,8 @@ class State:
         self._policies: dict[str, ModelPolicy] = {}
         self.models: dict[str, ModelState] = {}
         self.by_row: dict[int, ModelState] = {}
+        self.names: ObjectArray = np.full(1, None, dtype=np.object_)
+        self.counting = Counting()
         self.arrays = Arrays()
         self.shares: set[str] = set()
         self.spread: set[str] = set()
@@ -67,10 +78,20 @@ class State:
             row = self.arrays.clocks.begin(name, policy)
             self.arrays.joins.bound(row, policy.join_capacity, policy.join_horizon_s)
             state = self.models[name] = self.by_row[row] = ModelState(name, row, self.arrays)
+            if row >= len(self.names):
+                more = np.full(len(self.names), None, dtype=np.object_)
+                self.names = np.concatenate([self.names, more])
+            self.names[row] = name
             if SHARE in name:
                 state.share = Share(whole(name), int(name.partition(SHARE)[2]))
                 self.shares.add(name)
         return state
+
+    def rows_of(self, names: Sequence[str]) -> IntArray:
+        """The models' rows; -1 for those that are not known."""
+        known = self.models.get
+        rows = [-1 if (state := known(name)) is None else state.row for name in names]
+        return np.array(rows, dtype=np.int64)
 
     def dump(self, name: str) -> dict[str, Any]:
         """One model's state as plain data (`load` takes it back)."""
@@ -156,6 +177,7 @@ class State:
             state = self.models.pop(name, None)
             if state is not None:
                 del self.by_row[state.row]
+                self.names[state.row] = None
                 self.shares.discard(name)
                 self.spread.discard(name)
                 rows[name] = state.row

@@ -75,7 +75,9 @@ def _begun(state: State, event: PredictionBlock | PredictionFrame) -> Iterator[t
         if _strange(state, member):
             yield member, int(event.seq.min())
         return
-    strange = [place for place, member in enumerate(event.members) if _strange(state, member)]
+    ledger = state.arrays.ledger
+    doubtful = np.flatnonzero(~ledger.met(ledger.rows_of(event.members))).tolist()
+    strange = [place for place in doubtful if _strange(state, event.members[place])]
     if not strange:
         return
     first = np.full(len(event.members), _LAST, dtype=np.int64)
@@ -114,6 +116,9 @@ def _forget_old(model: ModelState, met: str) -> None:
         model.forget(version)
     for version in set(newest[VERSIONS_LIMIT:]) - kept:
         del model.versions[version]
+        row = model.arrays.ledger.rows.get(Member(model.model, version))
+        if row is not None:
+            model.arrays.ledger.meet(row, False)
 
 
 def release_old(model: ModelState) -> None:

@@ -95,7 +95,10 @@ class Metrics:
         """All that one step of the core has to show."""
         with self._counting:
             for model, counts in step.counts.items():
-                self._uncounted.setdefault(model, Counts()).add(counts)
+                known = self._uncounted.get(model)
+                if known is None:
+                    known = self._uncounted[model] = Counts()
+                known.add(counts)
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
