@@ -27,7 +27,7 @@ _VALUES = (
     # /a/path or C:\a\path: two steps or more
     r"(?<![\w.\-/\\])(?:[A-Za-z]:)?(?:[\\/][\w.@%+~$#=&{}*-]+){2,}[\\/]?",
     # host.domain:80, host:80
-    r"(?<![\w.$@/-])(?:[\w-]+(?:\.[\w-]+)+|[a-z][a-z0-9-]*):\d+(?![\w.])",
+    r"(?<![\w.$@/-])(?:[\w-]+(?:\.[\w-]+)+:\d+|[a-z][a-z0-9-]*:\d{2,5})(?![\w.])",
     # a dotted name with a digit in it: a host, a version, a file
     r"(?<![\w.$@/-])(?=[\w.$-]*\d)[\w-]+(?:\.[\w-]+)*\.[A-Za-z_][\w$-]*(?:\.[\w$-]+)*",
     rf"0[xX]{_HEX}+",
@@ -38,7 +38,8 @@ _VALUES = (
     # long, of letters and digits: a key or a digest
     rf"(?<![{_INSIDE}])(?=[A-Za-z+/]*\d)[{_INSIDE}+/]{{20,}}=*(?![{_INSIDE}])",
     # hexadecimal that begins with a letter
-    rf"(?<![{_INSIDE}])(?=[a-fA-F]*\d){_HEX}{{6,}}(?![{_INSIDE}])",
+    rf"(?<![{_INSIDE}])(?=[a-f]*\d)[0-9a-f]{{2,}}(?![{_INSIDE}])",
+    rf"(?<![{_INSIDE}])(?=[A-F]*\d){_HEX}{{6,}}(?![{_INSIDE}])",
     # letters and digits in turn: k3j9x
     rf"(?<![{_INSIDE}])[A-Za-z]+\d+[A-Za-z]+\d[A-Za-z\d]*(?![{_INSIDE}])",
     # one capital with a number: A12
@@ -47,7 +48,9 @@ _VALUES = (
     r"-?\d+",
 )
 _VALUE = re.compile("|".join(_VALUES))
-_GLUED = re.compile(r"<\*>(?:[:./,_@#~x+-]?<\*>)+")
+_GLUED = re.compile(r"<\*>(?:(?:->|[:./,_@#~x+-])?<\*>)+")
+_JOIN = r"[^\s\"'=()\[\]{}<>,;]*"
+_PARTS = re.compile(rf"(?:{_JOIN}<\*>){{2,}}(?:{_JOIN}[^\s\"'=()\[\]{{}}<>,;:.])?")
 _TELLING = re.compile(r"[\d@/\\]")
 
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -113,5 +116,8 @@ def _word(word: str) -> str:
         return "(<*>)"
     if word.isalpha() or not _TELLING.search(word):
         return word
-    masked = _VALUE.sub(WILD, word[:_LONGEST_WORD])
-    return _GLUED.sub(WILD, masked) if masked.count(WILD) > 1 else masked
+    masked, values = _VALUE.subn(WILD, word[:_LONGEST_WORD])
+    if values < 2:
+        return masked
+    # Several values in one word are the parts of one: a location, a package, a composed name.
+    return _GLUED.sub(WILD, _PARTS.sub(WILD, masked))
