@@ -11,6 +11,7 @@ MODULES = (
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.arrays.absorb_fast",
+    "watchkeeper.detectors.arrays.sampled_fast",
     "watchkeeper.detectors.banks.ewma_fast",
     "watchkeeper.detectors.banks.pooling_fast",
     "watchkeeper.detectors.banks.psi_fast",
@@ -19,6 +20,7 @@ MODULES = (
     "watchkeeper.detectors.banks.seasonal_fast",
     "watchkeeper.detectors.banks.silence_fast",
     "watchkeeper.detectors.banks.threshold_fast",
+    "watchkeeper.detectors.sequential.advance_fast",
 )
 
 

@@ -17,6 +17,9 @@ from watchkeeper.detectors.banks.psi import PsiBank
 from watchkeeper.detectors.banks.reference_z import ReferenceZBank
 from watchkeeper.detectors.banks.robust_z import RobustZBank
 from watchkeeper.detectors.banks.seasonal import SeasonalBank
+from watchkeeper.detectors.banks.shiryaev_roberts import ShiryaevRobertsBank
+from watchkeeper.detectors.banks.shiryaev_roberts_counts import ShiryaevRobertsCountsBank
+from watchkeeper.detectors.banks.shiryaev_roberts_rate import ShiryaevRobertsRateBank
 from watchkeeper.detectors.banks.silence import SilenceBank
 from watchkeeper.detectors.banks.threshold import ThresholdBank
 from watchkeeper.detectors.ewma import Ewma
@@ -26,6 +29,9 @@ from watchkeeper.detectors.reference_z import ReferenceZ
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.robust_z import RobustZ
 from watchkeeper.detectors.seasonal import Seasonal
+from watchkeeper.detectors.shiryaev_roberts import ShiryaevRoberts
+from watchkeeper.detectors.shiryaev_roberts_counts import ShiryaevRobertsCounts
+from watchkeeper.detectors.shiryaev_roberts_rate import ShiryaevRobertsRate
 from watchkeeper.detectors.silence import Silence
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.threshold import Threshold
@@ -40,6 +46,9 @@ _BANKS: dict[type[Any], Callable[[Any, int], Bank]] = {
     ReferenceZ: ReferenceZBank,
     RobustZ: RobustZBank,
     Seasonal: SeasonalBank,
+    ShiryaevRoberts: ShiryaevRobertsBank,
+    ShiryaevRobertsCounts: ShiryaevRobertsCountsBank,
+    ShiryaevRobertsRate: ShiryaevRobertsRateBank,
     Silence: SilenceBank,
     Threshold: ThresholdBank,
 }

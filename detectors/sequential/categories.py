@@ -135,7 +135,7 @@ class CategoryEvidence(Kept):
 
     def _bets(self, held: Records, seen: FloatArray, n: FloatArray) -> FloatArray:
         """The logarithm of what each bet makes of each window: (R, kinds)."""
-        q, total = usual_shares(held), held["n"] + 0.5 * self.bins
+        q, total = usual_shares(held), held["n"] + 1.0
         late = (held["recent"] + 4.0 * q) / (held["recent_n"] + 4.0)[:, None]
         logs = np.zeros((len(n), len(_WEIGHTS)))
         used = seen > 0.0  # all else is a sum of zeros
@@ -172,16 +172,15 @@ def folded(counts: FloatArray, bins: int) -> FloatArray:
 
 def summed(values: FloatArray) -> FloatArray:
     """Sums over the last axis, one after another: rounded alike for any number of rows."""
-    total = np.zeros(values.shape[:-1])
-    for j in range(values.shape[-1]):
-        total = total + values[..., j]
-    return total
+    if not values.shape[-1]:
+        return np.zeros(values.shape[:-1])
+    return np.asarray(np.add.accumulate(values, axis=-1)[..., -1])
 
 
 def usual_shares(held: Records) -> FloatArray:
-    """The shares so far, half an event added to each bin."""
+    """The shares so far, one event more spread over the bins."""
     usual = held["usual"]
-    return np.asarray((usual + 0.5) / (held["n"] + 0.5 * usual.shape[-1])[:, None])
+    return np.asarray((usual + 1.0 / usual.shape[-1]) / (held["n"] + 1.0)[:, None])
 
 
 def effective(held: Records, n: FloatArray) -> FloatArray:

@@ -1,0 +1,90 @@
+"""Evidence of drift in the values of many series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.columns import Columns
+from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.keys import Keys, keys_of
+from watchkeeper.detectors.sequential.detector import LEAST, EvidenceDetector
+from watchkeeper.detectors.sequential.watching import Passed
+from watchkeeper.detectors.shiryaev_roberts import ShiryaevRoberts, key_text
+
+
+class EvidenceBank(LevelBank):
+    """Fires while ln M is above ln A."""
+
+    def __init__(self, detector: EvidenceDetector, columns: int) -> None:
+        self._level = math.log(max(detector.average_run_length, LEAST))
+        super().__init__(detector, columns)
+
+    def evident(
+        self, held: State, samples: Columns, enough: BoolArray, looked: BoolArray, passed: Passed
+    ) -> Judged:
+        """The judgement of the windows that were looked at, row by row; the rest is as before."""
+        shape = enough.shape
+        statistic, expected = np.full(shape, np.nan), np.full(shape, np.nan)
+        matters, up = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+        statistic[looked], expected[looked] = passed.statistic, passed.normal
+        matters[looked], up[looked] = passed.matters, passed.up
+        limit = self.limit(self._level, self.firing(held))
+        sustained = self.sustained(held, samples.start, looked, matters & (statistic > limit))
+        direction = np.where(np.isnan(expected), np.int8(0), signs(up))
+        return judged(
+            enough,
+            sustained,
+            statistic=statistic,
+            threshold=limit,
+            expected=expected,
+            direction=direction,
+        )
+
+
+class ShiryaevRobertsBank(EvidenceBank):
+    """`ShiryaevRoberts` over many series."""
+
+    def __init__(self, detector: ShiryaevRoberts, columns: int) -> None:
+        self._values = detector.values()
+        self._named: tuple[str, tuple[str, ...]] = ("", ())
+        self._keys: Keys = keys_of([])
+        super().__init__(detector, columns)
+
+    def fields(self) -> Fields:
+        return [*super().fields(), *self._values.fields()]
+
+    def history(self) -> Fields:
+        return self._values.history()
+
+    def sound(self, parts: list[State]) -> bool:
+        return super().sound(parts) and self._values.sound(parts[0], parts[1])
+
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
+        flat, history = held.reshape(-1), self._parts[1].reshape(-1)
+        row, column = np.nonzero(enough)
+        at = row * self.columns + column, rows[row] * self.columns + column
+        passed = self._values.judge(
+            flat,
+            history,
+            at,
+            self._keys_of(samples)[column],
+            samples.value[row, column],
+            samples.n[row, column],
+            flat["run"][at[0]] == 0,
+        )
+        return self.evident(held, samples, enough, enough, passed)
+
+    def _keys_of(self, samples: Columns) -> Keys:
+        """The keys of the columns, which are seldom others than before."""
+        named = samples.signal, samples.targets
+        if named != self._named:
+            self._named = named
+            self._keys = keys_of([key_text(samples.signal, each) for each in samples.targets])
+        return self._keys

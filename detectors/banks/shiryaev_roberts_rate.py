@@ -1,0 +1,42 @@
+"""Evidence of drift in the shares of many series."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.columns import Columns
+from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
+from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.shiryaev_roberts_rate import ShiryaevRobertsRate
+
+
+class ShiryaevRobertsRateBank(EvidenceBank):
+    """`ShiryaevRobertsRate` over many series."""
+
+    def __init__(self, detector: ShiryaevRobertsRate, columns: int) -> None:
+        self._rates = detector.rates()
+        super().__init__(detector, columns)
+
+    def fields(self) -> Fields:
+        return [*super().fields(), *self._rates.fields()]
+
+    def sound(self, parts: list[State]) -> bool:
+        return super().sound(parts) and self._rates.sound(parts[0])
+
+    def judge_enough(
+        self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
+    ) -> Judged:
+        flat = held.reshape(-1)
+        which = np.flatnonzero(enough)
+        some = flat[which]
+        passed = self._rates.judge(
+            some,
+            samples.value[enough],
+            samples.n[enough],
+            samples.expected[enough],
+            some["run"] == 0,
+        )
+        flat[which] = some
+        return self.evident(held, samples, enough, enough, passed)
