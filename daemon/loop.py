@@ -340,7 +340,8 @@ class Loop:
         # Who took over may have been given them: what is not ours any more is told by a poll. The
         # records that it brings will be read once more.
         polled = self.source.poll(AGAIN_S)
-        left = (partitions | set(polled.assigned)) - {*polled.revoked, *polled.lost}
+        # What was taken away and has been given back is told as both.
+        left = (partitions - {*polled.revoked, *polled.lost}) | set(polled.assigned)
         if left:
             self._take_up(sorted(left))
 

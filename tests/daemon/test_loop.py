@@ -575,12 +575,13 @@ class Member(MemorySource):
     """A member of a group that others join: it gives partitions up when told to.
 
     As with a broker, the poll that says so still brings records of the other partitions, and what
-    was given up cannot be begun.
+    was given up cannot be begun. `returning` gives it back before that is told.
     """
 
     def __init__(self, broker: MemoryBroker) -> None:
         super().__init__(broker, list(KINDS), "two", max_records=97)
         self.leaving: set[Partition] = set()
+        self.returning = False
         self._away: set[Partition] = set()
 
     def poll(self, timeout: float) -> Polled:
@@ -589,6 +590,9 @@ class Member(MemorySource):
         for partition in gone:
             self._next.pop(partition)
             self._aligner.drop(partition)
+        if self.returning:
+            self._away -= gone
+            self._assigned -= gone
         return msgspec.structs.replace(super().poll(timeout), revoked=tuple(gone))
 
     def start(self, partition: Partition, offset: int | None) -> None:
@@ -634,6 +638,29 @@ def test_what_another_took_over_stays_with_it_and_the_rest_is_read_again(world: 
     drain(whole)
     assert world.dump(loop) == steady.dump(whole)
     steady.store.close()
+
+
+def test_what_was_taken_over_and_given_back_is_read_on(world: World) -> None:
+    """It is told at once, to a member that learns just now that it was fenced off."""
+    two, world.ticks = MemoryBroker({"predictions": 2}), False
+    member = Member(two)
+    loop = replace(world.loop(), source=member, checkpoint_events=10_000)
+    world.publish(0, 300)
+    for record in world.broker.records("predictions"):
+        two.publish(Message("predictions", b"", record.value or b""), record.at, 0)
+    loop.turn(0.0)
+    loop.turn(0.0)
+    both = set(loop.owns)
+    world.store.restore(both, world.now)
+    member.leaving, member.returning = set(both), True
+
+    loop.checkpoint()
+
+    assert set(loop.owns) == both
+    assert len(both) == 2
+    drain(loop)
+    loop.checkpoint()
+    assert kept(world.store) == requests(300)
 
 
 @dataclass
