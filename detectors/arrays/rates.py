@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.arithmetic import spread
 from watchkeeper.detectors.banks.columns import Counts
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
@@ -97,11 +98,18 @@ def stability(counts: Counts, expected_counts: Counts, given: BoolArray) -> Meas
     """Population stability indices; the histograms are the last axis."""
     rows, columns, width = counts.shape
     step = max(1, _AT_ONCE // max(1, columns * width))
+    means = _stability
+    if fast.available():
+        from watchkeeper.detectors.arrays import sampled_fast  # of use only with numba
+
+        means = sampled_fast.stability if width <= sampled_fast.WIDEST else _stability
     parts = [
-        _stability(counts[first : first + step], expected_counts[first : first + step])
+        means(counts[first : first + step], expected_counts[first : first + step])
         for first in range(0, max(rows, 1), step)
     ]
-    n, value, stderr, expected = (np.concatenate(each) for each in zip(*parts, strict=True))
+    n, value, stderr, expected = (
+        parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    )
     return measured(given, value, n.astype(np.int64), stderr, expected)._replace(
         counts=counts, expected_counts=expected_counts
     )
