@@ -11,7 +11,6 @@ from watchkeeper.detectors.estimation.calibration import Curves
 from watchkeeper.detectors.types import FloatArray
 
 MEASURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "brier", "log_loss")
-WORSE_WHEN_HIGHER = frozenset({"brier", "log_loss"})
 
 
 class Measured(NamedTuple):

@@ -85,6 +85,15 @@ class Delays:
             return 1.0
         return 1.0 - float(np.prod(1.0 - self.came[ahead] / self.risk[ahead]))
 
+    def last(self, n: int, horizon: float) -> float:
+        """The age at which less than half a truth of n predictions is thought to be still to come;
+        the horizon where nothing older was seen."""
+        left, begin = self._left(), np.append(0.0, UPPER[:-1])
+        bins = int(np.count_nonzero(begin < horizon))
+        certain = np.logical_and.accumulate(self.risk[:bins][::-1] >= LEAST)[::-1]
+        done = np.flatnonzero(certain & (n * (left[:bins] - left[bins]) < 0.5))
+        return float(begin[done[0]]) if len(done) else horizon
+
     def dump(self) -> bytes:
         """The table as little-endian numbers."""
         return np.concatenate([self.risk, self.came]).astype("<i8").tobytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,11 +16,12 @@ from watchkeeper.detectors.estimation.delays import Delays
 from watchkeeper.detectors.estimation.kinds import Kind, Lesson
 from watchkeeper.detectors.estimation.stretches import KEPT, Stretch, Stretches
 from watchkeeper.detectors.estimation.trust import Gaps, Trusts, cross_fitted
-from watchkeeper.detectors.estimation.verdict import Limits, Verdicts, verdicts
-from watchkeeper.detectors.types import FloatArray, IntArray, StateError, Window
+from watchkeeper.detectors.estimation.verdict import SURE, Limits, Verdicts, verdicts
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, StateError, Window
 
 SIZE = 2_000  # predictions of a stretch
 _NEARLY = 0.9  # of the truths that are thought to come
+_HALF = 0.5  # of all truths, without which nothing can be said to be realised
 _ROW = np.zeros(1, dtype=np.int64)
 
 
@@ -52,8 +55,9 @@ class Opinion:
     with what estimates were off by of late, and `trust` (M,) how many truths lay within what the
     estimates' own errors promised. `now` is what is known with the truths that came, `error` (M,)
     that of what did not. Measures are in the kind's order. `coverage` is the share of truths that
-    came; the last verdict can be expected at `due`, in seconds since the epoch. `gaps` are given
-    once, when the estimate is scored by the truths.
+    came. Verdicts on all measures can be expected by `due`, in seconds since the epoch: when so
+    many truths will have come that the rest cannot matter. `gaps` are given once, when the
+    estimate is scored by the truths.
     """
 
     window: Window
@@ -104,16 +108,26 @@ class Performance:
         """An opinion of each stretch that is full, oldest first. Those that are settled are given
         a last time and let go."""
         full = self.stretches.full
+        if not full:
+            return []
+        rows = _Rows.of(self.kind, full)
+        lesson = self.taught.lesson
+        estimates = lesson.restated(np.zeros_like(rows.known), rows.scored, rows.answers)
+        known = lesson.restated(rows.known, rows.unknown, rows.answers)
         opinions = []
         for place, stretch in enumerate(full):
             self._age(stretch, now - stretch.end)
             crowded = len(full) - place > KEPT
-            opinion = self._opinion(stretch, now, crowded=crowded)
-            opinions.append(opinion)
-            if opinion.settled:
+            settled = crowded or self._settled(stretch, float(rows.coverage[place]), now)
+            gaps = self._gaps(stretch, rows.row(place), settled)
+            pair = estimates.row(place), known.row(place)
+            opinions.append(
+                self._opinion(stretch, pair, float(rows.coverage[place]), settled, gaps)
+            )
+            if settled:
                 self.stretches.drop(stretch)
                 if not crowded:  # no more labels come, so that is how long they took
-                    self._age(stretch, self.horizon)
+                    self._age(stretch, math.inf)
         return opinions
 
     def dump(self) -> bytes:
@@ -142,34 +156,37 @@ class Performance:
             self.delays.aged(stretch.n, stretch.truths.delays, stretch.aged, age)
             stretch.aged = age
 
-    def _opinion(self, stretch: Stretch, now: float, *, crowded: bool) -> Opinion:
-        here = _Rows.of(self.kind, stretch)
-        estimate = self._restated(np.zeros_like(here.known), here.scored, here.answers)
-        known = self._restated(here.known, here.unknown, here.answers)
+    def _opinion(
+        self,
+        stretch: Stretch,
+        measured: tuple[Measured, Measured],
+        coverage: float,
+        settled: bool,
+        gaps: Gaps | None,
+    ) -> Opinion:
+        estimate, now = measured
+        error = self.trusts.widened(_ROW, now, np.array([1.0 - coverage]))
         band = self.trusts.widened(_ROW, estimate, np.ones(1))
-        settled = crowded or self._settled(stretch, here.coverage, now)
-        gaps = self._gaps(stretch, here, settled)
-        error = self.trusts.widened(_ROW, known, np.array([1.0 - here.coverage]))
         found = verdicts(
-            known.value,
+            now.value,
             error,
             self.taught.limits,
             self.trusts.trusted(_ROW),
             enough=np.array([stretch.n >= self.least]),
-            settled=np.array([settled and here.coverage > 0.0]),
+            settled=np.array([settled and coverage >= _HALF]),
         )
         return Opinion(
             window=Window(stretch.start, stretch.end),
             n=stretch.n,
-            coverage=here.coverage,
+            coverage=coverage,
             estimate=estimate,
             band=band[0],
-            now=known,
+            now=now,
             error=error[0],
             trust=self.trusts.trust(_ROW)[0],
             verdicts=found,
             settled=settled,
-            due=self._due(stretch),
+            due=stretch.end + self._due(stretch, now.value, band, found.final),
             gaps=gaps,
         )
 
@@ -178,45 +195,61 @@ class Performance:
         left = stretch.n * (1.0 - coverage)
         return left * self.delays.outstanding(now - stretch.end, self.horizon) < 0.5
 
+    def _due(
+        self, stretch: Stretch, value: FloatArray, band: FloatArray, final: BoolArray
+    ) -> float:
+        """The age by which what is not known will be too little to reach the nearest limit; the
+        error of the rest shrinks as the root of its share."""
+        room = self.taught.limits.room(value)
+        with np.errstate(all="ignore"):  # a band may be 0, a limit infinite
+            share = np.minimum((room / (SURE * band)) ** 2, 1.0)
+        left = np.where(final | np.isnan(share), 1.0, share)
+        last = self.delays.last(stretch.n, self.horizon)
+        return min(self.delays.when(1.0 - float(left.min())), last)
+
     def _gaps(self, stretch: Stretch, here: _Rows, settled: bool) -> Gaps | None:
         """Scores the estimate once, by those predictions whose truths came, if these are enough:
         nearly all that are thought to come, or half of all when no more will."""
-        soon = here.coverage >= _NEARLY * self.delays.coverage(self.horizon)
-        enough = here.told.sum() >= max(self.least, stretch.n // 2)
+        soon = here.coverage[0] >= _NEARLY * self.delays.coverage(self.horizon)
+        enough = here.told.sum() >= max(self.least, stretch.n * _HALF)
         if stretch.told or not enough or not (soon or settled):
             return None
         stretch.told = True
-        guess = self._restated(np.zeros_like(here.known), here.told, here.answers)
-        truth = self._restated(here.known, np.zeros_like(here.told), here.answers)
+        lesson = self.taught.lesson
+        guess = lesson.restated(np.zeros_like(here.known), here.told, here.answers)
+        truth = lesson.restated(here.known, np.zeros_like(here.told), here.answers)
         return self.trusts.score(_ROW, guess, truth)
-
-    def _restated(self, known: IntArray, unknown: IntArray, answers: FloatArray) -> Measured:
-        return self.taught.lesson.restated(known, unknown, answers)
-
-    def _due(self, stretch: Stretch) -> float:
-        """When the stretch will be settled, by what delays were so far: with the last truth that
-        is thought to come, at the latest at the horizon."""
-        reached = self.delays.coverage(self.horizon)
-        last = self.delays.when(reached - 0.5 / max(stretch.n, 1)) if reached > 0 else self.horizon
-        return stretch.end + min(last, self.horizon)
 
 
 class _Rows(NamedTuple):
-    """One stretch as arrays of one row."""
+    """Stretches as arrays, one row each."""
 
     scored: IntArray
     known: IntArray
     told: IntArray
     unknown: IntArray
     answers: FloatArray
-    coverage: float
+    coverage: FloatArray
 
     @classmethod
-    def of(cls, kind: Kind, stretch: Stretch) -> _Rows:
-        scored, known = stretch.scored[None], stretch.truths.known[None]
+    def of(cls, kind: Kind, stretches: Sequence[Stretch]) -> _Rows:
+        scored = np.stack([each.scored for each in stretches])
+        known = np.stack([each.truths.known for each in stretches])
         told = kind.told(known)
         # A truth too many for its cell, of a prediction that came late, leaves none unknown.
         unknown = np.maximum(scored - told, 0)
-        coverage = min(1.0, float(told.sum()) / stretch.n) if stretch.n else 0.0
-        answers = kind.answers(scored, np.array([stretch.positives]))
-        return cls(scored, known, told, unknown, answers, coverage)
+        n = np.maximum(np.array([each.n for each in stretches]), 1)
+        answers = kind.answers(scored, np.array([each.positives for each in stretches]))
+        return cls(scored, known, told, unknown, answers, np.minimum(told.sum(axis=1) / n, 1.0))
+
+    def row(self, row: int) -> _Rows:
+        """One stretch, as one row."""
+        part = slice(row, row + 1)
+        return _Rows(
+            self.scored[part],
+            self.known[part],
+            self.told[part],
+            self.unknown[part],
+            self.answers[part],
+            self.coverage[part],
+        )

@@ -45,6 +45,10 @@ class Limits(NamedTuple):
         low, high = np.where(few, -np.inf, mean - room), np.where(few, np.inf, mean + room)
         return cls(low, high, np.where(n < 1, np.nan, mean))
 
+    def room(self, value: FloatArray) -> FloatArray:
+        """How far values (R, M) are from the nearest limit, on whichever side of it."""
+        return np.minimum(np.abs(value - self.low), np.abs(value - self.high))
+
 
 class Verdicts(NamedTuple):
     """Of each measure of R windows, (R, M): `side` is -1 below and 1 above the limits, 0 within or
@@ -77,11 +81,10 @@ def verdicts(
     and one of harm a trusted estimate.
     """
     side = np.where(value < limits.low, -1.0, 0.0) + np.where(value > limits.high, 1.0, 0.0)
-    nearest = np.minimum(np.abs(value - limits.low), np.abs(value - limits.high))
     defined = np.isfinite(value) & np.isfinite(limits.expected)
     usable = defined & enough[:, None]
     done = usable & settled[:, None]
-    clear = usable & ~done & (nearest > SURE * error)
+    clear = usable & ~done & (limits.room(value) > SURE * error)
     told = clear & (trusted | (side == 0))
     final = done | told
     reasons = np.full(value.shape, Why.OPEN, dtype=object)

@@ -266,6 +266,7 @@ def harm_row(
     if played is not None:
         row["median_wait_chunks"] = float(np.median(played.waited))
         row["longest_wait_chunks"] = float(played.waited.max())
+        row["median_due_error_chunks"] = float(np.median(np.abs(played.due - played.waited)))
         row["median_page_wait_chunks"] = (
             float(np.median(played.waited[paged])) if paged.any() else 0
         )

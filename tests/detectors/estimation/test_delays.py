@@ -38,6 +38,7 @@ def test_labels_that_never_come_are_not_waited_for() -> None:
     assert table.when(0.7) == math.inf
     assert table.outstanding(200.0, 1e5) == 0.0
     assert table.outstanding(10.0, 1e5) == pytest.approx(0.6)
+    assert 50.0 <= table.last(1_000, 1e5) < 100.0
 
 
 def test_what_nothing_is_old_enough_to_show_may_still_come() -> None:
@@ -46,6 +47,7 @@ def test_what_nothing_is_old_enough_to_show_may_still_come() -> None:
 
     assert table.outstanding(100.0, 1e5) == 1.0
     assert table.outstanding(1e5, 1e5) == 0.0
+    assert table.last(1_000, 1e5) == 1e5
 
 
 def test_odd_delays_are_counted_somewhere_or_left_out() -> None:
@@ -85,6 +87,7 @@ def test_answers_are_shares_and_ages(
     assert 0.0 <= table.coverage(age) <= 1.0
     assert 0.0 <= table.outstanding(age, horizon) <= 1.0
     assert table.when(share) >= 0.0
+    assert 0.0 <= table.last(1_000, horizon) <= horizon
     if table.when(share) < math.inf:
         assert table.coverage(table.when(share)) >= share - 1e-9
 
