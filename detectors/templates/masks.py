@@ -26,8 +26,8 @@ _VALUES = (
     r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     # /a/path or C:\a\path: two steps or more
     r"(?<![\w.\-/\\])(?:[A-Za-z]:)?(?:[\\/][\w.@%+~$#=&{}*-]+){2,}[\\/]?",
-    # host.domain:80, host:80
-    r"(?<![\w.$@/-])(?:[\w-]+(?:\.[\w-]+)+:\d+|[a-z][a-z0-9-]*:\d{2,5})(?![\w.])",
+    # host.domain:80; a single word with a colon is more often the name of a number
+    r"(?<![\w.$@/-])(?:[\w-]+(?:\.[\w-]+)+|localhost):\d+(?![\w.])",
     # a dotted name with a digit in it: a host, a version, a file
     r"(?<![\w.$@/-])(?=[\w.$-]*\d)[\w-]+(?:\.[\w-]+)*\.[A-Za-z_][\w$-]*(?:\.[\w$-]+)*",
     rf"0[xX]{_HEX}+",
