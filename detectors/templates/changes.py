@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.templates import evidence
-from watchkeeper.detectors.templates.history import ALL, MIX, History
+from watchkeeper.detectors.templates.history import ALL, MIX, History, Ring
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, Window
 
 MORE, LESS, GONE = 1, -1, 3  # what `History.alarm` says
@@ -47,7 +47,9 @@ class Changes:
         """One window's values of each row, and their shares; nothing is found until `ready`.
         `salt` is the window's own number, for deciding ties."""
         history = self.history
-        up, down, judged = self._scores(values, shares, salt)
+        # As they will be remembered, so that what is the same is equal.
+        counts, parts = values.astype(np.float32), shares.astype(np.float32)
+        up, down, judged = self._scores(counts, parts, salt)
         down = np.where(np.arange(len(history)) == history.rows[MIX], np.inf, down)
         before = history.alarm.copy()
         self._go_on(up, down)
@@ -63,11 +65,11 @@ class Changes:
             history.up[:] = history.down[:] = 0.0
         self._arrive(values)
         found = self._found(values)
-        history.write(values, shares, history.alarm == 0)
+        history.write(counts, parts, history.alarm == 0)
         return found
 
     def _scores(
-        self, values: FloatArray, shares: FloatArray, salt: int
+        self, values: Ring, shares: Ring, salt: int
     ) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Of each row the score that speaks for more, that for less, and if it knows enough."""
         history = self.history
@@ -149,7 +151,7 @@ class Changes:
 
     def _found(self, values: FloatArray) -> list[Changed]:
         history = self.history
-        usual = history.counts.sum(axis=1) / np.maximum(history.valid, 1)
+        usual = history.counts.sum(axis=1, dtype=np.float64) / np.maximum(history.valid, 1)
         chance = np.log10(np.maximum(self._gone(history.gap), 1e-300))
         found = []
         for number, row in history.rows.items():
@@ -161,10 +163,10 @@ class Changes:
         return found
 
 
-def _variation(ring: FloatArray, valid: IntArray) -> FloatArray:
+def _variation(ring: Ring, valid: IntArray) -> FloatArray:
     """How much each row varies about its mean: the squared coefficient of variation."""
     n = np.maximum(valid, 1)
-    mean = ring.sum(axis=1) / n
-    square = (ring**2).sum(axis=1) / n
+    mean = ring.sum(axis=1, dtype=np.float64) / n
+    square = (ring.astype(np.float64) ** 2).sum(axis=1) / n
     found: FloatArray = square / np.maximum(mean**2, 1e-300) - 1.0
     return found

@@ -15,18 +15,22 @@ news, nor is a share that only makes room: the lesser of both scores is bet on t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from watchkeeper.detectors.types import FloatArray, IntArray
+
+Reals = npt.NDArray[np.floating[Any]]
 
 SHIFTS = np.array([0.5, 1.0, 2.0, 3.0])  # standard deviations of the normal score that are bet on
 _LIMIT = 1e250  # of R: it is beyond every budget, and no infinity comes of it
 _MASK = (1 << 64) - 1
 
 
-def ranks(value: FloatArray, history: FloatArray, valid: IntArray, u: FloatArray) -> FloatArray:
+def ranks(value: Reals, history: Reals, valid: IntArray, u: FloatArray) -> FloatArray:
     """The randomised rank of each value among its history, in (0, 1): shape (rows,).
 
     `history` has shape (rows, windows); of each row only the first `valid` hold values. `u` in

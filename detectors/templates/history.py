@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from watchkeeper.detectors.types import FloatArray, IntArray, State, StateError
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, State, StateError
+
+Ring = npt.NDArray[np.float32]
 
 WINDOWS = 128  # that are remembered of each template
 # What stands among the templates' numbers for the mix of all, and for all lines.
@@ -33,8 +36,8 @@ class History:
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
-        self.counts: FloatArray = np.zeros((0, WINDOWS))
-        self.shares: FloatArray = np.zeros((0, WINDOWS))
+        self.counts: Ring = np.zeros((0, WINDOWS), dtype=np.float32)
+        self.shares: Ring = np.zeros((0, WINDOWS), dtype=np.float32)
         for name in _NUMBERS:
             setattr(self, name, np.zeros(0, dtype=np.int64))
         for name in _REALS:
@@ -112,7 +115,7 @@ class History:
         self.longest[other] = min(self.longest[one], self.longest[other])
         self.drop(number)
 
-    def write(self, counts: FloatArray, shares: FloatArray, which: np.ndarray[Any, Any]) -> None:
+    def write(self, counts: Ring, shares: Ring, which: BoolArray) -> None:
         """Remembers one more window of the rows chosen."""
         rows = np.flatnonzero(which)
         places = self.age[rows] % WINDOWS
@@ -156,7 +159,7 @@ class History:
         self.rows = {number: row for row, number in enumerate(numbers)}
 
 
-def _in_order(ring: FloatArray, age: int) -> FloatArray:
+def _in_order(ring: Ring, age: int) -> Ring:
     """A ring with the newest window last, and zeros before the first."""
     if age >= WINDOWS:
         return np.roll(ring, -(age % WINDOWS))

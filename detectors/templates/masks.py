@@ -15,6 +15,7 @@ from watchkeeper.detectors.templates.secrets import without_named
 WILD = "<*>"
 LONGEST = 1_000  # characters of a line that are looked at
 _LONGEST_WORD = 200  # characters of a word that are looked at
+_KEPT_WORD = 48  # characters of a word whose mask is kept at hand
 
 _HEX = "[0-9A-Fa-f]"
 _INSIDE = "A-Za-z0-9"
@@ -76,7 +77,7 @@ def form_of(text: str) -> str:
     'Accepted password for root from <*> port <*> ssh<*>'
     """
     words = _words(text)
-    form = " ".join(map(_word, words))
+    form = " ".join([_word(w) if len(w) <= _KEPT_WORD else _masked(w) for w in words])
     bare = without_named(form, WILD)
     if bare is not form:
         form = bare
@@ -110,8 +111,12 @@ def _words(text: str) -> list[str]:
     return words
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8_192)
 def _word(word: str) -> str:
+    return _masked(word)
+
+
+def _masked(word: str) -> str:
     if word == "()":
         return "(<*>)"
     if word.isalpha() or not _TELLING.search(word):

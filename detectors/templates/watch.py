@@ -90,7 +90,7 @@ class LogWatch:
 
     budget: float = 43_200.0
     learn: int = 60
-    tree: TemplateTree = field(default_factory=TemplateTree)
+    tree: TemplateTree = field(default_factory=lambda: TemplateTree(memory=1_024))
     _history: History = field(default_factory=History)
     _windows: int = 0
     _lines: int = 0
@@ -212,7 +212,11 @@ class LogWatch:
     def _mixed(self, now: _Now) -> float:
         """How far the window's shares are from the mean ones before it."""
         row, valid = self._history.rows[MIX], self._history.valid
-        usual = np.where(valid > 0, self._history.shares.sum(axis=1) / np.maximum(valid, 1), 0.0)
+        usual = np.where(
+            valid > 0,
+            self._history.shares.sum(axis=1, dtype=np.float64) / np.maximum(valid, 1),
+            0.0,
+        )
         usual[[row, self._history.rows[ALL]]] = 0.0
         return evidence.distance(now.counts, usual)
 
@@ -314,7 +318,7 @@ class LogWatch:
     def _shifted(self, now: _Now) -> list[int]:
         """The templates by how much their share is another than usual, the most first."""
         history = self._history
-        usual = history.shares.sum(axis=1) / np.maximum(history.valid, 1)
+        usual = history.shares.sum(axis=1, dtype=np.float64) / np.maximum(history.valid, 1)
         far = np.abs(now.counts / now.n - usual)
         rows = sorted(history.rows.items(), key=lambda each: (-float(far[each[1]]), each[0]))
         return [number for number, _ in rows if number >= 0]

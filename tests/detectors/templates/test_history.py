@@ -17,9 +17,9 @@ def filled(windows: int, born: dict[int, int]) -> History:
         for number in [n for n, first in born.items() if first == k]:
             history.add(number)
         rows = [history.rows[n] for n in born if n in history.rows]
-        values = np.zeros(len(history))
+        values = np.zeros(len(history), dtype=np.float32)
         values[rows] = k + 1.0
-        history.write(values, values / 1_000, np.ones(len(history), dtype=np.bool_))
+        history.write(values, values, np.ones(len(history), dtype=np.bool_))
         history.lines[rows] += k + 1
     return history
 
@@ -51,11 +51,12 @@ def test_the_oldest_window_is_written_over_after_joining(windows: int, data: st.
     before = history.counts[0].tolist()
     oldest = min(before[: int(history.valid[0])]) if history.age[0] >= WINDOWS else 0.0
 
-    history.write(np.array([7e9]), np.array([1.0]), np.array([True]))
+    one = np.array([7e9], dtype=np.float32)
+    history.write(one, one, np.array([True]))
 
     after = history.counts[0].tolist()
     (place,) = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
-    assert after[place] == 7e9
+    assert after[place] == np.float32(7e9)
     assert before[place] == oldest
 
 
