@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -17,12 +16,18 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
+from sqlalchemy import text
 
 from tests.services import rest
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
+from watchkeeper.daemon.storage.database import Database, DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.transport.codec import event_message
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
@@ -36,6 +41,12 @@ _OWNED = re.compile(
 )
 # Kernels are compiled for half a minute where nobody did before: not what is tested here.
 _PLAIN = {"WATCHKEEPER_FAST": "0"}
+# Sessions of these ports that stand still with locked rows of the offsets, which others need.
+_WRITING = text(
+    "SELECT count(*) FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid"
+    " WHERE a.client_port = ANY(:ports) AND a.state = 'idle in transaction'"
+    " AND l.relation = 'offsets'::regclass AND l.mode IN ('RowShareLock', 'RowExclusiveLock')"
+)
 WAIT_S = 60.0
 NUMBERS = 6
 TOPICS = 6
@@ -98,6 +109,7 @@ class Fleet:
     bootstrap: str
     assignor: str = "range"
     session: str = "45s"
+    database: str = ""  # of PostgreSQL; "": SQLite in the folder
     prefix: str = field(default_factory=lambda: f"fleet.{uuid.uuid4().hex[:8]}.")
     _members: dict[str, Process] = field(default_factory=dict, init=False)
     _ports: dict[str, int] = field(default_factory=dict, init=False)
@@ -123,7 +135,7 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.folder}/w.db"
+        return self.database or f"sqlite:///{self.folder}/w.db"
 
     @property
     def predictions(self) -> str:
@@ -181,8 +193,19 @@ class Fleet:
         self._members.pop(name).end(signal.SIGKILL)
 
     def freeze(self, name: str) -> None:
-        """SIGSTOP: it stands still, and does not know."""
-        os.kill(self._members[name].pid, signal.SIGSTOP)
+        """SIGSTOP: it stands still, and does not know. On PostgreSQL it does so within a
+        transaction; on SQLite outside one, because for one within all others would wait."""
+        in_order = self._writes if self.database else self._lets_write
+
+        def frozen() -> bool:
+            os.kill(self._members[name].pid, signal.SIGSTOP)
+            wait_until(partial(_stands, self._members[name].pid), WAIT_S, f"{name} to stand still")
+            if in_order(name):
+                return True
+            self.thaw(name)
+            return False
+
+        wait_until(frozen, WAIT_S, f"{name} to be frozen where it should be")
 
     def thaw(self, name: str) -> None:
         """SIGCONT."""
@@ -216,10 +239,9 @@ class Fleet:
 
     def spots(self) -> dict[Partition, Spot]:
         """The table of offsets."""
-        with closing(sqlite3.connect(self.folder / "w.db", timeout=10.0)) as database:
-            rows = database.execute(
-                "SELECT topic, partition, next_offset, owner_epoch FROM offsets"
-            )
+        found = text("SELECT topic, partition, next_offset, owner_epoch FROM offsets")
+        with closing(Database(self.url)) as database, database.read() as connection:
+            rows = connection.execute(found)
             return {Partition(t, n): Spot(offset or 0, epoch) for t, n, offset, epoch in rows}
 
     def committed(self) -> int:
@@ -231,7 +253,9 @@ class Fleet:
         try:
             wait_until(condition, timeout, what)
         except TimeoutError as error:
-            tails = "\n".join(f"--- {n}\n{p.tail()}" for n, p in self._members.items())
+            tails = "\n".join(
+                f"--- {n}: {self._said(n)}\n{p.tail()}" for n, p in self._members.items()
+            )
             raise AssertionError(f"{error}\n{self.shares()}\n{tails}") from error
 
     def shares(self) -> dict[str, frozenset[int]]:
@@ -259,16 +283,47 @@ class Fleet:
         for member in self._members.values():
             member.end(signal.SIGKILL)
 
+    def _lets_write(self, name: str) -> bool:
+        """Whether others can write while it stands still."""
+        del name
+        with closing(Database(self.url)) as database:
+            try:
+                with database.write():
+                    return True
+            except DatabaseDown:
+                return False
+
+    def _writes(self, name: str) -> bool:
+        """Whether it stands still within a transaction that others have to wait for."""
+        process = psutil.Process(self._members[name].pid)
+        ports = [each.laddr.port for each in process.net_connections("tcp")]
+        with closing(Database(self.url)) as database, database.read() as connection:
+            return bool(connection.execute(_WRITING, {"ports": ports}).scalar())
+
     def _readers(self) -> list[str]:
         if "w" in self._members:
             return list(self._ports)
         return list(self._members)
+
+    def _said(self, name: str) -> str:
+        """What a member says of its being ready, for people."""
+        wire = HTTPConnection("127.0.0.1", self._ports[name], timeout=5.0)
+        with closing(wire), suppress(OSError):
+            wire.request("GET", "/readyz")
+            return wire.getresponse().read().decode()
+        return "no answer"
 
     def _metrics(self, name: str) -> str:
         url = f"http://127.0.0.1:{self._ports[name]}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
             text: bytes = answer.read()
         return text.decode()
+
+
+def _stands(pid: int) -> bool:
+    """Whether every thread of a process has stopped."""
+    states = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(each.rpartition(")")[2].split()[0] == "T" for each in states)
 
 
 def _plain(text: str) -> str:

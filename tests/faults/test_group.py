@@ -71,7 +71,21 @@ def test_members_restarted_in_turn_move_nothing_and_read_nothing_again(
 def test_a_member_frozen_beyond_its_session_makes_nothing_double(
     fleet: StartFleet, assignor: str
 ) -> None:
-    group = fleet(*THREE, assignor=assignor, session="6s")
+    check_frozen(fleet(*THREE, assignor=assignor, session="6s"))
+
+
+def test_a_member_frozen_within_a_transaction_keeps_the_others_waiting_no_longer_than_a_bound(
+    fleet: StartFleet, postgres_url: str
+) -> None:
+    group = fleet(*THREE, assignor="cooperative-sticky", session="6s", database=postgres_url)
+
+    check_frozen(group)
+
+    assert all("the database is back" in group.log(name) for name in THREE)
+
+
+def check_frozen(group: Fleet) -> None:
+    """Others take over from one that is frozen, which finds that out when it goes on."""
     feed = group.feed()
     group.until(lambda: group.committed() > 500, "some reading")
     owned, before = group.owned("w-2"), group.spots()
