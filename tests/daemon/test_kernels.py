@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import watchkeeper
 from tests.e2e.daemon import python_path
 
+_CALLED = re.compile(r"^@kernel\((?!\)|apart)", re.MULTILINE)  # with an example
 PACKAGE = Path(watchkeeper.__file__).parent
 SEEN = """
 import importlib, sys
@@ -23,7 +25,7 @@ def with_kernels() -> set[str]:
     """The modules that have kernels which Python calls."""
     files = [f for part in ("daemon", "detectors") for f in (PACKAGE / part).rglob("*_fast.py")]
     files += [f for part in ("daemon", "detectors") for f in (PACKAGE / part).rglob("fast_*.py")]
-    places = [f.relative_to(PACKAGE) for f in files if "\n@kernel(_" in f.read_text("utf-8")]
+    places = [f.relative_to(PACKAGE) for f in files if _CALLED.search(f.read_text("utf-8"))]
     return {".".join(("watchkeeper", *place.with_suffix("").parts)) for place in places}
 
 
