@@ -25,8 +25,8 @@ _VALUES = (
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,;\]\)\"'>]+",
     # name@host.domain
     r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
-    # /a/path or C:\a\path: two steps or more
-    r"(?<![\w.\-/\\])(?:[A-Za-z]:)?(?:[\\/][\w.@%+~$#=&{}*-]+){2,}[\\/]?",
+    # /a/path or C:\a\path, at the beginning of a word
+    r"(?<![\w.\-/\\])(?:[A-Za-z]:)?(?:[\\/][\w.@%+~$#=&{}*-]+)+[\\/]?",
     # host.domain:80; a single word with a colon is more often the name of a number
     r"(?<![\w.$@/-])(?:[\w-]+(?:\.[\w-]+)+|localhost):\d+(?![\w.])",
     # a dotted name with a digit in it: a host, a version, a file

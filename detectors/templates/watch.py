@@ -15,6 +15,7 @@ from watchkeeper.detectors.templates import evidence
 from watchkeeper.detectors.templates.changes import GONE, MORE, Changed, Changes
 from watchkeeper.detectors.templates.counts import RECORDS, Form, forms_of
 from watchkeeper.detectors.templates.history import ALL, MIX, History
+from watchkeeper.detectors.templates.secrets import shown
 from watchkeeper.detectors.templates.tree import TemplateTree
 from watchkeeper.detectors.types import (
     Finding,
@@ -125,7 +126,7 @@ class LogWatch:
     def _of(self, number: int) -> Said | None:
         if number not in self.tree:
             return None
-        return Said(self.tree.text(number), tuple(self._examples.get(number, ())))
+        return Said(shown(self.tree.text(number)), tuple(self._examples.get(number, ())))
 
     # -----------------------------------------------------------------------------------------
     # Learning
