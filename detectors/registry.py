@@ -23,6 +23,7 @@ _OTHER_FILES = frozenset(
     {
         "blocks",
         "budget",
+        "budgeting",
         "checks",
         "events",
         "fast",

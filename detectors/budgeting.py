@@ -1,0 +1,55 @@
+"""The built-in watches, made as sensitive as a budget of false alarms allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.types import Scalar, Severity
+
+USUAL = 43_200.0  # windows without a false page that the built-in levels are chosen for
+_EVIDENCE = "shiryaev_roberts"  # what the names of detectors by evidence begin with
+_TAILS = frozenset({"ewma", "robust_z", "reference_z"})
+_CHANCES = frozenset({"silence"})
+
+
+def budgeted(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
+    """The watches with levels for one false page of a model in so many windows.
+
+    Evidence is compared with that number itself. Where a level stands for a probability, of a
+    normal tail or as such, the probability changes in proportion. Limits that were given, and what
+    explains only, stay as they are.
+    """
+    return tuple(_budgeted(each, windows) for each in watches)
+
+
+def _budgeted(watch: Watch, windows: float) -> Watch:
+    if watch.severity is Severity.INFO:
+        return watch
+    if watch.detector.startswith(_EVIDENCE):
+        return _with(watch, "average_run_length", windows)
+    if watch.detector in _TAILS and "threshold" in watch.settings:
+        return _with(watch, "threshold", _level(float(watch.settings["threshold"]), windows))
+    if watch.detector in _CHANCES:
+        alpha = float(watch.settings.get("alpha", 1e-9))
+        return _with(watch, "alpha", min(0.01, alpha * USUAL / windows))
+    return watch
+
+
+def _with(watch: Watch, name: str, value: Scalar) -> Watch:
+    return replace(watch, settings={**watch.settings, name: value})
+
+
+@lru_cache(maxsize=256)
+def _level(usual: float, windows: float) -> float:
+    """The normal score whose tail is as many times rarer as the budget is smaller."""
+    if windows == USUAL:
+        return usual
+    from scipy.special import log_ndtr, ndtri_exp
+
+    tail = float(log_ndtr(-usual)) + math.log(USUAL / windows)
+    return max(2.0, round(-float(ndtri_exp(min(tail, -0.7))), 6))

@@ -1,0 +1,55 @@
+"""The built-in levels under other budgets of false alarms."""
+
+from __future__ import annotations
+
+import pytest
+from scipy.stats import norm
+
+from watchkeeper.detectors.budgeting import USUAL, budgeted
+from watchkeeper.detectors.registry import make
+from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
+from watchkeeper.detectors.types import Severity
+
+PAGED = Watch(
+    signal="accuracy", detector="ewma", severity=Severity.CRITICAL, settings={"threshold": 5.0}
+)
+
+
+def test_the_usual_budget_leaves_the_usual_levels() -> None:
+    assert budgeted([PAGED], USUAL) == (PAGED,)
+
+
+@pytest.mark.parametrize("times", [0.1, 12.0, 365.0])
+def test_a_normal_tail_is_as_many_times_rarer_as_the_budget_is_smaller(times: float) -> None:
+    (changed,) = budgeted([PAGED], times * USUAL)
+
+    level = float(changed.settings["threshold"])
+    assert norm.sf(level) * times == pytest.approx(norm.sf(5.0), rel=1e-3)
+
+
+def test_evidence_is_compared_with_the_budget_itself_and_a_chance_shrinks_with_it() -> None:
+    evidence = Watch(signal="errors", detector="shiryaev_roberts_rate", severity=Severity.CRITICAL)
+    silent = Watch(signal="volume", detector="silence", severity=Severity.CRITICAL)
+
+    one, other = budgeted([evidence, silent], 10 * USUAL)
+
+    assert one.settings["average_run_length"] == 10 * USUAL
+    assert other.settings["alpha"] == pytest.approx(1e-10)
+
+
+def test_limits_that_were_given_and_explanations_stay() -> None:
+    limit = Watch(
+        signal="errors",
+        detector="threshold",
+        severity=Severity.CRITICAL,
+        settings={"above": 0.2},
+    )
+    note = Watch(signal="latency", detector="ewma", settings={"threshold": 5.0})
+
+    assert budgeted([limit, note], USUAL / 30) == (limit, note)
+
+
+@pytest.mark.parametrize("windows", [1.0, 100.0, 1e6, 1e12])
+def test_every_built_in_watch_can_be_made_for_any_budget(windows: float) -> None:
+    for watch in budgeted(DEFAULT_WATCHES, windows):
+        make(watch.detector, watch.settings, watch.severity)
