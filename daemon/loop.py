@@ -342,6 +342,8 @@ class Loop:
         polled = self.source.poll(AGAIN_S)
         # What was taken away and has been given back is told as both.
         left = (partitions - {*polled.revoked, *polled.lost}) | set(polled.assigned)
+        if partitions - left:
+            self.reporter.released(partitions - left)
         if left:
             self._take_up(sorted(left))
 

@@ -640,24 +640,26 @@ def test_what_another_took_over_stays_with_it_and_the_rest_is_read_again(world: 
     steady.store.close()
 
 
-def test_what_was_taken_over_and_given_back_is_read_on(world: World) -> None:
-    """It is told at once, to a member that learns just now that it was fenced off."""
+@pytest.mark.parametrize("returning", [True, False], ids=["given back", "gone"])
+def test_who_learns_late_that_it_was_fenced_off_hears_at_once_what_is_left(
+    world: World, returning: bool
+) -> None:
     two, world.ticks = MemoryBroker({"predictions": 2}), False
     member = Member(two)
     loop = replace(world.loop(), source=member, checkpoint_events=10_000)
+    fraud, other = Partition("predictions", 0), Partition("predictions", 1)
     world.publish(0, 300)
     for record in world.broker.records("predictions"):
         two.publish(Message("predictions", b"", record.value or b""), record.at, 0)
     loop.turn(0.0)
     loop.turn(0.0)
-    both = set(loop.owns)
-    world.store.restore(both, world.now)
-    member.leaving, member.returning = set(both), True
+    world.store.restore([fraud, other], world.now)
+    member.leaving, member.returning = {fraud, other} if returning else {other}, returning
 
     loop.checkpoint()
 
-    assert set(loop.owns) == both
-    assert len(both) == 2
+    assert loop.owns == ([fraud, other] if returning else [fraud])
+    assert world.book.left == ([] if returning else [other])
     drain(loop)
     loop.checkpoint()
     assert kept(world.store) == requests(300)
