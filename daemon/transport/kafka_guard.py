@@ -3,7 +3,7 @@
 Three defences are put into the library in memory, behind a check of its version: header keys that
 are no UTF-8 are escaped instead of stopping the partition, a batch is unpacked to at most
 `LARGEST_BATCH` bytes instead of to whatever it claims, and a partition that was paused half-read
-goes on after it is resumed.
+goes on after it is resumed. And sockets are read in larger pieces.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 LARGEST_BATCH = 64 * 1024 * 1024
 _STRICT, _ESCAPING = '.decode("utf-8")', '.decode("utf-8", "backslashreplace")'
+_LITTLE, _MUCH = "self._sock.recv(4096)", "self._sock.recv(262144)"
 _XERIAL_HEADER = 16
 
 
@@ -59,6 +60,7 @@ def prepare() -> None:
             "pip install 'kafka-python>=3.0.12,<3.1'"
         )
     _escape_header_keys()
+    _receive_more()
     _bound_codecs()
     _resume_parked()
 
@@ -67,25 +69,36 @@ def _escape_header_keys() -> None:
     from kafka.record import default_records
     from kafka.record.default_records import DefaultRecordBatch
 
-    reader = DefaultRecordBatch._read_msg
-    if getattr(reader, "escapes_header_keys", False):
-        return
+    if not _changed(DefaultRecordBatch, "_read_msg", default_records, _STRICT, _ESCAPING):
+        log.warning("kafka-python is not as expected: header keys stay strict")
+
+
+def _receive_more() -> None:
+    """Has the library take more from a socket in one call, and so give way to others less often."""
+    from kafka.net import transport
+
+    if not _changed(transport.KafkaTCPTransport, "_sock_recv", transport, _LITTLE, _MUCH):
+        log.warning("kafka-python is not as expected: sockets are read in small pieces")
+
+
+def _changed(owner: Any, name: str, module: Any, old: str, new: str) -> bool:
+    """Puts a method in place that is that of the installed library but for one expression; whether
+    it is there."""
+    method = getattr(owner, name)
+    if getattr(method, "changed_to", None) == new:
+        return True
     try:
-        source = textwrap.dedent(inspect.getsource(reader))
+        source = textwrap.dedent(inspect.getsource(method))
     except OSError:
         source = ""
-    if source.count(_STRICT) != 1:
-        log.warning("kafka-python is not as expected: header keys stay strict")
-        return
+    if source.count(old) != 1:
+        return False
     made: dict[str, Any] = {}
-    # The source is that of the installed library, with one argument added.
-    exec(
-        compile(source.replace(_STRICT, _ESCAPING), reader.__code__.co_filename, "exec"),
-        vars(default_records),
-        made,
-    )
-    made["_read_msg"].escapes_header_keys = True
-    DefaultRecordBatch._read_msg = made["_read_msg"]
+    changed = compile(source.replace(old, new), method.__code__.co_filename, "exec")
+    exec(changed, vars(module), made)
+    made[name].changed_to = new
+    setattr(owner, name, made[name])
+    return True
 
 
 def _resume_parked() -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import gzip
 import inspect
 import os
+import socket
 from typing import Any
 
 import kafka.codec
 import kafka.record.default_records as default_records
 import kafka.record.util
 import pytest
+from kafka.net.transport import KafkaTCPTransport
 
 from tests.daemon.transport import crafted
 from watchkeeper.daemon.transport import kafka_guard
@@ -28,9 +30,35 @@ def test_the_installed_library_is_the_one_the_patch_was_written_for() -> None:
     """When this fails, read the new `_read_msg` and decide anew: the patch is one argument."""
     prepare()
 
-    assert default_records.DefaultRecordBatch._read_msg.escapes_header_keys
+    assert default_records.DefaultRecordBatch._read_msg.changed_to
     source = inspect.getsource(default_records)
     assert source.count('h_key = buffer[pos: pos + h_key_len].decode("utf-8")') == 1
+
+
+def test_what_a_socket_holds_is_taken_in_large_pieces() -> None:
+    prepare()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.sendall(b"x" * 50_000)
+        transport = KafkaTCPTransport.__new__(KafkaTCPTransport)
+        counted = transport._sock = _Counted(ours)
+
+        found, error = transport._sock_recv()
+
+    assert (found, error) == (b"x" * 50_000, None)
+    assert counted.calls < 5
+
+
+class _Counted:
+    """A socket that counts how often it is read."""
+
+    def __init__(self, own: socket.socket) -> None:
+        self.own, self.calls = own, 0
+
+    def recv(self, size: int) -> bytes:
+        self.calls += 1
+        return self.own.recv(size)
 
 
 def test_the_decompressors_are_in_place_where_batches_are_read() -> None:
