@@ -9,7 +9,7 @@ import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray
 from watchkeeper.detectors.keys import keys_of
-from watchkeeper.detectors.sequential.detector import LEAST, EvidenceDetector
+from watchkeeper.detectors.sequential.detector import EvidenceDetector
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.watching import Floors, Passed, Values
 from watchkeeper.detectors.setting import Count, NonNegative, setting
@@ -46,8 +46,7 @@ class ShiryaevRoberts(EvidenceDetector):
     def values(self) -> Values:
         """What judges the values."""
         floors = Floors(self.min_change, self.min_ratio)
-        level = max(self.average_run_length, LEAST)
-        return Values(self.direction, level, self.warm_up, self.memory, floors)
+        return Values(self.direction, self.level, self.warm_up, self.memory, floors)
 
     def layouts(self) -> list[Fields]:
         self._values = self.values()
@@ -57,7 +56,9 @@ class ShiryaevRoberts(EvidenceDetector):
         first = np.zeros(1, dtype=np.int64)
         key = keys_of([key_text(sample.series.signal, sample.series.target)])
         value, n = np.array([sample.value]), np.array([sample.n])
-        return self._values.judge(*self.records, (first, first), key, value, n, calm)
+        return self._values.judge(
+            self.records[0], self.records[1], (first, first), key, value, n, calm
+        )
 
     def sound(self, records: list[Records]) -> bool:
         return self._values.sound(*records)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray
-from watchkeeper.detectors.sequential.detector import LEAST, EvidenceDetector
+from watchkeeper.detectors.sequential.detector import EvidenceDetector
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.watching import Histograms, Passed
 from watchkeeper.detectors.setting import Count, NonNegative, setting
@@ -43,8 +43,7 @@ class ShiryaevRobertsCounts(EvidenceDetector):
 
     def histograms(self) -> Histograms:
         """What judges the histograms."""
-        level = max(self.average_run_length, LEAST)
-        return Histograms(level, self.warm_up, self.memory, self.min_effect)
+        return Histograms(self.level, self.warm_up, self.memory, self.min_effect)
 
     def layouts(self) -> list[Fields]:
         self._histograms = self.histograms()

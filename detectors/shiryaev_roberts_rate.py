@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray
-from watchkeeper.detectors.sequential.detector import LEAST, EvidenceDetector
+from watchkeeper.detectors.sequential.detector import EvidenceDetector
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.watching import Floors, Passed, Rates
 from watchkeeper.detectors.setting import Count, NonNegative, setting
@@ -44,9 +44,9 @@ class ShiryaevRobertsRate(EvidenceDetector):
 
     def rates(self) -> Rates:
         """What judges the shares."""
-        floors, level = Floors(self.min_change, self.min_ratio), max(self.average_run_length, LEAST)
+        floors = Floors(self.min_change, self.min_ratio)
         reference = self.against == "reference"
-        return Rates(self.direction, level, self.warm_up, self.memory, floors, reference)
+        return Rates(self.direction, self.level, self.warm_up, self.memory, floors, reference)
 
     def layouts(self) -> list[Fields]:
         self._rates = self.rates()

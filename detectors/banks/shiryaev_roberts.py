@@ -12,7 +12,7 @@ from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
 from watchkeeper.detectors.frames import BoolArray, IntArray
 from watchkeeper.detectors.keys import Keys, keys_of
-from watchkeeper.detectors.sequential.detector import LEAST, EvidenceDetector
+from watchkeeper.detectors.sequential.detector import EvidenceDetector
 from watchkeeper.detectors.sequential.watching import Passed
 from watchkeeper.detectors.shiryaev_roberts import ShiryaevRoberts, key_text
 
@@ -21,7 +21,7 @@ class EvidenceBank(LevelBank):
     """Fires while ln M is above ln A."""
 
     def __init__(self, detector: EvidenceDetector, columns: int) -> None:
-        self._level = math.log(max(detector.average_run_length, LEAST))
+        self._level = math.log(detector.level)
         super().__init__(detector, columns)
 
     def evident(

@@ -29,9 +29,9 @@ CELLS = 1_024  # of ranks
 _NORMAL = NormalDist()
 _SURE = 0.9  # of a shape: the rest is no drift, so that a bet on it is never quite lost
 
-# What is bet on, and with what weight: about 0.57 means, 0.32 spreads, 0.11 shapes.
-_MEANS = ((0.18, 0.08), (0.25, 0.26), (0.5, 0.15), (1.0, 0.085))  # sd by which it moves
-_SPREADS = ((0.7, 0.085), (0.85, 0.022), (1.3, 0.067), (1.5, 0.134), (2.0, 0.015))  # factors
+# What is bet on, and with what weight: about 0.53 means, 0.38 spreads, 0.09 shapes.
+_MEANS = ((0.18, 0.06), (0.25, 0.235), (0.5, 0.145), (1.0, 0.085))  # sd by which it moves
+_SPREADS = ((0.7, 0.085), (0.85, 0.022), (1.3, 0.15), (1.5, 0.12), (2.0, 0.01))  # factors
 _SKEWED = ((1, 0.014), (4, 0.027))  # gamma distributions of such orders, and their mirrors
 _TWO_PEAKED = ((0.8, 0.012), (0.9, 0.015))  # sd between the middle and each peak
 _FLAT, _PEAKED = 0.01, 0.012  # uniform and Laplace distributions
@@ -39,7 +39,7 @@ _WAVE = (4, 0.8, 0.017)  # half periods, height, weight: by which anything else 
 
 # By how much evidence is beyond a level on average when it passes it, whatever the data: ranks
 # are uniform. Weights are larger by it, so that the average run length is the level itself.
-_OVERSHOOT: dict[Direction, float] = {"either": 1.28, "up": 1.2, "down": 1.2}
+_OVERSHOOT: dict[Direction, float] = {"either": 1.3, "up": 1.2, "down": 1.2}
 
 Share = Callable[[float], float]  # the share of ranks below a rank under some drift
 

@@ -23,7 +23,7 @@ from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.sequential.exact import exp, ln, log_gamma
 from watchkeeper.detectors.sequential.kept import Kept, evident
 from watchkeeper.detectors.sequential.layout import Fields, Records
-from watchkeeper.detectors.sequential.values import MOST
+from watchkeeper.detectors.sequential.values import LARGEST, MOST
 from watchkeeper.detectors.sequential.whiten import calibration, moved
 
 BINS = 64  # at most; further ones are counted into the last
@@ -122,7 +122,8 @@ class CategoryEvidence(Kept):
         betting = total >= self._start
         learn = learn | ~betting
         size = effective(held, n)
-        sums = (1.0 + held["evidence"]) * exp(self._bets(held, seen * (size / n)[:, None], size))
+        logs = self._bets(held, seen * (size / n)[:, None], size)
+        sums = (1.0 + held["evidence"]) * exp(np.minimum(logs, LARGEST))
         sums = np.minimum(sums, self._most)
         held["evidence"] = np.where(betting[:, None], sums, held["evidence"])
         _watch(held, seen, n, betting, learn)
@@ -162,7 +163,7 @@ class CategoryEvidence(Kept):
 
 def folded(counts: FloatArray, bins: int) -> FloatArray:
     """Counts (R, K) as (R, bins): zeros behind, or the rest in the last; none negative."""
-    clean = np.minimum(np.maximum(np.nan_to_num(counts.astype(np.float64)), 0.0), 1e15)
+    clean = np.minimum(np.maximum(np.nan_to_num(counts), 0.0), 1e15)
     have = clean.shape[1]
     if have > bins:
         rest = summed(clean[:, bins - 1 :])

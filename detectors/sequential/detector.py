@@ -20,6 +20,8 @@ from watchkeeper.detectors.sequential.watching import Passed
 from watchkeeper.detectors.setting import Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample, State, StateError
 
+LEAST, MOST = 2.0, 1e12  # windows: a smaller run length would fire on nothing
+
 
 @dataclass
 class EvidenceDetector(LevelDetector):
@@ -38,6 +40,11 @@ class EvidenceDetector(LevelDetector):
         self.records: list[Records] = [np.zeros(1, dtype=each) for each in layouts]
         self._stamp = stamp_of(f"{self.name} {self.state_version}", *self.records)
 
+    @property
+    def level(self) -> float:
+        """A: what evidence must pass."""
+        return min(max(self.average_run_length, LEAST), MOST)
+
     def layouts(self) -> list[Fields]:
         """The records that are kept of the series."""
         raise NotImplementedError
@@ -55,7 +62,7 @@ class EvidenceDetector(LevelDetector):
             passed = self.passed(sample, np.array([self._run == 0]))
         if passed is None:
             return None
-        limit = self.limit(math.log(max(self.average_run_length, LEAST)))
+        limit = self.limit(math.log(self.level))
         statistic, normal = float(passed.statistic[0]), float(passed.normal[0])
         change: Direction = "up" if passed.up[0] else "down"
         return self.sustained_finding(
@@ -82,6 +89,3 @@ class EvidenceDetector(LevelDetector):
             self._kept, self._run, self._since = before
             raise
         self.records = [each.copy() for each in read]
-
-
-LEAST = 2.0  # windows: a smaller run length would fire on nothing

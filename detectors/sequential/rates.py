@@ -17,13 +17,13 @@ from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.sequential.exact import exp, ln
 from watchkeeper.detectors.sequential.kept import Kept, evident
 from watchkeeper.detectors.sequential.layout import Fields, Records
-from watchkeeper.detectors.sequential.values import MOST
+from watchkeeper.detectors.sequential.values import LARGEST, MOST
 from watchkeeper.detectors.sequential.whiten import calibration, moved
 from watchkeeper.detectors.types import Direction
 
-_RATIOS = (0.35, 0.6, 0.8, 1.25, 1.5, 1.75, 2.2, 4.0)  # of odds
-_WEIGHTS = (0.6, 0.8, 0.8, 1.0, 2.0, 2.0, 1.0, 0.4)
-_OVERSHOOT = 1.1  # as in `bets`
+_RATIOS = (0.35, 0.6, 0.8, 1.25, 1.5, 1.75, 2.3, 4.0)  # of odds
+_WEIGHTS = (0.4, 0.6, 0.5, 0.6, 1.2, 2.0, 3.0, 0.4)
+_OVERSHOOT = 1.14  # as in `bets`
 _RAREST = 20  # hits, and misses, that are learned before the first bet
 _LONGEST = 5_000  # events after which bets begin in any case
 _VARIANCE_SLOWEST = 1.0 / 200  # share of the dispersion that the newest window makes up
@@ -145,7 +145,7 @@ class RateEvidence(Kept):
         if one.all():
             return np.asarray(single)
         power = hits[:, None] * ln(ratios) - n[:, None] * ln(base)
-        return np.where(one, single, exp(power / spread[:, None]))
+        return np.where(one, single, exp(np.minimum(power / spread[:, None], LARGEST)))
 
 
 def running(held: Records) -> FloatArray:

@@ -23,6 +23,7 @@ from watchkeeper.detectors.sequential.whiten import WHITENED, calibration
 from watchkeeper.detectors.types import Direction
 
 MOST = 1e15  # evidence that is counted up to
+LARGEST = 600.0  # logarithm of what one window's bet can give
 SHORTEST_MEMORY = 2 * GAPS
 
 

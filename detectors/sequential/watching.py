@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.sequential.advance import Given, advance
@@ -47,6 +48,9 @@ _NEWEST = 0.2  # weight of the newest window in what is now
 _KNOWN = 1e6  # events for which a reference's share stands
 _TINY = 1e-300
 _LEVELS: Fields = [("followed", "<i8"), ("normal", "<f8"), ("newest", "<f8")]
+
+
+Counts = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 
 class Floors(NamedTuple):
@@ -179,15 +183,13 @@ class Histograms:
         """Whether a state read back can be worked with."""
         return evident(held) and categories_sound(held)
 
-    def judge(
-        self, held: Records, counts: FloatArray, expected: FloatArray, calm: BoolArray
-    ) -> Passed:
+    def judge(self, held: Records, counts: Counts, expected: Counts, calm: BoolArray) -> Passed:
         """Judges windows' counts (W, K) of as many records. Learns where it is `calm`."""
         first = held["n"] == 0.0
-        begin = folded(expected, BINS) * first[:, None]
+        begin = folded(expected.astype(np.float64), BINS) * first[:, None]
         held["usual"] = held["usual"] + begin
         held["n"] = held["n"] + summed(begin)
-        evidence = self._evidence.advance(held, counts, calm)
+        evidence = self._evidence.advance(held, counts.astype(np.float64), calm)
         effect = _stability(held)
         unknown = np.full(len(held), np.nan)
         return _passed(evidence, effect >= self._min_effect, unknown, np.zeros(len(held)))

@@ -45,7 +45,8 @@ class Delays(NamedTuple):
     @property
     def median(self) -> float:
         """Of all streams; infinite if half of them were missed."""
-        return float(np.median(np.where(np.isnan(self.delays), math.inf, self.delays)))
+        known = np.where(np.isnan(self.delays), math.inf, self.delays)
+        return float(np.sort(known)[[len(known) // 2, (len(known) - 1) // 2]].mean())
 
     @property
     def missed(self) -> int:
@@ -54,7 +55,8 @@ class Delays(NamedTuple):
 
     def row(self) -> str:
         """Median, 90 % and misses."""
-        late = np.quantile(np.where(np.isnan(self.delays), math.inf, self.delays), 0.9)
+        known = np.where(np.isnan(self.delays), math.inf, self.delays)
+        late = np.quantile(known, 0.9, method="higher")
         return f"{self.median:.0f} / {late:.0f} / {self.missed / len(self.delays):.1%}"
 
 

@@ -1,0 +1,130 @@
+"""Evidence in histograms: of categories, and of ranks in bins of reference quantiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from watchkeeper.detectors.frames import FloatArray
+from watchkeeper.detectors.sequential import CategoryEvidence
+from watchkeeper.detectors.sequential.blocks import block_bets, block_logs, block_step, block_total
+from watchkeeper.detectors.types import StateError
+
+COUNTS = st.lists(
+    st.lists(
+        st.sampled_from([0.0, 1.0, 300.0, -5.0, 1e300, float("nan"), float("inf")]),
+        min_size=3,
+        max_size=3,
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def drawn(random: np.random.Generator, shares: npt.ArrayLike, series: int) -> FloatArray:
+    """Windows of 300 events with these shares."""
+    return random.multinomial(300, np.asarray(shares), series).astype(np.float64)
+
+
+def drawn_each(random: np.random.Generator, mixes: list[list[float]]) -> FloatArray:
+    """A window of each mix."""
+    return np.concatenate([drawn(random, mix, 1) for mix in mixes])
+
+
+def test_alarms_are_no_more_than_asked_for() -> None:
+    random, series, level, alarms = np.random.default_rng(1), 100, 200.0, 0
+    evidence, rows = CategoryEvidence(8), np.arange(series)
+    shares = random.dirichlet(np.full(8, 3.0))
+    for _ in range(400):
+        above = evidence.update(rows, drawn(random, shares, series)) >= level
+        alarms += int(above.sum())
+        evidence.restart(rows[above])
+
+    assert series * 400 / max(alarms, 1) > 0.9 * level
+
+
+def test_another_mix_is_found_at_once_and_a_little_one_in_time() -> None:
+    random, rows = np.random.default_rng(2), np.arange(3)
+    evidence = CategoryEvidence(4)
+    evidence.seed(rows, np.full((3, 4), 1_000.0))
+    usual = [0.25] * 4
+    for _ in range(30):
+        evidence.update(rows, drawn(random, usual, 3))
+    mixes = [usual, [0.5, 0.2, 0.2, 0.1], [0.28, 0.25, 0.25, 0.22]]
+    first = evidence.update(rows, drawn_each(random, mixes))
+    for _ in range(40):
+        last = evidence.update(rows, drawn_each(random, mixes))
+
+    assert first[1] > 1e6
+    assert last[2] > 1e4
+    assert last[0] < 1e3
+
+
+@given(COUNTS)
+@settings(max_examples=60, deadline=None)
+def test_no_input_breaks_it(stream: list[list[float]]) -> None:
+    evidence, row = CategoryEvidence(3, start=1), np.array([0])
+
+    for counts in stream * 2:
+        assert np.isfinite(evidence.update(row, np.array([counts]))).all()
+
+    other = CategoryEvidence(3, start=1)
+    other.load(0, evidence.dump(0))
+    assert other.dump(0) == evidence.dump(0)
+
+
+def test_bins_beyond_those_kept_are_counted_into_the_last() -> None:
+    wide, narrow, row = CategoryEvidence(2, start=1), CategoryEvidence(2, start=1), np.array([0])
+
+    for _ in range(5):
+        one = wide.update(row, np.array([[5.0, 2.0, 1.0]]))
+        other = narrow.update(row, np.array([[5.0, 3.0]]))
+
+    assert one.tolist() == other.tolist()
+
+
+def test_what_is_judged_together_is_judged_as_if_alone() -> None:
+    random = np.random.default_rng(5)
+    many, one = CategoryEvidence(6), CategoryEvidence(6)
+    for _ in range(20):
+        counts = random.poisson(20, (33, 6)).astype(np.float64)
+        together = many.update(np.arange(33), counts)
+        assert together[17] == one.update(np.array([0]), counts[17:18])[0]
+
+
+def test_damaged_state_is_refused() -> None:
+    evidence = CategoryEvidence(3)
+    whole = evidence.dump(0)
+
+    with pytest.raises(StateError):
+        evidence.load(0, whole[:8] + b"\xff" * (len(whole) - 8))
+
+
+def test_bets_over_bins_of_a_reference_are_fair() -> None:
+    shares = np.array([[0.1, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.0]])
+
+    table = block_bets(shares)
+
+    np.testing.assert_allclose((shares[..., None] * table).sum(axis=1), 1.0, rtol=1e-9)
+
+
+def test_a_block_of_ranks_shows_a_shift() -> None:
+    random, table = np.random.default_rng(6), block_bets(np.full((2, 32), 1 / 32))
+    evidence = np.zeros((2, table.shape[2]))
+    for _ in range(10):
+        moved = random.normal([[0.0], [0.3]], 1.0, (2, 100))
+        ranks = np.array(
+            [
+                [np.mean(each <= x) for x in row]
+                for row, each in zip(moved, [random.normal(size=2_000)] * 2, strict=True)
+            ]
+        )
+        counts = np.array([np.histogram(r, 32, (0, 1))[0] for r in ranks])
+        evidence = block_step(evidence, block_logs(counts, table))
+
+    total = block_total(evidence)
+    assert total[0] < 1e3
+    assert total[1] > 1e6
