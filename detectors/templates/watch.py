@@ -49,11 +49,13 @@ class Said(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """What one window had to say; `said` explains the targets of its findings."""
+    """What one window had to say; `said` explains the targets of its findings. The targets that
+    are `gone` were merged into others or forgotten, and never come again."""
 
     samples: list[Sample]
     findings: list[Finding]
     said: dict[str, Said]
+    gone: tuple[str, ...] = ()
 
 
 class _Now(NamedTuple):
@@ -66,6 +68,7 @@ class _Now(NamedTuple):
     wrong: FloatArray
     new: list[int]
     whole: bool
+    gone: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -116,7 +119,8 @@ class LogWatch:
         samples = list(self._samples(now, mix))
         self._count(now)
         found.sort(key=lambda each: (-each.severity.rank, -each.statistic, each.series.target))
-        return Watched(samples, found[:FOUND], self._explained(now, found[:FOUND]))
+        found = found[:FOUND]
+        return Watched(samples, found, self._explained(now, found), now.gone)
 
     def said(self, target: str) -> Said | None:
         """What a template's target says; None where it is forgotten, or is of all templates."""
@@ -134,7 +138,7 @@ class LogWatch:
 
     def _now(self, closed: Closed, n: int, errors: int, forms: list[Form]) -> _Now:
         numbers = [self.tree.add(form.form) for form in forms]
-        became = self._tidy()
+        became, gone = self._tidy()
         history, new = self._history, []
         for number in (MIX, ALL):
             if number not in history.rows:
@@ -154,10 +158,11 @@ class LogWatch:
         history.lines += counts.astype(np.int64)
         history.errors += wrong.astype(np.int64)
         whole = int(counts.sum()) == n
-        return _Now(closed, n, errors, counts, wrong, new, whole)
+        return _Now(closed, n, errors, counts, wrong, new, whole, gone)
 
-    def _tidy(self) -> dict[int, int]:
-        """Follows what became of templates; gives the newest number of those that were merged."""
+    def _tidy(self) -> tuple[dict[int, int], tuple[str, ...]]:
+        """Follows what became of templates; gives the newest number of those that were merged, and
+        the targets of all that are no more."""
         became: dict[int, int] = {}
         for number, into in self.tree.take_merged():
             self._history.join(number, into)
@@ -165,10 +170,12 @@ class LogWatch:
             if kept:
                 self._examples[into] = [kept[0], *kept[1:][-EXAMPLES + 1 :]]
             became[number] = into
-        for number in self.tree.take_forgotten():
+        forgotten = self.tree.take_forgotten()
+        for number in forgotten:
             self._history.drop(number)
             self._examples.pop(number, None)
-        return {number: _last(became, number) for number in became}
+        gone = tuple(f"template:{number}" for number in (*became, *forgotten))
+        return {number: _last(became, number) for number in became}, gone
 
     def _keep(self, number: int, line: str) -> None:
         kept = self._examples.setdefault(number, [])

@@ -222,6 +222,17 @@ def test_a_flood_of_new_statements_says_no_more_than_its_limit(learned: Learned)
     assert len(close(learned(), LEARNED, strange).findings) == FOUND
 
 
+def test_templates_that_become_one_are_told(learned: Learned) -> None:
+    names = ["anna", "bert", "carl", "dora", "emil"]
+
+    watched = close(learned(), LEARNED, [f"moved {name} to archive" for name in names])
+
+    assert len(watched.gone) == 4
+    (target,) = {each.series.target for each in watched.findings}
+    assert target not in watched.gone
+    assert watched.said[target].template == "moved <*> to archive"
+
+
 def test_windows_without_lines_teach_nothing(learned: Learned) -> None:
     watch = learned()
     state = watch.state()
