@@ -195,6 +195,9 @@ def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> Iterator[tupl
     for block in blocks:
         models, place = models_of(block)
         numbers = np.array([homes.get(model, -1) for model in models], dtype=np.int64)[place]
+        if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
+            yield int(numbers[0]), block
+            continue
         for number in np.unique(numbers).tolist():
             if number >= 0:
                 rows = numbers == number

@@ -221,12 +221,14 @@ class Loop:
             state = self.pipeline.state
             pending.outbox += self.spreading.rows(state, pending.dirty, self._epochs, at)
         checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
+        built_s = self._steady() - self._committed_at
         try:
             with self.reporter.stage("commit"):
                 self._patience.insist(lambda: self._write(checkpoint))
         except Fenced as fenced:
             log.warning("another instance took over; reading again", reason=str(fenced))
             return False
+        self._cost_s += built_s
         self._pending = Pending()
         self.source.commit(pending.offsets)
         self.reporter.committed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -90,12 +91,13 @@ def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
 
 def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
     """Codes into several lists as codes into one."""
-    known: dict[T, int] = {}
+    every = dict.fromkeys(chain.from_iterable(names for names, _ in parts))
+    number = dict(zip(every, range(len(every)), strict=True)).__getitem__
     merged = []
     for names, codes in parts:
-        to = np.array([*(known.setdefault(n, len(known)) for n in names), -1], dtype=np.int32)
+        to = np.array([*map(number, names), -1], dtype=np.int32)
         merged.append(to[codes])
-    return tuple(known), np.concatenate(merged)
+    return tuple(every), np.concatenate(merged)
 
 
 def merged_words(columns: Sequence[Words]) -> Words:

@@ -15,6 +15,7 @@ _BUSY_MS = 10_000
 _LOCK_TIMEOUT_S = 10
 # A process that stands still within a transaction keeps what it has locked for no longer.
 _IDLE_S = 30
+_MANY = 100  # rows from which on it is worth to go round what SQLAlchemy does for each
 _NAMES = 500  # in one statement: SQLite takes at most 999, of old
 # A server that falls silent in the middle of a call is given up within 15 s, not within minutes.
 _NOTICING = {
@@ -160,4 +161,18 @@ def put(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-    connection.execute(upsert, [dict(row) for row in rows])
+    if len(rows) < _MANY or connection.dialect.paramstyle != "qmark":
+        connection.execute(upsert, [dict(row) for row in rows])
+        return
+    names = [column.name for column in table.columns if column.name in rows[0]]
+    columns = [_stored(connection, table.c[name], rows) for name in names]
+    made = upsert.values({name: sa.bindparam(name) for name in names})
+    text = str(made.compile(dialect=connection.dialect))
+    connection.exec_driver_sql(text, list(zip(*columns, strict=True)))
+
+
+def _stored(connection: Connection, column: sa.Column[Any], rows: Sequence[Row]) -> list[Any]:
+    """A column of the rows as the driver takes it."""
+    values = [row[column.name] for row in rows]
+    process = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return values if process is None else list(map(process, values))
