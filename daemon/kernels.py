@@ -10,6 +10,7 @@ MODULES = (
     "watchkeeper.daemon.core.keyed_fast",
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
+    "watchkeeper.detectors.anomalies.nearest_fast",
     "watchkeeper.detectors.arrays.absorb_fast",
     "watchkeeper.detectors.arrays.sampled_fast",
     "watchkeeper.detectors.banks.ewma_fast",
