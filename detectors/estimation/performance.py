@@ -13,38 +13,19 @@ import numpy as np
 from watchkeeper.detectors.estimation.bins import Numbers
 from watchkeeper.detectors.estimation.classified import Measured
 from watchkeeper.detectors.estimation.delays import Delays
-from watchkeeper.detectors.estimation.kinds import Kind, Lesson
+from watchkeeper.detectors.estimation.kinds import BinaryLesson, Kind, Lesson
+from watchkeeper.detectors.estimation.learned import Learned
+from watchkeeper.detectors.estimation.rows import Rows
 from watchkeeper.detectors.estimation.stretches import KEPT, Stretch, Stretches
-from watchkeeper.detectors.estimation.trust import Gaps, Trusts, cross_fitted
-from watchkeeper.detectors.estimation.verdict import SURE, Limits, Verdicts, verdicts
+from watchkeeper.detectors.estimation.trust import Gaps, Trusts
+from watchkeeper.detectors.estimation.verdict import SURE, Verdicts, verdicts
+from watchkeeper.detectors.estimation.weighting import corrected, weights
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, StateError, Window
 
 SIZE = 2_000  # predictions of a stretch
 _NEARLY = 0.9  # of the truths that are thought to come
 _HALF = 0.5  # of all truths, without which nothing can be said to be realised
 _ROW = np.zeros(1, dtype=np.int64)
-
-
-class Learned(NamedTuple):
-    """What the labelled reference of a model teaches: the `lesson`, the `limits` of its measures,
-    and the `record` of estimates within it, as `Trusts.dump` gives it."""
-
-    lesson: Lesson
-    limits: Limits
-    record: bytes
-
-
-def learned(kind: Kind, known: IntArray, positives: IntArray) -> Learned:
-    """Learns from the reference's stretches in order of time: truths (K, parts, cells), each of
-    about as many predictions as will be judged at once, and their positive answers (K,)."""
-    trusts = Trusts(len(kind.measures))
-    told, lesson = kind.told(known), kind.lesson(known.sum(axis=0))
-    answers = kind.answers(told, positives)
-    for guesses, truths in zip(*cross_fitted(kind, known, answers), strict=True):
-        for row in range(len(guesses.value)):
-            trusts.score(_ROW, guesses.row(row), truths.row(row))
-    values = lesson.restated(known, np.zeros_like(told), answers).value
-    return Learned(lesson, Limits.of(values), trusts.dump(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +59,22 @@ class Performance:
     """Judges one version of a model by stretches of windows.
 
     `horizon` is how long truths are waited for, in seconds; `size` how many predictions are judged
-    at once, and `least` how many a verdict needs.
+    at once, and `least` how many a verdict needs. With a sample of the reference's `rows` the curve
+    of a binary classifier is corrected for each stretch by its features, where that is sound.
 
     Feed `scored` with each closed window, in order, and `labelled` with truths as they come;
     `judge` tells what of it has become known.
     """
 
     def __init__(
-        self, kind: Kind, taught: Learned, horizon: float, size: int = SIZE, least: int = 300
+        self,
+        kind: Kind,
+        taught: Learned,
+        horizon: float,
+        *,
+        size: int = SIZE,
+        least: int = 300,
+        rows: Rows | None = None,
     ) -> None:
         self.kind, self.taught = kind, taught
         self.horizon = horizon
@@ -93,11 +82,21 @@ class Performance:
         self.trusts = Trusts(len(kind.measures))
         self.trusts.load(0, taught.record)
         self.delays = Delays()
-        self.stretches = Stretches(kind, size)
+        self.rows = rows
+        self.stretches = self._stretches(size)
+        self._lessons: dict[float, Lesson] = {}
 
-    def scored(self, start: float, end: float, counts: Numbers, positives: int) -> None:
-        """Takes in a closed window's predictions (cells,) and how many answers were positive."""
-        self.stretches.scored(start, end, counts, positives)
+    def scored(
+        self,
+        start: float,
+        end: float,
+        counts: Numbers,
+        positives: int,
+        features: Numbers | None = None,
+    ) -> None:
+        """Takes in a closed window's predictions (cells,), how many answers were positive, and
+        where there are `rows` what was counted of the features (features, CODES)."""
+        self.stretches.scored(start, end, counts, positives, features)
 
     def labelled(self, start: float, known: Numbers, delays: Numbers) -> None:
         """Takes in truths (parts, cells) and their delays (DELAYS,) of the window that began at
@@ -111,9 +110,8 @@ class Performance:
         if not full:
             return []
         rows = _Rows.of(self.kind, full)
-        lesson = self.taught.lesson
-        estimates = lesson.restated(np.zeros_like(rows.known), rows.scored, rows.answers)
-        known = lesson.restated(rows.known, rows.unknown, rows.answers)
+        estimates = self._restated(full, np.zeros_like(rows.known), rows.scored, rows.answers)
+        known = self._restated(full, rows.known, rows.unknown, rows.answers)
         opinions = []
         for place, stretch in enumerate(full):
             self._age(stretch, now - stretch.end)
@@ -126,6 +124,7 @@ class Performance:
             )
             if settled:
                 self.stretches.drop(stretch)
+                self._lessons.pop(stretch.start, None)
                 if not crowded:  # no more labels come, so that is how long they took
                     self._age(stretch, math.inf)
         return opinions
@@ -141,15 +140,48 @@ class Performance:
             parts = msgspec.msgpack.decode(stored, type=tuple[bytes, bytes, bytes])
         except msgspec.DecodeError as error:
             raise StateError(f"stored performance is damaged: {error}") from error
-        trusts, delays, stretches = (
-            Trusts(self.trusts.measures),
-            Delays(),
-            Stretches(self.kind, self.stretches.size),
-        )
+        trusts, delays = Trusts(self.trusts.measures), Delays()
+        stretches = self._stretches(self.stretches.size)
         trusts.load(0, parts[0])
         delays.load(parts[1])
         stretches.load(parts[2])
         self.trusts, self.delays, self.stretches = trusts, delays, stretches
+        self._lessons = {}
+
+    def _stretches(self, size: int) -> Stretches:
+        features = 0 if self.rows is None else self.rows.codes.shape[1]
+        return Stretches(self.kind, size, features)
+
+    def _lesson(self, stretch: Stretch) -> Lesson:
+        """The lesson for one stretch that is full."""
+        plain = self.taught.lesson
+        if self.rows is None or not isinstance(plain, BinaryLesson):
+            return plain
+        known = self._lessons.get(stretch.start)
+        if known is None:
+            found = weights(self.rows, list(stretch.features), stretch.n)
+            known = BinaryLesson(corrected(plain.curve, self.rows, found))
+            self._lessons[stretch.start] = known
+        return known
+
+    def _restated(
+        self,
+        stretches: Sequence[Stretch],
+        known: IntArray,
+        unknown: IntArray,
+        answers: FloatArray,
+    ) -> Measured:
+        if self.rows is None:
+            return self.taught.lesson.restated(known, unknown, answers)
+        parts = [
+            self._lesson(stretch).restated(known[[row]], unknown[[row]], answers[[row]])
+            for row, stretch in enumerate(stretches)
+        ]
+        return Measured(
+            np.concatenate([each.value for each in parts]),
+            np.concatenate([each.sampling for each in parts]),
+            np.concatenate([each.calibration for each in parts]),
+        )
 
     def _age(self, stretch: Stretch, age: float) -> None:
         if age > stretch.aged:
@@ -215,7 +247,7 @@ class Performance:
         if stretch.told or not enough or not (soon or settled):
             return None
         stretch.told = True
-        lesson = self.taught.lesson
+        lesson = self._lesson(stretch)
         guess = lesson.restated(np.zeros_like(here.known), here.told, here.answers)
         truth = lesson.restated(here.known, np.zeros_like(here.told), here.answers)
         return self.trusts.score(_ROW, guess, truth)

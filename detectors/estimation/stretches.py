@@ -11,6 +11,7 @@ import numpy as np
 from watchkeeper.detectors.estimation.bins import Numbers
 from watchkeeper.detectors.estimation.delays import DELAYS
 from watchkeeper.detectors.estimation.kinds import Kind
+from watchkeeper.detectors.estimation.rows import CODES
 from watchkeeper.detectors.types import IntArray, StateError
 
 KEPT = 64  # stretches whose truths are awaited; the oldest is settled as it is when one more comes
@@ -34,14 +35,16 @@ class Truths:
 class Stretch:
     """Windows side by side, from `start` to `end` (seconds since the epoch).
 
-    `scored` (cells,) counts its `n` predictions, `positives` those answered so. `aged` is the age
-    up to which delays were told, and `told` whether the estimate was scored by the truths.
+    `scored` (cells,) counts its `n` predictions, `positives` those answered so; `features`
+    (features, CODES) their features' bins, none where nothing is corrected by them. `aged` is the
+    age up to which delays were told, and `told` whether the estimate was scored by the truths.
     """
 
     start: float
     end: float
     scored: IntArray
     truths: Truths
+    features: IntArray
     n: int = 0
     positives: int = 0
     aged: float = 0.0
@@ -52,10 +55,11 @@ class Stretches:
     """The stretches of one version of a model, oldest first; the last may still grow.
 
     Windows come in order of time, truths in any order. A stretch is full with `size` predictions.
+    The histograms of so many `features` are kept along.
     """
 
-    def __init__(self, kind: Kind, size: int) -> None:
-        self.kind, self.size = kind, size
+    def __init__(self, kind: Kind, size: int, features: int = 0) -> None:
+        self.kind, self.size, self.features = kind, size, features
         self.held: list[Stretch] = []
         self.lost = 0  # labels of windows that are not held any more, or not yet by far
         self._early: dict[float, Truths] = {}
@@ -65,12 +69,23 @@ class Stretches:
         """Those that do not grow any more."""
         return [each for each in self.held if each.n >= self.size]
 
-    def scored(self, start: float, end: float, counts: Numbers, positives: int) -> None:
-        """Takes in a closed window's predictions (cells,) and how many answers were positive."""
+    def scored(
+        self,
+        start: float,
+        end: float,
+        counts: Numbers,
+        positives: int,
+        features: Numbers | None = None,
+    ) -> None:
+        """Takes in a closed window's predictions (cells,), how many answers were positive, and
+        what was counted of the features (features, CODES)."""
         if not self.held or self.held[-1].n >= self.size:
             cells = np.zeros(self.kind.cells, dtype=np.int64)
-            self.held.append(Stretch(start, end, cells, self._nothing()))
+            codes = np.zeros((self.features, CODES), dtype=np.int64)
+            self.held.append(Stretch(start, end, cells, self._nothing(), codes))
         now = self.held[-1]
+        if features is not None and self.features:
+            now.features += np.maximum(np.asarray(features), 0).astype(np.int64)
         now.end = max(now.end, end)
         more = np.maximum(np.asarray(counts), 0).astype(np.int64)
         now.scored += more
@@ -105,6 +120,7 @@ class Stretches:
                 (each.start, each.end, each.n, each.positives, each.aged, each.told),
                 _sparse(each.scored),
                 _packed(each.truths),
+                _sparse(each.features),
             )
             for each in self.held
         ]
@@ -127,13 +143,17 @@ class Stretches:
         return Truths(known, np.zeros(DELAYS, dtype=np.int64))
 
     def _stamp(self) -> bytes:
-        layout = f"stretches 1 {self.size} {self.kind.parts} {self.kind.cells} {DELAYS}"
+        layout = f"stretches 1 {self.size} {self.kind.parts} {self.kind.cells} {self.features}"
         return hashlib.blake2b(layout.encode(), digest_size=8).digest()
 
-    def _stretch(self, numbers: _Numbers, scored: _Sparse, truths: _Pair) -> Stretch:
+    def _stretch(
+        self, numbers: _Numbers, scored: _Sparse, truths: _Pair, features: _Sparse
+    ) -> Stretch:
         start, end, n, positives, aged, told = numbers
         cells = _dense(scored, self.kind.cells)
-        return Stretch(start, end, cells, self._unpacked(truths), n, positives, aged, told)
+        codes = _dense(features, self.features * CODES).reshape(self.features, CODES)
+        known = self._unpacked(truths)
+        return Stretch(start, end, cells, known, codes, n, positives, aged, told)
 
     def _unpacked(self, packed: _Pair) -> Truths:
         parts, cells = self.kind.parts, self.kind.cells
@@ -144,7 +164,7 @@ class Stretches:
 _Sparse = tuple[bytes, bytes]  # places and counts
 _Pair = tuple[_Sparse, _Sparse]
 _Numbers = tuple[float, float, int, int, float, bool]
-_Stored = tuple[int, list[tuple[_Numbers, _Sparse, _Pair]], list[tuple[float, _Pair]]]
+_Stored = tuple[int, list[tuple[_Numbers, _Sparse, _Pair, _Sparse]], list[tuple[float, _Pair]]]
 
 
 def _packed(truths: Truths) -> _Pair:

@@ -36,8 +36,9 @@ from watchkeeper.detectors.estimation.calibration import Curves, curves
 from watchkeeper.detectors.estimation.classified import MEASURES, estimated
 from watchkeeper.detectors.estimation.delays import delay_counts
 from watchkeeper.detectors.estimation.kinds import Binary
-from watchkeeper.detectors.estimation.performance import Learned, Opinion, Performance, learned
-from watchkeeper.detectors.estimation.rows import Rows
+from watchkeeper.detectors.estimation.learned import Learned, learned
+from watchkeeper.detectors.estimation.performance import Opinion, Performance
+from watchkeeper.detectors.estimation.rows import CODES, Rows
 from watchkeeper.detectors.estimation.trust import BAND
 from watchkeeper.detectors.estimation.weighting import corrected, weights
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
@@ -76,19 +77,22 @@ def measure(data: Path, *, quick: bool) -> dict[str, object]:
 
     trials, better = shifted_trials(reference, 8 if quick else 40)
     estimates = _estimates(reference, stream, weighted=not quick)
-    played = play(taught, stream, never=0.0)
     chosen = "weighted" if better > 2.0 and not quick else "cbpe"
-    guesses = estimates[chosen]
+    sample = _rows(reference) if chosen == "weighted" else None
+    played = play(taught, stream, sample, never=0.0)
     inside = np.abs(played.estimate - truth) <= played.band
     judged = [("realised and estimated", played)]
     if not quick:
-        judged.append(("the same, 5 % of labels never come", play(taught, stream, never=0.05)))
+        fewer = play(taught, stream, sample, never=0.05)
+        judged.append(("the same, 5 % of labels never come", fewer))
     rows = {name: harm_row(run.paged, harmed, run) for name, run in judged}
+    worse = _outside(np.minimum(truth, normal.mean(axis=0)), normal)
+    rows["realised and estimated, worse alone"] = harm_row(played.worse, worse, played)
     rows["estimate alone"] = harm_row(_alone(played, normal), harmed)
     rows |= {name: harm_row(p, harmed) for name, p in drift_pages(reference, stream).items()}
     main = rows["realised and estimated"]
     return {
-        "estimate_error": _errors(guesses, truth),
+        "estimate_error": _errors(played.estimate, truth),
         "estimate_coverage": float(inside.mean()),
         "harm_precision": main["precision"],
         "harm_recall": main["recall"],
@@ -129,8 +133,12 @@ def _estimate(chunk: Part, curve: Curves) -> FloatArray:
 
 
 def _weighted(chunk: Part, curve: Curves, rows: Rows) -> FloatArray:
-    window = [np.bincount(column, minlength=256) for column in chunk.codes.T]
-    return _estimate(chunk, corrected(curve, rows, weights(rows, window, len(chunk.score))))
+    found = weights(rows, _features(chunk), len(chunk.score))
+    return _estimate(chunk, corrected(curve, rows, found))
+
+
+def _features(part: Part) -> list[IntArray]:
+    return [np.bincount(column, minlength=CODES) for column in part.codes.T]
 
 
 def _rows(part: Part) -> Rows:
@@ -169,32 +177,35 @@ def _errors(guess: FloatArray, truth: FloatArray) -> dict[str, float]:
 
 class Played(NamedTuple):
     """What the watch said of each chunk: the estimate at its end, its band and trust; whether it
-    was paged, and how long after its end that was known and thought to be known, in chunks."""
+    was paged, and whether because it was worse; how long after its end that was known, and at its
+    end was thought to be known, in chunks."""
 
     estimate: FloatArray
     band: FloatArray
     trust: FloatArray
     paged: BoolArray
+    worse: BoolArray
     waited: FloatArray
     due: FloatArray
 
 
-def play(taught: Learned, stream: Part, never: float) -> Played:
-    """Lets the stream pass with its labels coming late."""
+def play(taught: Learned, stream: Part, rows: Rows | None, never: float) -> Played:
+    """Lets the stream pass with its labels coming late; with `rows` to weight by."""
     n = len(stream.chunks())
-    watch = Performance(Binary(), taught, float(LONGEST), CHUNK)
+    watch = Performance(Binary(), taught, float(LONGEST), size=CHUNK, rows=rows)
     at = np.arange(n * CHUNK, dtype=np.float64)
     delay, comes = _delays(stream.key[: n * CHUNK], never)
     arrival = np.where(comes, np.ceil((at + delay) / STEP) * STEP, np.inf)
     order = np.argsort(arrival, kind="stable")
-    played = _unplayed(n)
-    end, first = n * CHUNK + LONGEST + STEP, 0
+    arrived, played, first = arrival[order], _unplayed(n), 0
+    end = n * CHUNK + LONGEST + STEP
     for now in range(STEP, end, STEP):
         if now <= n * CHUNK:
-            score = stream.score[now - STEP : now]
-            answered = int(stream.answer[now - STEP : now].sum())
-            watch.scored(float(now - STEP), float(now), score_counts(score), answered)
-        last = int(np.searchsorted(arrival[order], now, side="right"))
+            window = stream.take(slice(now - STEP, now))
+            counts, said = score_counts(window.score), int(window.answer.sum())
+            features = None if rows is None else np.stack(_features(window))
+            watch.scored(float(now - STEP), float(now), counts, said, features)
+        last = int(np.searchsorted(arrived, now, side="right"))
         _tell(watch, stream, order[first:last], delay)
         first = last
         for opinion in watch.judge(float(now)):
@@ -205,7 +216,8 @@ def play(taught: Learned, stream: Part, never: float) -> Played:
 def _unplayed(n: int) -> Played:
     estimate, band, trust = np.full((3, n, len(SHOWN)), np.nan)
     waited, due = np.full((2, n), np.nan)
-    return Played(estimate, band, trust, np.zeros(n, dtype=np.bool_), waited, due)
+    paged, worse = np.zeros((2, n), dtype=np.bool_)
+    return Played(estimate, band, trust, paged, worse, waited, due)
 
 
 def _delays(key: npt.NDArray[np.uint64], never: float) -> tuple[FloatArray, BoolArray]:
@@ -237,6 +249,7 @@ def _note(played: Played, opinion: Opinion, now: int) -> None:
     if np.isnan(played.waited[chunk]) and (outside.any() or final.all() or opinion.settled):
         played.waited[chunk] = (now - opinion.window.end) / CHUNK
         played.paged[chunk] = outside.any()
+        played.worse[chunk] = (opinion.verdicts.side[0, PLACES] < 0).any()
 
 
 # ----------------------------------------------------------------------------------------- harm

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.detectors.estimation.made import Drawn, drawn, stretches
-from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, truth_counts
+from tests.detectors.estimation.test_weighting import population
+from watchkeeper.detectors.estimation.bins import (
+    SAID_FROM_HALF,
+    score_bins,
+    score_counts,
+    truth_counts,
+)
 from watchkeeper.detectors.estimation.classified import MEASURES
 from watchkeeper.detectors.estimation.delays import delay_counts
 from watchkeeper.detectors.estimation.kinds import Binary
-from watchkeeper.detectors.estimation.performance import Learned, Opinion, Performance, learned
+from watchkeeper.detectors.estimation.learned import Learned, learned
+from watchkeeper.detectors.estimation.performance import Opinion, Performance
 from watchkeeper.detectors.estimation.regression import Regression, error_sums
+from watchkeeper.detectors.estimation.rows import CODES, Rows
 from watchkeeper.detectors.estimation.verdict import Why
-from watchkeeper.detectors.types import IntArray, StateError
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, StateError
 
 KIND = Binary()
 HORIZON = 20_000.0
@@ -197,6 +207,68 @@ def test_a_reference_without_labels_teaches_nothing_and_judges_nothing() -> None
     assert not opinion.verdicts.final.any()
 
 
+def test_a_shift_of_the_inputs_is_corrected_by_their_features() -> None:
+    codes, score, truth = population(1, 20_000, 0.1)
+    keys = np.random.default_rng(1).permutation(20_000).astype(np.uint64)
+    rows = Rows(keys, codes, score_bins(score), truth).sampled()
+    known = np.stack([truth_counts(s, t) for s, t in zip(*_cut(score, truth), strict=True)])
+    taught = learned(KIND, known, positives(known))
+    plain, better = (Performance(KIND, taught, HORIZON, rows=each) for each in (None, rows))
+    codes, score, truth = population(2, 2_000, 0.8)
+    features = np.stack([np.bincount(column, minlength=CODES) for column in codes.T])
+    for watch in (plain, better):
+        watch.scored(0.0, 60.0, score_counts(score), int((score >= 0.5).sum()), features)
+    again = Performance(KIND, taught, HORIZON, rows=rows)
+    again.load(better.dump())
+
+    here, there, after = (watch.judge(60.0)[0].estimate.value for watch in (plain, better, again))
+
+    accuracy = ((score >= 0.5) == truth).mean()
+    assert abs(there[0, ACCURACY] - accuracy) < 0.5 * abs(here[0, ACCURACY] - accuracy)
+    assert np.array_equal(there, after)
+
+
+def _cut(score: FloatArray, truth: BoolArray) -> tuple[list[FloatArray], list[BoolArray]]:
+    return np.split(score, 10), np.split(truth, 10)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["scored", "labelled", "judge", "restart"]),
+        st.integers(0, 12),
+        st.integers(-2, 700),
+    ),
+    max_size=25,
+)
+
+
+@given(EVENTS)
+def test_whatever_comes_in_whatever_order_is_survived(
+    events: list[tuple[str, int, int]],
+) -> None:
+    known = stretches(1, 5)
+    taught = learned(KIND, known, positives(known))
+    watch = Performance(KIND, taught, HORIZON, size=500)
+    for what, window, n in events:
+        scores, truths = drawn(abs(n), abs(n))
+        start = 60.0 * window
+        if what == "scored":
+            watch.scored(start, start + 60.0, score_counts(scores), n)
+        elif what == "labelled":
+            delays = delay_counts(np.full(abs(n), 10.0 * n))
+            watch.labelled(start, truth_counts(scores, truths), delays)
+        elif what == "restart":
+            stored, watch = watch.dump(), Performance(KIND, taught, HORIZON, size=500)
+            watch.load(stored)
+            assert watch.dump() == stored
+        for opinion in watch.judge(start) if what == "judge" else []:
+            assert 0.0 <= opinion.coverage <= 1.0
+            assert opinion.due < np.inf
+            final = opinion.verdicts.final[0]
+            assert np.isfinite(opinion.now.value[0][final]).all()
+            assert np.isfinite(opinion.trust).all()
+
+
 def test_regressors_are_judged_too() -> None:
     kind, random = Regression(4, 1.0), np.random.default_rng(1)
 
@@ -206,7 +278,9 @@ def test_regressors_are_judged_too() -> None:
         return np.bincount(cells, minlength=4), error_sums(cells, errors, 4, 1.0)
 
     known = np.stack([window(1.0)[1] for _ in range(20)])
-    watch = Performance(kind, learned(kind, known, np.zeros(20, dtype=np.int64)), HORIZON, 1_000)
+    watch = Performance(
+        kind, learned(kind, known, np.zeros(20, dtype=np.int64)), HORIZON, size=1_000
+    )
     for place, wide in enumerate([1.0] * 5 + [1.5]):
         scored, sums = window(wide)
         watch.scored(place * STEP, (place + 1) * STEP, scored, 0)

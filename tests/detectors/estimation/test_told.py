@@ -12,7 +12,8 @@ from tests.detectors.estimation.made import drawn, stretches
 from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, truth_counts
 from watchkeeper.detectors.estimation.classified import MEASURES
 from watchkeeper.detectors.estimation.kinds import Binary
-from watchkeeper.detectors.estimation.performance import Learned, Opinion, Performance, learned
+from watchkeeper.detectors.estimation.learned import Learned, learned
+from watchkeeper.detectors.estimation.performance import Opinion, Performance
 from watchkeeper.detectors.estimation.told import findings, labelled, samples
 from watchkeeper.detectors.types import FloatArray, Severity
 
