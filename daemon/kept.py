@@ -17,9 +17,9 @@ from watchkeeper.detectors.blocks import (
     Member,
     PredictionBlock,
     Spans,
+    Texts,
     Words,
     models_of,
-    texts_of,
 )
 from watchkeeper.detectors.gathered import labels, merged_codes, merged_words, predictions
 from watchkeeper.detectors.keys import Keys
@@ -214,5 +214,9 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
     some = block.take(chosen)
     # A few texts must not hold the whole buffer that they lie in.
     if isinstance(some, LabelBlock):
-        return replace(some, request_id=texts_of(some.request_id))
-    return replace(some, request_id=texts_of(some.request_id), entity=texts_of(some.entity))
+        return replace(some, request_id=_alone_in(some.request_id))
+    return replace(some, request_id=_alone_in(some.request_id), entity=_alone_in(some.entity))
+
+
+def _alone_in(column: Texts) -> Texts:
+    return column.packed() if isinstance(column, Spans) else column

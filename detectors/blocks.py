@@ -111,6 +111,16 @@ class Spans:
         """The chosen rows."""
         return Spans(self.buffer, self.start[rows], self.end[rows])
 
+    def packed(self) -> Spans:
+        """The same texts one behind the other, in a buffer that holds nothing else."""
+        given = self.start >= 0
+        lengths = np.where(given, self.end - self.start, 0)
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
+        places = np.repeat(self.start - begins, lengths) + np.arange(int(lengths.sum()))
+        data = np.frombuffer(self.buffer, dtype=np.uint8)[places].tobytes()
+        return Spans(data, np.where(given, begins, -1), np.where(given, ends, -1))
+
     def texts(self) -> ObjectArray:
         """The texts themselves (object, str | None)."""
         column = np.empty(len(self), dtype=np.object_)

@@ -109,4 +109,16 @@ def merged_words(columns: Sequence[Words]) -> Words:
 def _texts(columns: Sequence[Texts]) -> Texts:
     if all(isinstance(column, Spans) and not column.buffer for column in columns):
         return Spans.nothing(sum(map(len, columns)))
+    if all(isinstance(column, Spans) for column in columns):
+        return _behind([column.packed() for column in columns if isinstance(column, Spans)])
     return np.concatenate([texts_of(column) for column in columns])
+
+
+def _behind(columns: Sequence[Spans]) -> Spans:
+    """Packed texts one behind the other."""
+    sizes = [len(column.buffer) for column in columns]
+    begins = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(column) for column in columns])
+    start, end = (np.concatenate([getattr(c, name) for c in columns]) for name in ("start", "end"))
+    given = start >= 0
+    buffer = b"".join(column.buffer for column in columns)
+    return Spans(buffer, np.where(given, start + begins, -1), np.where(given, end + begins, -1))

@@ -125,6 +125,9 @@ def _words(words: Words) -> _Column:
 def _texts(column: Texts) -> _Column:
     if isinstance(column, Spans) and not (column.start >= 0).any():
         return _Column(_MISSING)
+    if isinstance(column, Spans):
+        sizes = np.where(column.start >= 0, column.end - column.start, _NONE).astype("<u4")
+        return _Column(_TEXTS, sizes.tobytes() + column.packed().buffer)
     values = texts_of(column).tolist()
     if not any(value is not None for value in values):
         return _Column(_MISSING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from tests.daemon.storage.examples import labels, predictions
 from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.snapshots import SnapshotError
+from watchkeeper.detectors import gathered
 from watchkeeper.detectors.blocks import (
     Block,
     LabelBlock,
@@ -100,6 +101,20 @@ def test_text_in_a_buffer_comes_back_as_text() -> None:
     back = blocks.decode(blocks.encode(LabelBlock(**vars_of(block) | {"request_id": spans})))
 
     assert texts_of(back.request_id).tolist() == ["a", "ß", None]
+
+
+def test_texts_in_buffers_are_stored_as_other_texts_are() -> None:
+    block = LabelBlock.of(labels(n=3))
+    buffer = "xxr-ä-1yyr-2".encode()
+    spans = Spans(buffer, np.array([2, -1, 10]), np.array([8, 0, 13]))
+    held = replace(block, request_id=spans)
+    read = replace(block, request_id=spans.texts())
+
+    assert spans.texts().tolist() == ["r-ä-1", None, "r-2"]
+    assert blocks.encode(held) == blocks.encode(read)
+    assert blocks.encode(gathered.labels([held, held])) == blocks.encode(
+        gathered.labels([read, held])
+    )
 
 
 def vars_of(block: Block) -> dict[str, Any]:
