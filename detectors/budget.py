@@ -17,6 +17,7 @@ from watchkeeper.detectors.frames import FloatArray
 LEAST, MOST = 100.0, 1e12  # samples for one false alarm
 HALF_LIFE = 7 * 86_400.0  # seconds of event time after which an observed rate counts half
 
+_HUGE = 1e15
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _UNITS |= {"month": 30 * 86_400, "year": 365 * 86_400}
 _SHORT = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
@@ -102,11 +103,12 @@ class Rate(msgspec.Struct, frozen=True):
 
     def seen(self, count: float, seconds: float, half_life: float = HALF_LIFE) -> Rate:
         """The rate after so many samples in so many seconds more; odd numbers change nothing."""
-        if not (0.0 <= count < math.inf and 0.0 < seconds < math.inf):
+        if not (0.0 <= count <= _HUGE and 1.0 / _HUGE <= seconds <= _HUGE):
             return self
-        keep = 0.5 ** (seconds / half_life)
+        faded = math.log(2.0) * seconds / half_life
+        keep = math.exp(-faded)
         # What fades in the interval itself: the mean of 0.5 ** (age / half_life) over it.
-        weight = (1.0 - keep) / (math.log(2.0) * seconds / half_life)
+        weight = -math.expm1(-faded) / faded
         return Rate(self.count * keep + count * weight, self.seconds * keep + seconds * weight)
 
 
