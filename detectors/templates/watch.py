@@ -32,6 +32,7 @@ from watchkeeper.detectors.types import (
 LAYOUT = 1
 SIGNAL = "logs"
 NEW, VANISHED, RATE, MIXED = "new_template", "vanished_template", "template_rate", "template_mix"
+DETECTORS = (NEW, VANISHED, RATE, MIXED)
 EXAMPLES = 2  # lines that are kept of a template: the first, and the newest
 SAMPLED = 100  # templates of a window that have samples, the most frequent ones
 NEW_TARGET, MIX_TARGET = "templates:new", "templates:mix"

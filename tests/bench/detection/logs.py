@@ -88,6 +88,18 @@ def grouped(lines: Sequence[str]) -> tuple[list[int], float]:
     return [_end(became, number) for number in numbers], seconds
 
 
+def grouped_by_window(lines: Sequence[str], size: int = 100) -> list[int]:
+    """The groups as the daemon finds them: forms are counted, and grouped as a window closes."""
+    tree = TemplateTree()
+    numbers: list[int] = []
+    for first in range(0, len(lines), size):
+        forms = [form_of(line) for line in lines[first : first + size]]
+        known = {form: tree.add(form) for form in sorted(set(forms))}
+        numbers += [known[form] for form in forms]
+    became = dict(tree.take_merged())
+    return [_end(became, number) for number in numbers]
+
+
 def _end(became: dict[int, int], number: int) -> int:
     while number in became:
         number = became[number]
@@ -98,6 +110,7 @@ def measure(data: Path, *, quick: bool) -> dict[str, object]:
     """The figures of log lines."""
     accuracy: dict[str, float] = {}
     alone: dict[str, float] = {}
+    by_window: dict[str, float] = {}
     seconds: dict[str, float] = {}
     counts: dict[str, str] = {}
     lines = 0
@@ -107,6 +120,8 @@ def measure(data: Path, *, quick: bool) -> dict[str, object]:
         accuracy[system.name] = round(grouping_accuracy(groups, system.truth), 4)
         forms = [form_of(line) for line in system.lines]
         alone[system.name] = grouping_accuracy(forms, system.truth)
+        closed = grouped_by_window(system.lines)
+        by_window[system.name] = grouping_accuracy(closed, system.truth)
         seconds[system.name] = statistics.median(each for _, each in runs)
         counts[system.name] = f"{len(set(groups))} of {len(set(system.truth))}"
         lines += len(system.lines)
@@ -114,6 +129,7 @@ def measure(data: Path, *, quick: bool) -> dict[str, object]:
     found: dict[str, object] = {
         "log_grouping": accuracy,
         "log_grouping_mean": statistics.fmean(accuracy.values()),
+        "log_grouping_by_window": statistics.fmean(by_window.values()),
         "log_grouping_masks_alone": statistics.fmean(alone.values()),
         "log_templates": counts,
         "log_us_per_line": sum(seconds.values()) / max(lines, 1) * 1e6,
