@@ -32,10 +32,10 @@ def _budgeted(watch: Watch, windows: float) -> Watch:
         return watch
     if watch.detector.startswith(_EVIDENCE):
         return _with(watch, "average_run_length", windows)
-    if watch.detector in _TAILS and "threshold" in watch.settings:
-        return _with(watch, "threshold", _level(float(watch.settings["threshold"]), windows))
-    if watch.detector in _CHANCES:
-        alpha = float(watch.settings.get("alpha", 1e-9))
+    threshold, alpha = watch.settings.get("threshold"), watch.settings.get("alpha", 1e-9)
+    if watch.detector in _TAILS and isinstance(threshold, float | int):
+        return _with(watch, "threshold", _level(float(threshold), windows))
+    if watch.detector in _CHANCES and isinstance(alpha, float | int):
         return _with(watch, "alpha", min(0.01, alpha * USUAL / windows))
     return watch
 

@@ -23,7 +23,8 @@ def test_the_usual_budget_leaves_the_usual_levels() -> None:
 def test_a_normal_tail_is_as_many_times_rarer_as_the_budget_is_smaller(times: float) -> None:
     (changed,) = budgeted([PAGED], times * USUAL)
 
-    level = float(changed.settings["threshold"])
+    level = changed.settings["threshold"]
+    assert isinstance(level, float)
     assert norm.sf(level) * times == pytest.approx(norm.sf(5.0), rel=1e-3)
 
 
