@@ -14,7 +14,7 @@ from watchkeeper.detectors.estimation.bins import Numbers
 from watchkeeper.detectors.estimation.classified import Measured
 from watchkeeper.detectors.estimation.delays import Delays
 from watchkeeper.detectors.estimation.kinds import BinaryLesson, Kind, Lesson
-from watchkeeper.detectors.estimation.learned import Learned
+from watchkeeper.detectors.estimation.learned import SIZE, Learned
 from watchkeeper.detectors.estimation.rows import Rows
 from watchkeeper.detectors.estimation.stretches import KEPT, Stretch, Stretches
 from watchkeeper.detectors.estimation.trust import Gaps, Trusts
@@ -22,7 +22,6 @@ from watchkeeper.detectors.estimation.verdict import SURE, Verdicts, verdicts
 from watchkeeper.detectors.estimation.weighting import corrected, weights
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, StateError, Window
 
-SIZE = 2_000  # predictions of a stretch
 _NEARLY = 0.9  # of the truths that are thought to come
 _HALF = 0.5  # of all truths, without which nothing can be said to be realised
 _ROW = np.zeros(1, dtype=np.int64)

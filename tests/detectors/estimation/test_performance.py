@@ -34,11 +34,11 @@ ACCURACY = MEASURES.index("accuracy")
 @pytest.fixture(scope="module")
 def taught() -> Learned:
     known = stretches(1, 30)
-    return learned(KIND, known, positives(known))
+    return learned(KIND, known, answers(known))
 
 
-def positives(known: IntArray) -> IntArray:
-    return np.asarray(known.sum(axis=1) @ SAID_FROM_HALF, dtype=np.int64)
+def answers(known: IntArray) -> FloatArray:
+    return np.repeat(SAID_FROM_HALF[None], len(known), axis=0)
 
 
 class Stream:
@@ -198,7 +198,7 @@ def test_damaged_state_is_refused_and_leaves_the_watch_as_it_was(taught: Learned
 
 def test_a_reference_without_labels_teaches_nothing_and_judges_nothing() -> None:
     nothing = np.zeros((0, 2, KIND.cells), dtype=np.int64)
-    watch = Performance(KIND, learned(KIND, nothing, np.zeros(0, dtype=np.int64)), HORIZON)
+    watch = Performance(KIND, learned(KIND, nothing, answers(nothing)), HORIZON)
     watch.scored(0.0, 60.0, score_counts(drawn(1, 3_000)[0]), 1_500)
 
     opinion = watch.judge(60.0)[0]
@@ -212,7 +212,7 @@ def test_a_shift_of_the_inputs_is_corrected_by_their_features() -> None:
     keys = np.random.default_rng(1).permutation(20_000).astype(np.uint64)
     rows = Rows(keys, codes, score_bins(score), truth).sampled()
     known = np.stack([truth_counts(s, t) for s, t in zip(*_cut(score, truth), strict=True)])
-    taught = learned(KIND, known, positives(known))
+    taught = learned(KIND, known, answers(known))
     plain, better = (Performance(KIND, taught, HORIZON, rows=each) for each in (None, rows))
     codes, score, truth = population(2, 2_000, 0.8)
     features = np.stack([np.bincount(column, minlength=CODES) for column in codes.T])
@@ -247,7 +247,7 @@ def test_whatever_comes_in_whatever_order_is_survived(
     events: list[tuple[str, int, int]],
 ) -> None:
     known = stretches(1, 5)
-    taught = learned(KIND, known, positives(known))
+    taught = learned(KIND, known, answers(known))
     watch = Performance(KIND, taught, HORIZON, size=500)
     for what, window, n in events:
         scores, truths = drawn(abs(n), abs(n))
@@ -278,9 +278,7 @@ def test_regressors_are_judged_too() -> None:
         return np.bincount(cells, minlength=4), error_sums(cells, errors, 4, 1.0)
 
     known = np.stack([window(1.0)[1] for _ in range(20)])
-    watch = Performance(
-        kind, learned(kind, known, np.zeros(20, dtype=np.int64)), HORIZON, size=1_000
-    )
+    watch = Performance(kind, learned(kind, known, np.zeros((20, 4))), HORIZON, size=1_000)
     for place, wide in enumerate([1.0] * 5 + [1.5]):
         scored, sums = window(wide)
         watch.scored(place * STEP, (place + 1) * STEP, scored, 0)

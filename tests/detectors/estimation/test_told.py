@@ -23,8 +23,7 @@ WIDTH = 60.0
 
 @pytest.fixture(scope="module")
 def taught() -> Learned:
-    said = np.asarray(KNOWN.sum(axis=1) @ SAID_FROM_HALF, dtype=np.int64)
-    return learned(Binary(), KNOWN, said)
+    return learned(Binary(), KNOWN, np.repeat(SAID_FROM_HALF[None], len(KNOWN), axis=0))
 
 
 def opinion(taught: Learned, bent: float) -> Opinion:
