@@ -89,7 +89,7 @@ def _forms(part: Mapping[str, IntArray], lines: Mapping[str, str]) -> Iterator[F
 
 
 def _lowest(forms: Iterable[str]) -> Iterable[str]:
-    """The forms that are kept where there are too many: an attacker cannot choose which."""
+    """The forms that are kept where there are too many, whatever order they came in."""
     known = list(forms)
     return known if len(known) <= MOST_FORMS else sorted(known, key=_hash)[:MOST_FORMS]
 
