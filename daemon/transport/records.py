@@ -303,7 +303,7 @@ def _packed(columns: Sequence[Sequence[Span]]) -> list[Span]:
     shift, needed, shifts = 0, [], []
     for part in zip(*columns, strict=True):
         first, last = _bounds(part)
-        needed.append(part[0].buffer[first:last])
+        needed.append(memoryview(part[0].buffer)[first:last])
         shifts.append(shift - first)
         shift += last - first
     buffer, packed = b"".join(needed), []
