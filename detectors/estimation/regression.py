@@ -12,11 +12,10 @@ from watchkeeper.detectors.estimation.classified import Measured
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 FINE = 1 << 16  # fixed-point steps of an error, its square and its fourth power
-FURTHEST = 256.0  # units of the scale, beyond which errors count as such
+FURTHEST = 64.0  # units of the scale: larger errors count as such, so that 8 million add up
 _PRIOR = 10.0  # predictions with the mean of all, by which cells with few are steadied
 # What a cell keeps of its truths.
 N, ABSOLUTE, SQUARE, FOURTH = range(4)
-_MOST = 1 << 62
 
 
 def error_sums(cell: IntArray, errors: FloatArray, cells: int, scale: float) -> IntArray:
@@ -34,11 +33,6 @@ def error_sums(cell: IntArray, errors: FloatArray, cells: int, scale: float) -> 
     for part, power in ((ABSOLUTE, 1), (SQUARE, 2), (FOURTH, 4)):
         np.add.at(sums[part], places, np.rint(off**power * FINE).astype(np.int64))
     return sums
-
-
-def added(mine: IntArray, theirs: IntArray) -> IntArray:
-    """Both sums, saturating, so that the order of merges is of no account."""
-    return np.where(mine > _MOST - theirs, _MOST, mine + np.minimum(theirs, _MOST - mine))
 
 
 @dataclass(frozen=True, slots=True)
