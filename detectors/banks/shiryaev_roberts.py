@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys, keys_of
 from watchkeeper.detectors.sequential.detector import EvidenceDetector
-from watchkeeper.detectors.sequential.watching import Passed
+from watchkeeper.detectors.sequential.watching import Passed, calibration_of
 from watchkeeper.detectors.shiryaev_roberts import ShiryaevRoberts, key_text
 
 
@@ -23,6 +24,29 @@ class EvidenceBank(LevelBank):
     def __init__(self, detector: EvidenceDetector, columns: int) -> None:
         self._level = math.log(detector.level)
         super().__init__(detector, columns)
+
+    @abstractmethod
+    def logarithm(self, held: State) -> FloatArray:
+        """ln M of records (W,)."""
+
+    @property
+    def level(self) -> float:
+        """ln A."""
+        return self._level
+
+    def evidence(self, rows: IntArray) -> FloatArray:
+        """ln M of the series of these rows (R, C), to be shown beside ln A."""
+        held = self._held(rows)
+        return self.logarithm(held.reshape(-1)).reshape(held.shape)
+
+    def calibrated(self, rows: IntArray) -> IntArray:
+        """A number of `Calibration` for the series of these rows (R, C)."""
+        held = self._held(rows)
+        return calibration_of(held.reshape(-1)).reshape(held.shape)
+
+    def _held(self, rows: IntArray) -> State:
+        self._reach(int(rows.max()) + 1 if len(rows) else 0)
+        return self._parts[0].take(rows, axis=0)
 
     def evident(
         self, held: State, samples: Columns, enough: BoolArray, looked: BoolArray, passed: Passed
@@ -63,6 +87,9 @@ class ShiryaevRobertsBank(EvidenceBank):
 
     def sound(self, parts: list[State]) -> bool:
         return super().sound(parts) and self._values.sound(parts[0], parts[1])
+
+    def logarithm(self, held: State) -> FloatArray:
+        return self._values.logarithm(held)
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

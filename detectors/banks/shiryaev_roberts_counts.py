@@ -8,10 +8,8 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.shiryaev_roberts_counts import ShiryaevRobertsCounts
-
-_AT_ONCE = 1_024  # histograms judged at once: as much as the processor has at hand
 
 
 class ShiryaevRobertsCountsBank(EvidenceBank):
@@ -26,6 +24,9 @@ class ShiryaevRobertsCountsBank(EvidenceBank):
 
     def sound(self, parts: list[State]) -> bool:
         return super().sound(parts) and self._histograms.sound(parts[0])
+
+    def logarithm(self, held: State) -> FloatArray:
+        return self._histograms.logarithm(held)
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

@@ -8,7 +8,7 @@ from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.shiryaev_roberts_rate import ShiryaevRobertsRate
 
 
@@ -24,6 +24,9 @@ class ShiryaevRobertsRateBank(EvidenceBank):
 
     def sound(self, parts: list[State]) -> bool:
         return super().sound(parts) and self._rates.sound(parts[0])
+
+    def logarithm(self, held: State) -> FloatArray:
+        return self._rates.logarithm(held)
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

@@ -16,7 +16,8 @@ from watchkeeper.detectors.sequential.layout import (
     stamp_of,
     undumped,
 )
-from watchkeeper.detectors.sequential.watching import Passed
+from watchkeeper.detectors.sequential.watching import Passed, calibration_of
+from watchkeeper.detectors.sequential.whiten import Calibration
 from watchkeeper.detectors.setting import Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample, State, StateError
 
@@ -44,6 +45,11 @@ class EvidenceDetector(LevelDetector):
     def level(self) -> float:
         """A: what evidence must pass."""
         return min(max(self.average_run_length, LEAST), MOST)
+
+    @property
+    def calibrated(self) -> Calibration:
+        """Whether false alarms are as rare as asked for."""
+        return Calibration(int(calibration_of(self.records[0])[0]))
 
     def layouts(self) -> list[Fields]:
         """The records that are kept of the series."""

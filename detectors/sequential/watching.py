@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
-from watchkeeper.detectors.sequential.advance import Given, advance
+from watchkeeper.detectors.sequential.advance import Given, advance, evidence
 from watchkeeper.detectors.sequential.categories import (
     BINS,
     CategoryEvidence,
@@ -40,7 +40,7 @@ from watchkeeper.detectors.sequential.rates import (
     running,
 )
 from watchkeeper.detectors.sequential.values import rules_of, sound
-from watchkeeper.detectors.sequential.whiten import bounded
+from watchkeeper.detectors.sequential.whiten import bounded, calibration
 from watchkeeper.detectors.types import Direction
 
 ABOVE = 10.0  # times the level: where evidence ends
@@ -96,6 +96,10 @@ class Values:
         """Whether a state read back can be worked with."""
         return _levels_sound(held) and evident(held) and sound(held, history)
 
+    def logarithm(self, held: Records) -> FloatArray:
+        """ln M of records (W,)."""
+        return _logarithm(evidence(held, np.arange(len(held)), self._rules))
+
     def judge(
         self,
         held: Records,
@@ -110,11 +114,11 @@ class Values:
         histories. Learns where it is `calm`."""
         salts = n.astype(np.uint64)[:, None]
         given = Given(*at, keys, value[:, None], salts, calm)
-        evidence = advance(held, history, given, self._rules)[:, 0]
+        after = advance(held, history, given, self._rules)[:, 0]
         some = held[at[0]]
         normal, change = _follow(some, bounded(value), calm, self._memory)
         held[at[0]] = some
-        return _passed(evidence, self._floors.passed(change, normal), normal, change)
+        return _passed(after, self._floors.passed(change, normal), normal, change)
 
 
 class Rates:
@@ -142,6 +146,10 @@ class Rates:
     def sound(self, held: Records) -> bool:
         """Whether a state read back can be worked with."""
         return _levels_sound(held) and evident(held) and rates_sound(held)
+
+    def logarithm(self, held: Records) -> FloatArray:
+        """ln M of records (W,)."""
+        return _logarithm(self._evidence.total(held))
 
     def judge(
         self,
@@ -182,6 +190,10 @@ class Histograms:
     def sound(self, held: Records) -> bool:
         """Whether a state read back can be worked with."""
         return evident(held) and categories_sound(held)
+
+    def logarithm(self, held: Records) -> FloatArray:
+        """ln M of records (W,)."""
+        return _logarithm(self._evidence.total(held))
 
     def judge(self, held: Records, counts: Counts, expected: Counts, calm: BoolArray) -> Passed:
         """Judges windows' counts (W, K) of as many records. Learns where it is `calm`."""
@@ -225,10 +237,20 @@ def _stability(held: Records) -> FloatArray:
     return summed((late - usual) * ln(late / usual))
 
 
+def calibration_of(held: Records) -> IntArray:
+    """What is known of whether alarms of series (W,) are as rare as asked for: numbers of
+    `Calibration`."""
+    return calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
+
+
+def _logarithm(evidence: FloatArray) -> FloatArray:
+    return ln(np.maximum(evidence, _TINY))
+
+
 def _passed(
     evidence: FloatArray, matters: BoolArray, normal: FloatArray, change: FloatArray
 ) -> Passed:
-    return Passed(ln(np.maximum(evidence, _TINY)), matters, normal, change > 0.0)
+    return Passed(_logarithm(evidence), matters, normal, change > 0.0)
 
 
 def _levels_sound(held: Records) -> bool:

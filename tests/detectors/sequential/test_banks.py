@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from tests.detectors.banks.twins import Alone, bank_of, by_bank, windows
 from watchkeeper.detectors.banks import Columns
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.frames import IntArray
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, StateError
@@ -78,6 +81,21 @@ def test_damaged_state_is_refused(watch: Watch) -> None:
             bank.load(3, spoiled)
 
     assert bank.dump(3) == whole
+
+
+@every_watch
+def test_evidence_is_shown_beside_its_level(watch: Watch) -> None:
+    bank = bank_of(watch, 2)
+    assert isinstance(bank, EvidenceBank)
+    for samples in stream(watch, 8, 2, 90):
+        judged = bank.judge(ROWS, samples)
+
+        shown = bank.evidence(ROWS)
+
+        assert np.isfinite(shown).all()
+        np.testing.assert_array_equal(judged.statistic[judged.found], shown[judged.found])
+    assert bank.level == math.log(30.0)
+    assert set(bank.calibrated(ROWS).ravel().tolist()) <= {0, 1, 2}
 
 
 @every_watch
