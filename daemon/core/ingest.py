@@ -30,7 +30,7 @@ from watchkeeper.detectors.blocks import (
     Spans,
 )
 from watchkeeper.detectors.profiling import learn_profile
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import SIGNALS, part_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
 from watchkeeper.detectors.signals.metrics import TARGETS
 from watchkeeper.detectors.types import (
@@ -345,7 +345,7 @@ def _frame(
         for signal in SIGNALS:
             if signal.watches is type(frame):
                 part = signal.measure(rows, None)
-                into.setdefault((LIVE, signal.name), Partial()).merge(part)
+                into.setdefault((LIVE, signal.name), part_of(signal.name)).merge(part)
 
 
 def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:

@@ -21,6 +21,8 @@ from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS
 from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
+from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import (
     Finding,
     Partial,
@@ -279,6 +281,34 @@ def _judge_objects(closing: Closing, step: Step) -> None:
             if sample.n >= LABELLED_MIN:
                 closing.known.add(series.version)
         _judge_one(closing, sample, closing.policy.watches, (number, 0), step)
+    part = closing.model.partials.get(closing.index, {}).get((LIVE, LOGS))
+    if part is not None:
+        _judge_statements(closing, part, step)
+
+
+def _judge_statements(closing: Closing, part: Partial, step: Step) -> None:
+    """Puts a window's log lines before the watch over what they say."""
+    model, policy = closing.model, closing.policy
+    if model.statements is None:
+        model.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
+    version = model.live_version
+    watched = model.statements.close(model.model, version, closing.window, part)
+    for target in watched.gone:
+        model.judges.pop(Series(model.model, version, LOGS, target), None)
+    for number, sample in enumerate(watched.samples):
+        watches = policy.watches_of(sample.series)
+        if watches:
+            step.samples.append(sample)
+            _judge_one(closing, sample, watches, (number, 1), step)
+    allows = policy.suite.allows
+    findings = [f for f in watched.findings if allows(LOGS, f.series.target, f.detector)]
+    for number, finding in enumerate(findings):
+        closing.add((version, LOGS, number, 2, 0), finding)
+        step.said[finding.id] = watched.said.get(finding.series.target, Said("", ()))
+    harm = [f for f in findings if f.severity is not Severity.INFO]
+    found = {(LOGS, f.series.target, f.detector) for f in harm}
+    open_ = {(h.signal, h.target, h.detector) for h in model.health if h.detector in DETECTORS}
+    closing.verdicts.setdefault(version, {}).update({key: key in found for key in found | open_})
 
 
 def _samples_of(closing: Closing) -> Iterator[Sample]:

@@ -13,6 +13,7 @@ from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.templates.watch import LogWatch
 from watchkeeper.detectors.types import (
     Change,
     Detector,
@@ -113,6 +114,7 @@ class ModelState:
     actions: dict[str, Action] = field(default_factory=dict)
     paused: bool = False
     share: Share | None = None
+    statements: LogWatch | None = None
     links: dict[int, Told] = field(default_factory=dict)
     lasts: bool = False
 

@@ -21,7 +21,11 @@ class Suite(msgspec.Struct, frozen=True):
         """Whether the watch stands over the series of this signal and target."""
         if watch.signal != signal or not fnmatchcase(target, watch.target):
             return False
-        name = f"{signal}/{target}:{watch.detector}"
+        return self.allows(signal, target, watch.detector)
+
+    def allows(self, signal: str, target: str, detector: str) -> bool:
+        """Whether a detector is not switched off for a series."""
+        name = f"{signal}/{target}:{detector}"
         return not any(fnmatchcase(name, pattern) for pattern in self.without)
 
 

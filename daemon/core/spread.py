@@ -24,7 +24,8 @@ from watchkeeper.daemon.core.stored import members_of
 from watchkeeper.daemon.core.versions import met, release_old
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.types import Change, Partial
+from watchkeeper.detectors.signals import part_of
+from watchkeeper.detectors.types import Change
 
 IDLE_S = 120.0  # after so long without news of a partition its model's windows close without it
 
@@ -188,7 +189,7 @@ def _merge(state: State, model: ModelState, part: Counted, step: Step) -> None:
         _add(state, model, part)
     else:
         into = model.partials.setdefault(part.window, {})
-        into.setdefault((part.version, part.signal), Partial()).merge(part.arrays)
+        into.setdefault((part.version, part.signal), part_of(part.signal)).merge(part.arrays)
 
 
 def _begin(model: ModelState, window: int) -> None:

@@ -16,8 +16,10 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.registry import make
+from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.types import Change, Finding, Partial, Series, StateError
+from watchkeeper.detectors.templates.watch import LogWatch
+from watchkeeper.detectors.types import Change, Finding, Series, StateError
 from watchkeeper.detectors.windows import first_open
 from watchkeeper.handlers.types import Action, Incident, VersionRecord
 
@@ -118,6 +120,8 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
                 ]
                 for series, judges in state.judges.items()
             ]
+        if state.statements is not None:
+            plain["statements"] = state.statements.state()
     for place, version, learned in _learned(states):
         found[place].setdefault("learned", {})[version] = learned
     return found
@@ -158,11 +162,17 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     for version, learned in plain.get("learned", {}).items():
         refused += _teach(state, policy, version, learned)
     for index, version, signal, arrays in plain.get("partials", ()):
-        partial = Partial({name: _unpacked(a) for name, a in arrays.items()})
-        state.partials.setdefault(index, {})[version, signal] = partial
+        partial = state.partials.setdefault(index, {})[version, signal] = part_of(signal)
+        partial.update({name: _unpacked(a) for name, a in arrays.items()})
     for stored, judges in plain.get("judges", ()):
         series = msgspec.convert(stored, Series)
         state.judges[series] = _judges(policy.watches_of(series), judges)
+    if "statements" in plain:
+        state.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
+        try:
+            state.statements.restore(plain["statements"])
+        except StateError as error:
+            refused.append(str(error))
     state.lasts = not refused
     return refused
 
