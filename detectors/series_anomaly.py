@@ -29,13 +29,13 @@ class SeriesAnomaly(EachSample):
     """Fires once when a series does what it never did: one finding an incident.
 
     For any measure of a service or a business whose normal is not known: latency, volume, a host's
-    load, revenue. The newest value, the last 4, 16 and 64, their mean, and the distance from the
-    hour of the week where that explains enough are each compared with all the series did before;
-    how rare each is (a conformal p-value) is averaged as digits, -log10 p. The statistic is that,
-    less the digits of how often this series gives such alarms anyway: a series that is always odd
-    must be odder. An incident is open for `quiet` windows after its last finding, and gives
-    another only when `worse` times as much is seen. Nothing is looked ahead at, and neither range
-    nor length of the series is assumed.
+    load, revenue. The newest value, the last 4, 16 and 64, the means of the last 16 and 64, and the
+    distance from the hour of the week where that explains enough are each compared with all the
+    series did before; how rare each is (a conformal p-value) is averaged as digits, -log10 p. The
+    statistic is that, less the digits of how often this series gives such alarms anyway: a series
+    that is always odd must be odder. An incident is open for `quiet` windows after its last
+    finding, and gives another only when `worse` times as much is seen. Nothing is looked ahead at,
+    and neither range nor length of the series is assumed.
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, values = Series("m", "1", "metrics", "load"), [5.0 + i % 7 for i in range(300)]

@@ -16,7 +16,7 @@ from watchkeeper.detectors.types import StateError
 
 # A ladder with steps of four: views nearer to each other would only repeat themselves.
 WINDOWS = np.array([1, 4, 16, 64])
-_LEVELS = np.array([3])  # windows whose mean alone is a view too
+_LEVELS = np.array([2, 3])  # places of windows whose mean alone is a view too
 _VIEWS = len(WINDOWS) + len(_LEVELS) + 1
 _WARM_UP = 50  # scores of a view before it says something
 _LARGEST = 1e16  # in units of a series' own, so that sums of squares of 4-byte floats are finite
@@ -56,8 +56,8 @@ class Anomalies:
     """Watches the values of many series, each compared with nothing but its own past.
 
     Views: the distance of the last 1, 4, 16 and 64 values to the nearest such stretch before, that
-    of the mean of the last 64, and the distance from what is usual at this hour of the week where
-    the hour explains enough. Each distance becomes -log10 of its rank in its own history.
+    of the means of the last 16 and 64, and the distance from what is usual at this hour of the
+    week where the hour explains enough. Each distance becomes -log10 of its rank in its history.
     """
 
     def __init__(self, rules: Rules, series: int) -> None:

@@ -176,3 +176,14 @@ def test_a_foreign_or_damaged_state_is_refused() -> None:
             Anomalies(RULES, 1).load(0, damaged)
     with pytest.raises(StateError):
         Anomalies(Rules(memory=300), 1).load(0, stored)
+
+
+def test_without_kernels_it_is_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = noise(12, 900).cumsum()
+    fast, slow = Anomalies(RULES, 1), Anomalies(RULES, 1)
+    run(fast, values)
+
+    monkeypatch.setenv("WATCHKEEPER_FAST", "0")
+    run(slow, values)
+
+    assert slow.dump(0) == fast.dump(0)
