@@ -69,8 +69,11 @@ class Decoded:
         for block in self.blocks:
             models, place = models_of(block)
             codes, first = np.unique(place, return_index=True)
-            for code, row in zip(codes.tolist(), block.seq[first].tolist(), strict=True):
-                found[models[code]] = min(found.get(models[code], _LAST), row)
+            rows = block.seq[first].tolist()
+            for code, row in zip(codes.tolist(), rows, strict=True):
+                model = models[code]
+                if row < found.get(model, _LAST):
+                    found[model] = row
         return found
 
 
