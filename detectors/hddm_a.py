@@ -32,7 +32,7 @@ class HddmA(RiverDetector):
     confidence: Probability = setting(1e-4, "probability of a finding by chance, at each look")
 
     def fresh(self) -> Drift:
-        river: Drift = River(
+        river: Drift = River(  # type: ignore[no-untyped-call]
             drift_confidence=self.confidence,
             warning_confidence=self.confidence,
             two_sided_test=True,

@@ -223,7 +223,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `statistic` passed `threshold`; `value` was measured where `expected` was normal (NaN: no
     single normal value). `since` is the start of the first and `at` the end of the last window
-    the judgement rests on, in seconds since the epoch.
+    the judgement rests on, in seconds since the epoch. One about log lines names the `statement`
+    they have in common and shows `examples`, secrets hidden.
     """
 
     series: Series
@@ -237,6 +238,8 @@ class Finding(msgspec.Struct, frozen=True):
     threshold: float
     n: int
     direction: Direction = "either"
+    statement: str = ""
+    examples: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -19,6 +19,7 @@ from watchkeeper.daemon.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from watchkeeper.detectors.types import Finding
     from watchkeeper.handlers.types import Evidence, Incident
 
 _COLUMNS = ("id", "model", "version", "state", "severity", "fault", "place", "opened", "title")
@@ -80,14 +81,16 @@ def show(ctx: click.Context, incident_id: str, output: Output) -> None:
         "resolved": moment(each.resolved_at),
         "owner": each.owner or None,
         "evidence": [_evidence(one) for one in each.fault.evidence],
-        "findings": [
-            f"{f.severity} {f.series} {f.detector}: {f.value:.4g}, normal {f.expected:.4g}"
-            for f in each.findings
-        ],
+        "findings": [line for f in each.findings for line in _finding(f)],
         "actions": [f"{a.id} {a.kind} {a.state}: {a.reason or a.summary}" for a in actions],
         "timeline": [f"{moment(note.at)} {note.text}" for note in each.timeline],
     }
     show_facts(facts, output)
+
+
+def _finding(one: Finding) -> list[str]:
+    head = f"{one.severity} {one.series} {one.detector}: {one.value:.4g}"
+    return [f"{head}, normal {one.expected:.4g}", *(f"  log: {line}" for line in one.examples)]
 
 
 def _evidence(one: Evidence) -> str:

@@ -150,7 +150,7 @@ def resolve(state: ModelState, at: float, text: str) -> None:
 def title(incident_model: str, finding: Finding) -> str:
     """One line: model, version, symptom and size."""
     series = finding.series
-    what = f"{series.signal} {series.target}".strip()
+    what = finding.statement or f"{series.signal} {series.target}".strip()
     value = f"{finding.value:.4g}"
     if finding.expected == finding.expected:
         value = f"{finding.expected:.4g} → {value}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
 from watchkeeper.daemon.core.model import Judge, ModelState
@@ -35,6 +36,7 @@ from watchkeeper.detectors.types import (
 from watchkeeper.handlers.types import Incident
 
 SERIES_LIMIT = 5_000  # series of one model whose detectors are objects; further ones are not judged
+EXAMPLES, LONGEST_LINE = 3, 500  # log lines a finding shows, and characters of each
 LABELLED_MIN = 30  # labels a window must have to show a version healthy
 AT_ONCE = 2_048  # windows that are judged together
 
@@ -303,12 +305,20 @@ def _judge_statements(closing: Closing, part: Partial, step: Step) -> None:
     allows = policy.suite.allows
     findings = [f for f in watched.findings if allows(LOGS, f.series.target, f.detector)]
     for number, finding in enumerate(findings):
-        closing.add((version, LOGS, number, 2, 0), finding)
-        step.said[finding.id] = watched.said.get(finding.series.target, Said("", ()))
+        closing.add((version, LOGS, number, 2, 0), _shown_by(finding, watched.said))
     harm = [f for f in findings if f.severity is not Severity.INFO]
     found = {(LOGS, f.series.target, f.detector) for f in harm}
     open_ = {(h.signal, h.target, h.detector) for h in model.health if h.detector in DETECTORS}
     closing.verdicts.setdefault(version, {}).update({key: key in found for key in found | open_})
+
+
+def _shown_by(finding: Finding, said: Mapping[str, Said]) -> Finding:
+    """The finding with what the lines it is about have in common, and some of them."""
+    about = said.get(finding.series.target)
+    if about is None:
+        return finding
+    examples = tuple(line[:LONGEST_LINE] for line in about.examples[:EXAMPLES])
+    return replace(finding, statement=about.template[:LONGEST_LINE], examples=examples)
 
 
 def _samples_of(closing: Closing) -> Iterator[Sample]:

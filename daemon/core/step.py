@@ -11,7 +11,6 @@ import numpy as np
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.templates.watch import Said
 from watchkeeper.detectors.types import (
     AnyFrame,
     Change,
@@ -113,7 +112,6 @@ class Step:
     live: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
-    said: dict[str, Said] = field(default_factory=dict)
 
     def note(
         self,

@@ -45,7 +45,8 @@ class ScopeMessage(msgspec.Struct, frozen=True):
 
 
 class EvidenceMessage(msgspec.Struct, frozen=True):
-    """One finding; a number that is not finite is null."""
+    """One finding; a number that is not finite is null. One about log lines says what they have in
+    common, and shows some with secrets hidden."""
 
     detector: str
     signal: str
@@ -57,6 +58,8 @@ class EvidenceMessage(msgspec.Struct, frozen=True):
     n: int
     since: datetime
     at: datetime
+    statement: str = ""
+    examples: list[str] = []
 
 
 class ImpactMessage(msgspec.Struct, frozen=True):
@@ -244,6 +247,8 @@ def _evidence(finding: Finding) -> EvidenceMessage:
         n=finding.n,
         since=moment(finding.since),
         at=moment(finding.at),
+        statement=finding.statement,
+        examples=list(finding.examples),
     )
 
 

@@ -182,10 +182,11 @@ def _evidence_line(finding: Finding) -> str:
     series = finding.series
     what = f"{series.signal}[{series.target}]" if series.target else series.signal
     normal = "" if math.isnan(finding.expected) else f" (normal {finding.expected:.4g})"
-    return (
+    line = (
         f"{what} = {finding.value:.4g}{normal}; {finding.detector} {finding.statistic:.4g} "
         f"against {finding.threshold:.4g}, n = {finding.n}, since {_clock(finding.since)}"
     )
+    return "; log: ".join((line, *finding.examples))
 
 
 def _changes(incident: Incident, changes: Sequence[Change]) -> str:

@@ -34,9 +34,9 @@ def test_a_new_statement_is_found_with_a_line_to_show_after_a_restart() -> None:
     steps = [minute(play) for _ in range(2)]
 
     found = [f for step in steps for f in step.findings if f.detector == "new_template"]
-    said = {k: v for step in steps for k, v in step.said.items()}
     assert len(found) == 1
-    assert said[found[0].id].examples == ("quota of *** is used up",)
+    assert found[0].examples == ("quota of *** is used up",)
+    assert found[0].statement
 
 
 def test_a_heartbeat_that_stops_is_missed() -> None:
