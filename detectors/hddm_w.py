@@ -34,7 +34,7 @@ class HddmW(RiverDetector):
     weight: Probability = setting(0.05, "weight of the newest window in the average")
 
     def fresh(self) -> Drift:
-        river: Drift = River(
+        river: Drift = River(  # type: ignore[no-untyped-call]
             drift_confidence=self.confidence,
             warning_confidence=self.confidence,
             lambda_val=self.weight,
