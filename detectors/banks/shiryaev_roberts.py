@@ -14,7 +14,7 @@ from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys, keys_of
 from watchkeeper.detectors.sequential.detector import EvidenceDetector
-from watchkeeper.detectors.sequential.watching import Passed, calibration_of
+from watchkeeper.detectors.sequential.watching import BELOW, Passed, calibration_of
 from watchkeeper.detectors.shiryaev_roberts import ShiryaevRoberts, key_text
 
 
@@ -28,6 +28,10 @@ class EvidenceBank(LevelBank):
     @abstractmethod
     def logarithm(self, held: State) -> FloatArray:
         """ln M of records (W,)."""
+
+    def limit(self, threshold: float, firing: BoolArray) -> FloatArray:
+        """The threshold, or a little less while firing."""
+        return np.where(firing, threshold - BELOW, threshold)
 
     @property
     def level(self) -> float:

@@ -16,7 +16,7 @@ from watchkeeper.detectors.sequential.layout import (
     stamp_of,
     undumped,
 )
-from watchkeeper.detectors.sequential.watching import Passed, calibration_of
+from watchkeeper.detectors.sequential.watching import BELOW, Passed, calibration_of
 from watchkeeper.detectors.sequential.whiten import Calibration
 from watchkeeper.detectors.setting import Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample, State, StateError
@@ -50,6 +50,11 @@ class EvidenceDetector(LevelDetector):
     def calibrated(self) -> Calibration:
         """Whether false alarms are as rare as asked for."""
         return Calibration(int(calibration_of(self.records[0])[0]))
+
+    def limit(self, threshold: float) -> float:
+        """The threshold, or a little less while firing: half the logarithm, as of other limits,
+        evidence of no change is above most of the time."""
+        return threshold - BELOW if self.firing else threshold
 
     def layouts(self) -> list[Fields]:
         """The records that are kept of the series."""

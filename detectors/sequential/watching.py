@@ -1,13 +1,14 @@
 """What the detectors by name and their banks share: windows of many series, judged by evidence.
 
-A window's value is one value of its series. Evidence counts up to ten times the level, so that it
-falls below it again once the fault is over; while a detector fires, nothing is learned. What is
-normal is the mean of the calm windows, what is now the mean of the last five or so: between them
-lies the change that must matter in practice.
+A window's value is one value of its series. Evidence counts up to three times the level, and a
+finding ends at a third of it: so it does end once the fault is over, and evidence begins anew.
+While a detector fires, nothing is learned. What is normal is the mean of the calm windows, what is
+now the mean of the last five or so: between them lies the change that must matter in practice.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +44,9 @@ from watchkeeper.detectors.sequential.values import rules_of, sound
 from watchkeeper.detectors.sequential.whiten import bounded, calibration
 from watchkeeper.detectors.types import Direction
 
-ABOVE = 10.0  # times the level: where evidence ends
+ABOVE = 3.0  # times the level: where evidence ends; and a finding at this part of it
 _NEWEST = 0.2  # weight of the newest window in what is now
+BELOW = math.log(ABOVE)  # by which the logarithm must be below the level for a finding to end
 _KNOWN = 1e6  # events for which a reference's share stands
 _TINY = 1e-300
 _LEVELS: Fields = [("followed", "<i8"), ("normal", "<f8"), ("newest", "<f8")]
@@ -82,7 +84,7 @@ class Values:
         self, direction: Direction, level: float, warm_up: int, memory: int, floors: Floors
     ) -> None:
         self._rules = rules_of(direction, warm_up, memory, True, level * ABOVE)
-        self._memory, self._floors = memory, floors
+        self._level, self._memory, self._floors = level, memory, floors
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -117,6 +119,7 @@ class Values:
         after = advance(held, history, given, self._rules)[:, 0]
         some = held[at[0]]
         normal, change = _follow(some, bounded(value), calm, self._memory)
+        _end(some, after, calm, self._level)
         held[at[0]] = some
         return _passed(after, self._floors.passed(change, normal), normal, change)
 
@@ -136,7 +139,7 @@ class Rates:
         self._evidence = RateEvidence(
             direction, start=warm_up, memory=float(memory), most=level * ABOVE
         )
-        self._floors, self._reference = floors, reference
+        self._level, self._floors, self._reference = level, floors, reference
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -161,12 +164,13 @@ class Rates:
     ) -> Passed:
         """Judges windows (W,) of as many records. Learns where it is `calm`."""
         share = np.minimum(np.maximum(value, 0.0), 1.0)
-        events = n.astype(np.float64)
+        events, quiet = n.astype(np.float64), calm
         if self._reference:
             calm = _take_reference(held, expected) & False
         normal = running(held)
         evidence = self._evidence.advance(held, np.rint(share * events), events, calm)
-        _, _ = _follow(held, share, calm, 1)
+        _end(held, evidence, quiet, self._level)
+        _follow(held, share, calm, 1)
         change = held["newest"] - normal
         if self._reference:
             known = (expected >= 0.0) & (expected <= 1.0)
@@ -181,7 +185,7 @@ class Histograms:
         self._evidence = CategoryEvidence(
             BINS, start=warm_up, memory=float(memory), most=level * ABOVE
         )
-        self._min_effect = min_effect
+        self._level, self._min_effect = level, min_effect
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -202,6 +206,7 @@ class Histograms:
         held["usual"] = held["usual"] + begin
         held["n"] = held["n"] + summed(begin)
         evidence = self._evidence.advance(held, counts.astype(np.float64), calm)
+        _end(held, evidence, calm, self._level)
         effect = _stability(held)
         unknown = np.full(len(held), np.nan)
         return _passed(evidence, effect >= self._min_effect, unknown, np.zeros(len(held)))
@@ -227,6 +232,12 @@ def _follow(
     held["normal"] = np.where(learned, normal + rate * (value - normal), normal)
     held["followed"], held["newest"] = seen + 1, recent
     return normal, recent - normal
+
+
+def _end(held: Records, evidence: FloatArray, calm: BoolArray, level: float) -> None:
+    """Begins the evidence anew where a run of windows beyond the limit ends."""
+    ended = ~calm & (evidence < level / ABOVE)
+    held["evidence"] = np.where(ended[:, None], 0.0, held["evidence"])
 
 
 def _stability(held: Records) -> FloatArray:

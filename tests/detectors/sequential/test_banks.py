@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.detectors.banks.twins import Alone, bank_of, by_bank, windows
+from tests.detectors.streams import fired, shares, steps
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.frames import IntArray
+from watchkeeper.detectors.registry import make
+from watchkeeper.detectors.sequential import Calibration
+from watchkeeper.detectors.sequential.detector import EvidenceDetector
 from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.types import Scalar, StateError
+from watchkeeper.detectors.types import Scalar, Severity, StateError
 
 SOON: dict[str, Scalar] = {"average_run_length": 30.0}
 WATCHES = {
@@ -96,6 +101,35 @@ def test_evidence_is_shown_beside_its_level(watch: Watch) -> None:
         np.testing.assert_array_equal(judged.statistic[judged.found], shown[judged.found])
     assert bank.level == math.log(30.0)
     assert set(bank.calibrated(ROWS).ravel().tolist()) <= {0, 1, 2}
+
+
+def test_findings_are_as_rare_as_asked_for_and_end() -> None:
+    watch = Watch(signal="s", detector="shiryaev_roberts", settings={"average_run_length": 300.0})
+    random, bank, rows = np.random.default_rng(11), bank_of(watch, 2), np.arange(50)
+    calm = windows(np.random.default_rng(9), watch, (50, 2), 1, odd=0.0)[0]
+    before, begun, firing, count = np.zeros((50, 2), dtype=np.bool_), 0, 0, 1_200
+    for _ in range(count):
+        value = random.lognormal(size=(50, 2))
+        found = bank.judge(rows, replace(calm, value=value, n=calm.n * 0 + 300)).found
+        begun, firing = begun + int((found & ~before).sum()), firing + int(found.sum())
+        before = found
+
+    assert 0.85 < 100 * count / begun / 300 < 1.6
+    assert firing / (100 * count) < 0.1
+
+
+@pytest.mark.parametrize("name", ["shiryaev_roberts", "shiryaev_roberts_rate"])
+def test_a_finding_lasts_as_long_as_its_fault(name: str) -> None:
+    detector = make(name, {}, Severity.WARNING)
+    rates = steps((0.1, 400), (0.3, 60), (0.1, 60))
+
+    places = fired(detector, shares(np.random.default_rng(12), rates, 300))
+
+    assert 400 <= places[0] <= 405
+    assert set(range(410, 460)) <= set(places)
+    assert places[-1] < 480
+    assert isinstance(detector, EvidenceDetector)
+    assert detector.calibrated is not Calibration.LEARNING
 
 
 @every_watch
