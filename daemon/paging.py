@@ -28,8 +28,8 @@ def restrained(policy: ModelPolicy, model: str, known: Known) -> tuple[ModelPoli
     those watches. What is bounded by construction is not asked."""
     wanted, kept, held = run_length_wanted(policy), [], []
     for watch in policy.watches:
-        ok = long_enough(known.get((model, watch.digest)), wanted)
-        if watch.severity is Severity.CRITICAL and needs_calibration(watch.detector) and not ok:
+        pages = watch.severity is Severity.CRITICAL and needs_calibration(watch.detector)
+        if pages and not long_enough(known.get((model, watch.digest)), wanted):
             held.append(watch)
             kept.append(msgspec.structs.replace(watch, severity=Severity.WARNING))
         else:

@@ -32,6 +32,7 @@ from watchkeeper.handlers.types import (
 
 Plain = dict[str, dict[str, Any]]
 
+DIFFERENT = 32  # policies of which models share one object
 SHARE = "\x1f"  # stands in a share's name between its model's and the partition's number
 
 
@@ -55,6 +56,7 @@ class State:
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
         self._policy = policy
         self._policies: dict[str, ModelPolicy] = {}
+        self._different: list[ModelPolicy] = []
         self.models: dict[str, ModelState] = {}
         self.by_row: dict[int, ModelState] = {}
         self.names: ObjectArray = np.full(1, None, dtype=np.object_)
@@ -67,8 +69,17 @@ class State:
         """What the user decided about a model."""
         known = self._policies.get(name)
         if known is None:
-            known = self._policies[name] = self._policy(whole(name))
+            known = self._policies[name] = self._shared(self._policy(whole(name)))
         return known
+
+    def _shared(self, policy: ModelPolicy) -> ModelPolicy:
+        """The policy, as the one object of all models about which the same was decided."""
+        for known in self._different:
+            if known == policy:
+                return known
+        if len(self._different) < DIFFERENT:
+            self._different.append(policy)
+        return policy
 
     def model(self, name: str) -> ModelState:
         """The state of a model; an empty one when it is met for the first time."""
