@@ -26,11 +26,11 @@ class ShiryaevRobertsCounts(EvidenceDetector):
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, old = Series("m", "1", "features", "a:histogram"), np.array([500, 500])
-    >>> counts = [np.array(c) for c in [[148, 152], [155, 145]] * 10 + [[200, 100]]]
+    >>> counts = [np.array(c) for c in [[148, 152], [155, 145]] * 10 + [[200, 100]] * 3]
     >>> past = [Sample(series, Window(i, i + 1), 0.0, 300, counts=c, expected_counts=old)
     ...     for i, c in enumerate(counts)]
-    >>> [f.at for f in ShiryaevRobertsCounts(min_effect=0.001).update(Samples.of(past))]
-    [21.0]
+    >>> [f.at for f in ShiryaevRobertsCounts().update(Samples.of(past))]
+    [22.0, 23.0]
     """
 
     name: ClassVar[str] = "shiryaev_roberts_counts"
