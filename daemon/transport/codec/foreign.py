@@ -6,12 +6,12 @@ so that it can be sent again without doubling the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from watchkeeper.daemon.transport.codec import ecs_logs, otlp_logs
+from watchkeeper.daemon.transport.codec import ecs_logs, otlp_logs, otlp_metrics, telegraf
 from watchkeeper.daemon.transport.codec.columns import EARLIEST
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
 from watchkeeper.daemon.transport.codec.json import (
@@ -27,7 +27,7 @@ from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.detectors.types import EventKind
 
-_SIGNS = (b'"resourceLogs"', b'"@timestamp"')
+MOST_EVENTS = 10_000  # of one record
 _NAMED = 10  # bad events that a dead letter tells of one by one
 
 
@@ -39,34 +39,109 @@ class Foreign(NamedTuple):
     dead: DeadLetter | None = None
 
 
+class _Format(NamedTuple):
+    """A wire format: `sign` is in all of its records, which `is_it` tells for sure. `parts` gives
+    every part with its path and what else it takes to read it; `events` makes a part's events, and
+    `without_good` a document of those parts alone that are no good."""
+
+    kind: EventKind
+    sign: bytes
+    called: str  # its parts
+    is_it: Callable[[Mapping[str, Any]], bool]
+    parts: Callable[[Mapping[str, Any]], Iterable[tuple[str, Any, Any]]]
+    events: Callable[[Any, str, Any, str], list[dict[str, Any]]]
+    without_good: Callable[[Mapping[str, Any], set[str]], Mapping[str, Any]]
+
+
+def _whole(document: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
+    return [("$", document, None)]
+
+
+_FORMATS = (
+    _Format(
+        "log",
+        b'"resourceLogs"',
+        "log records",
+        otlp_logs.is_otlp_logs,
+        otlp_logs.log_records,
+        lambda part, path, shared, id_: [otlp_logs.log_of(part, path, shared, id_)],
+        otlp_logs.without_good,
+    ),
+    _Format(
+        "log",
+        b'"@timestamp"',
+        "log records",
+        ecs_logs.is_ecs_log,
+        _whole,
+        lambda part, path, _, id_: [ecs_logs.ecs_log(part, id_)],
+        lambda document, bad: document,
+    ),
+    _Format(
+        "metric",
+        b'"resourceMetrics"',
+        "data points",
+        otlp_metrics.is_otlp_metrics,
+        otlp_metrics.data_points,
+        otlp_metrics.metrics_of,
+        otlp_metrics.without_good,
+    ),
+    _Format(
+        "metric",
+        b'"fields"',
+        "measurements",
+        telegraf.is_telegraf,
+        telegraf.measurements,
+        telegraf.metrics_of,
+        telegraf.without_good,
+    ),
+)
+
+
 def foreign(record: Record, value: bytes, kind: EventKind | None, latest: float) -> Foreign | None:
     """The record's events; None where it has no format of another. `kind` is what its topic holds
     (None: anything), `latest` the last time an event may have. Raises Refused."""
-    if kind not in (None, "log") or not any(sign in value for sign in _SIGNS):
+    possible = [f for f in _FORMATS if kind in (None, f.kind) and f.sign in value]
+    if not possible:
         return None
     whole = document(value)
-    origin = f"{record.topic}/{record.partition}/{record.offset}"
-    if otlp_logs.is_otlp_logs(whole):
-        return _otlp(record, whole, origin, latest)
-    if ecs_logs.is_ecs_log(whole):
-        return Foreign("log", [_row("log", ecs_logs.ecs_log(whole, origin), latest, "$")])
+    for each in possible:
+        if each.is_it(whole):
+            return _read(each, record, whole, latest)
     return None
 
 
-def _otlp(record: Record, whole: Mapping[str, Any], origin: str, latest: float) -> Foreign:
-    rows, refused = [], []
+def _read(form: _Format, record: Record, whole: Mapping[str, Any], latest: float) -> Foreign:
+    rows: list[Row] = []
+    refused: list[tuple[str, Refused]] = []
+    origin = f"{record.topic}/{record.partition}/{record.offset}"
     n = 0
-    for path, each, shared in otlp_logs.log_records(whole):
+    for path, part, shared in form.parts(whole):
         n += 1
+        id_ = origin if path == "$" else f"{origin}/{n - 1}"
         try:
-            event = otlp_logs.log_of(each, path, shared, f"{origin}/{n - 1}")
-            rows.append(_row("log", event, latest, path))
+            events = form.events(part, path, shared, id_)
+            rows += [_row(form.kind, event, latest, path) for event in events]
         except Refused as wrong:
             refused.append((path, wrong))
+        if max(len(rows), n) > MOST_EVENTS:
+            raise Refused("too_large", f"more than {MOST_EVENTS} {form.called}")
     if not refused:
-        return Foreign("log", rows)
-    left = otlp_logs.without_good(whole, {path for path, _ in refused})
+        return Foreign(form.kind, rows)
+    return Foreign(form.kind, rows, _letter(form, record, whole, refused, n))
+
+
+def _letter(
+    form: _Format,
+    record: Record,
+    whole: Mapping[str, Any],
+    refused: list[tuple[str, Refused]],
+    n: int,
+) -> DeadLetter:
+    """The dead letter with what was bad of a record, and nothing else."""
     first = refused[0][1]
+    if n == 1:
+        return DeadLetter(record, first.reason, first.path, first.message)
+    left = form.without_good(whole, {path for path, _ in refused})
     told = "; ".join(f"{each.path} {each.message}" for _, each in refused[:_NAMED])
     alone = Record(
         record.topic,
@@ -77,14 +152,14 @@ def _otlp(record: Record, whole: Mapping[str, Any], origin: str, latest: float) 
         msgspec.json.encode(left),
         record.headers,
     )
-    said = f"{len(refused)} of {n} log records: {told}"
-    return Foreign("log", rows, DeadLetter(alone, first.reason, first.path, said))
+    said = f"{len(refused)} of {n} {form.called}: {told}"
+    return DeadLetter(alone, first.reason, first.path, said)
 
 
 def _row(kind: EventKind, event: dict[str, Any], latest: float, path: str) -> Row:
     """The event as a row that nothing is wrong with. Raises Refused."""
     try:
-        row = msgspec.convert(event, ROW_TYPES[kind])
+        row: Row = msgspec.convert(event, ROW_TYPES[kind])
         at = row.time.timestamp()
     except (*DecodeErrors, ValueError, OverflowError) as error:
         why = invalid(b"", error)

@@ -143,6 +143,7 @@ BAD: list[tuple[str, object, Reason, str]] = [
     ("attribute without a key", line(attributes=[{}]), "schema", f"{AT}.attributes[0]"),
     ("NaN", line({"doubleValue": "NaN"}), "number_not_finite", f"{AT}.body.doubleValue"),
     ("integer", line({"intValue": "1e3"}), "schema", f"{AT}.body.intValue"),
+    ("two signs", line({"intValue": "--5"}), "schema", f"{AT}.body.intValue"),
     ("trace", line(traceId=1), "schema", f"{AT}.trace_id"),
     ("a name that is none", line(attributes=NAMELESS), "bad_name", f"{AT}.model_name"),
 ]
