@@ -26,7 +26,8 @@ class Profiles(MutableMapping[str, Profile]):
         return unpacked(self._packed[version])
 
     def __setitem__(self, version: str, profile: Profile) -> None:
-        self._packed[version] = _packer.compress(msgspec.msgpack.encode(profile))
+        packed = _packer.compress(msgspec.msgpack.encode(profile))
+        self._packed[version] = bytes(memoryview(packed))  # a copy: the other has room to spare
 
     def __delitem__(self, version: str) -> None:
         del self._packed[version]
