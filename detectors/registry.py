@@ -104,9 +104,9 @@ def detector_class(name: str) -> type[Any]:
 
 def needs_calibration(name: str) -> bool:
     """Whether nothing is known of how often it is wrong: its run length must be measured on a
-    model's own history before it may page. So of plugins, and of ours that say `calibrated` is
-    false. Raises `UnknownName`."""
-    return name not in _ours() or not getattr(detector_class(name), "calibrated", True)
+    model's own history before it may page. So of plugins, and of ours that say `measured_first`.
+    Raises `UnknownName`."""
+    return name not in _ours() or getattr(detector_class(name), "measured_first", False)
 
 
 @functools.cache

@@ -47,7 +47,7 @@ class RiverDetector(EachSample):
     """
 
     sustained: ClassVar[bool] = False
-    calibrated: ClassVar[bool] = False
+    measured_first: ClassVar[bool] = True
 
     warm_up: Count = setting(60, "windows from which mean and spread are learned")
     memory: Count = setting(1000, "inputs that are kept; beyond it the older half is forgotten")

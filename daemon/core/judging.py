@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
@@ -25,6 +26,7 @@ from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import (
+    BoolArray,
     Finding,
     Partial,
     Sample,
@@ -193,13 +195,33 @@ def _judge_group(
     step.sampled.append(Sampled([ledger.names[m] for m in members], columns))
     _shown(rows, columns)
     harmed = [at for at, row in enumerate(rows) if _is_open(row.closing.model.incident)]
-    for number, verdicts in enumerate(panel.judge(members, columns)):
+    made = panel.judge(members, columns)
+    stand = _worth_a_page(rows, panel, policy, harmed, step)
+    for number, verdicts in enumerate(made):
         if verdicts.found:
-            _take(rows, verdicts, number)
+            _take(rows, verdicts, number, standing(verdicts, stand))
         if harmed and verdicts.post.watch.severity is not Severity.INFO:
             _follow(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
+
+
+def _worth_a_page(
+    rows: Sequence[_Row], panel: Panel, policy: ModelPolicy, harmed: Sequence[int], step: Step
+) -> BoolArray:
+    """In which rows findings by evidence stand: those of models whose harms weigh enough together,
+    or that have an incident open, which was worth a page already."""
+    number: dict[str, int] = {}
+    models = np.array([number.setdefault(r.closing.model.model, len(number)) for r in rows])
+    places = np.array([panel.places[row.member] for row in rows], dtype=np.int64)
+    found = weighed(panel.posts, places, models, policy.false_alarm_s / policy.window_s)
+    if found is None:
+        return np.ones(len(rows), dtype=np.bool_)
+    logs, levels = found.logarithm.tolist(), found.level.tolist()
+    step.evidence.update({model: (logs[i], levels[i]) for model, i in number.items()})
+    stand: BoolArray = found.passed[models]
+    stand[list(harmed)] = True
+    return stand
 
 
 def _predecessor(state: State, row: _Row) -> int | None:
@@ -230,10 +252,10 @@ def _shown(rows: Sequence[_Row], columns: Sequence[Columns]) -> None:
                 shown.add(row.version)
 
 
-def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int) -> None:
-    """Takes the findings of one post in."""
+def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int, stands: BoolArray) -> None:
+    """Takes the findings of one post in, those that stand."""
     post, judged, samples = verdicts.post, verdicts.judged, verdicts.samples
-    for at, column in np.argwhere(judged.found).tolist():
+    for at, column in np.argwhere(stands).tolist():
         row = rows[at]
         member = Member(row.closing.model.model, row.version)
         finding = judged.finding(at, column, samples, member, post.watch)

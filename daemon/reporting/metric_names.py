@@ -33,6 +33,10 @@ Name = Literal[
     "watchkeeper_model_info",
     # Gauge: 1 for the state a model is in, by model and health
     "watchkeeper_model_health",
+    # Gauge: ln of the evidence of harm, by model
+    "watchkeeper_model_evidence",
+    # Gauge: ln of the evidence that is worth a page, by model
+    "watchkeeper_model_evidence_threshold",
     # Gauge: newest window's quality between 0 and 1, by model and metric
     "watchkeeper_model_quality_ratio",
     # Gauge: statistic of the newest finding, by model, detector and target

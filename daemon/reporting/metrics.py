@@ -102,6 +102,8 @@ class Metrics:
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
+        for model, (logarithm, level) in step.evidence.items():
+            self._weighed(model, logarithm, level)
         self._found(step.findings)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
@@ -160,6 +162,11 @@ class Metrics:
         """The page Prometheus reads, and its content type."""
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
+
+    def _weighed(self, model: str, logarithm: float, level: float) -> None:
+        if self._admitted(model):
+            self._evidence.labels(model).set(max(0.0, logarithm))
+            self._worth.labels(model).set(level)
 
     def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
@@ -252,6 +259,12 @@ class Metrics:
         self._info = gauge("watchkeeper_model_info", "1 for the live version.", "model", "version")
         self._health = gauge(
             "watchkeeper_model_health", "1 for the state the model is in.", "model", "health"
+        )
+        self._evidence = gauge(
+            "watchkeeper_model_evidence", "ln of the evidence of harm, from 0.", "model"
+        )
+        self._worth = gauge(
+            "watchkeeper_model_evidence_threshold", "ln of the evidence worth a page.", "model"
         )
         self._quality = gauge(
             "watchkeeper_model_quality_ratio",

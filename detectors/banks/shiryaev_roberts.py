@@ -22,7 +22,7 @@ class EvidenceBank(LevelBank):
     """Fires while ln M is above ln A."""
 
     def __init__(self, detector: EvidenceDetector, columns: int) -> None:
-        self._level = math.log(detector.level)
+        self._level, self._most = math.log(detector.level.windows), math.log(detector.level.most)
         super().__init__(detector, columns)
 
     @abstractmethod
@@ -37,6 +37,11 @@ class EvidenceBank(LevelBank):
     def level(self) -> float:
         """ln A."""
         return self._level
+
+    @property
+    def most(self) -> float:
+        """ln of the evidence beyond which no more is counted."""
+        return self._most
 
     def evidence(self, rows: IntArray) -> FloatArray:
         """ln M of the series of these rows (R, C), to be shown beside ln A."""

@@ -16,12 +16,13 @@ from watchkeeper.detectors.sequential.layout import (
     stamp_of,
     undumped,
 )
-from watchkeeper.detectors.sequential.watching import BELOW, Passed, calibration_of
+from watchkeeper.detectors.sequential.watching import BELOW, Level, Passed, calibration_of
 from watchkeeper.detectors.sequential.whiten import Calibration
-from watchkeeper.detectors.setting import Positive, setting
+from watchkeeper.detectors.setting import Count, Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample, State, StateError
 
 LEAST, MOST = 2.0, 1e12  # windows: a smaller run length would fire on nothing
+MOST_SERIES = 1_000
 
 
 @dataclass
@@ -34,6 +35,7 @@ class EvidenceDetector(LevelDetector):
     average_run_length: Positive = setting(
         43_200.0, "windows in which one false alarm is accepted: 30 days of minutes"
     )
+    series: Count = setting(1, "series that are weighed together, against one budget")
     _kept: bytes = b""
 
     def __post_init__(self) -> None:
@@ -42,9 +44,9 @@ class EvidenceDetector(LevelDetector):
         self._stamp = stamp_of(f"{self.name} {self.state_version}", *self.records)
 
     @property
-    def level(self) -> float:
-        """A: what evidence must pass."""
-        return min(max(self.average_run_length, LEAST), MOST)
+    def level(self) -> Level:
+        """A: what evidence must pass, and how many share it."""
+        return Level(min(max(self.average_run_length, LEAST), MOST), min(self.series, MOST_SERIES))
 
     @property
     def calibrated(self) -> Calibration:
@@ -73,7 +75,7 @@ class EvidenceDetector(LevelDetector):
             passed = self.passed(sample, np.array([self._run == 0]))
         if passed is None:
             return None
-        limit = self.limit(math.log(self.level))
+        limit = self.limit(math.log(self.level.windows))
         statistic, normal = float(passed.statistic[0]), float(passed.normal[0])
         change: Direction = "up" if passed.up[0] else "down"
         return self.sustained_finding(

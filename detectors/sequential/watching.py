@@ -77,14 +77,27 @@ class Passed(NamedTuple):
     up: BoolArray
 
 
+class Level(NamedTuple):
+    """A, and how many `series` share it: evidence counts so many times higher, so that one series
+    can be strong enough for all."""
+
+    windows: float
+    series: int = 1
+
+    @property
+    def most(self) -> float:
+        """Where evidence ends."""
+        return self.windows * self.series * ABOVE
+
+
 class Values:
     """Windows' values, ranked among those before."""
 
     def __init__(
-        self, direction: Direction, level: float, warm_up: int, memory: int, floors: Floors
+        self, direction: Direction, level: Level, warm_up: int, memory: int, floors: Floors
     ) -> None:
-        self._rules = rules_of(direction, warm_up, memory, True, level * ABOVE)
-        self._level, self._memory, self._floors = level, memory, floors
+        self._rules = rules_of(direction, warm_up, memory, True, level.most)
+        self._level, self._memory, self._floors = level.windows, memory, floors
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -130,16 +143,16 @@ class Rates:
     def __init__(
         self,
         direction: Direction,
-        level: float,
+        level: Level,
         warm_up: int,
         memory: int,
         floors: Floors,
         reference: bool,
     ) -> None:
         self._evidence = RateEvidence(
-            direction, start=warm_up, memory=float(memory), most=level * ABOVE
+            direction, start=warm_up, memory=float(memory), most=level.most
         )
-        self._level, self._floors, self._reference = level, floors, reference
+        self._level, self._floors, self._reference = level.windows, floors, reference
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -181,11 +194,11 @@ class Rates:
 class Histograms:
     """Windows' histograms, against those before, which begin with the reference's."""
 
-    def __init__(self, level: float, warm_up: int, memory: int, min_effect: float) -> None:
+    def __init__(self, level: Level, warm_up: int, memory: int, min_effect: float) -> None:
         self._evidence = CategoryEvidence(
-            BINS, start=warm_up, memory=float(memory), most=level * ABOVE
+            BINS, start=warm_up, memory=float(memory), most=level.most
         )
-        self._level, self._min_effect = level, min_effect
+        self._level, self._min_effect = level.windows, min_effect
 
     def fields(self) -> Fields:
         """What each window needs."""

@@ -12,7 +12,7 @@ so that no single alarm decided; where an optimum was flat, its middle was taken
 brought most (4 to 6 points; flat from 0.6 to 1.2 times its weight, from 4,000 to 16,000 values of
 memory and however alarms of other strengths are counted), then the season (2; flat in how fast it
 fades), the steps of four of the ladder (2 against steps of two), the views of the mean (1, mostly
-of low FP), the Pareto tail (1). Not kept: autoregression, local variance, ranks instead of values,
+of low FP), the Pareto tail (1). Not kept: local variance, ranks instead of values,
 symbols with their contexts, medians and votes of views, smoothing before the alarm. `left_out` is
 the check: each category with the threshold that the others give. Drawn again with replacement, the
 29 series give points with a standard deviation of 3 (low FP 4).

@@ -1,0 +1,68 @@
+"""One budget of false pages a model: the evidence of all its harms, averaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from watchkeeper.daemon.core.panel import Post, Verdicts
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
+from watchkeeper.detectors.sequential import averaged
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, Severity
+
+_LOWEST = -700.0  # of a logarithm, so that no evidence is still a number
+_SURE = 1.5  # times the level that one series alone can reach
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The evidence of models against their budgets, (M,) each: ln M, and ln A that it must pass."""
+
+    logarithm: FloatArray
+    level: FloatArray
+
+    @property
+    def passed(self) -> BoolArray:
+        """Which models' evidence is worth a page."""
+        return np.asarray(self.logarithm >= self.level)
+
+
+def by_evidence(post: Post) -> bool:
+    """Whether a post's findings are harm that only stands if the whole model's evidence does."""
+    return isinstance(post.bank, EvidenceBank) and _harm(post)
+
+
+def weighed(
+    posts: Sequence[Post], rows: IntArray, models: IntArray, windows: float
+) -> Weighed | None:
+    """What the harms of each model weigh together; None where no post goes by evidence.
+
+    `rows` are places in the banks, those of model number `models[i]` (from 0 on); a false page is
+    accepted in so many `windows`. The average of evidence is evidence, whatever its parts have to
+    do with each other (see `sequential.fleet`), so that one level is right for all series
+    together. One series alone must be strong enough for all of them; where it cannot be, because
+    more were added than the watches' `series` say, the level is what it can reach.
+    """
+    banks = [post.bank for post in posts if isinstance(post.bank, EvidenceBank) and _harm(post)]
+    if not banks:
+        return None
+    logs = np.concatenate([bank.evidence(rows) for bank in banks], axis=1)
+    series, count = logs.shape[1], int(models.max()) + 1
+    evidence = averaged(np.exp(logs).ravel(), np.repeat(models, series), count)
+    alone = min(bank.most for bank in banks) - np.log(_SURE * series * np.bincount(models))
+    level = np.minimum(math.log(windows), alone)
+    return Weighed(np.log(np.maximum(evidence, math.exp(_LOWEST))), level)
+
+
+def standing(verdicts: Verdicts, stand: BoolArray) -> BoolArray:
+    """Where findings (R, C) of a post stand: everywhere, or in the rows that `stand` if they go by
+    evidence."""
+    found = verdicts.judged.found
+    return found & stand[:, None] if by_evidence(verdicts.post) else found
+
+
+def _harm(post: Post) -> bool:
+    return post.watch.severity is not Severity.INFO
