@@ -46,6 +46,7 @@ from watchkeeper.detectors.types import Direction
 
 ABOVE = 3.0  # times the level: where evidence ends; and a finding at this part of it
 _NEWEST = 0.2  # weight of the newest window in what is now
+_NEWEST_FIRING = 1 / 3  # while there is a finding, so that its end is soon seen
 BELOW = math.log(ABOVE)  # by which the logarithm must be below the level for a finding to end
 _KNOWN = 1e6  # events for which a reference's share stands
 _TINY = 1e-300
@@ -132,9 +133,10 @@ class Values:
         after = advance(held, history, given, self._rules)[:, 0]
         some = held[at[0]]
         normal, change = _follow(some, bounded(value), calm, self._memory)
-        _end(some, after, calm, self._level)
+        matters = self._floors.passed(change, normal)
+        _end(some, after, matters, calm, self._level)
         held[at[0]] = some
-        return _passed(after, self._floors.passed(change, normal), normal, change)
+        return _passed(after, matters, normal, change)
 
 
 class Rates:
@@ -182,13 +184,14 @@ class Rates:
             calm = _take_reference(held, expected) & False
         normal = running(held)
         evidence = self._evidence.advance(held, np.rint(share * events), events, calm)
-        _end(held, evidence, quiet, self._level)
-        _follow(held, share, calm, 1)
+        _follow(held, share, quiet, 1)
         change = held["newest"] - normal
+        matters = self._floors.passed(change, normal)
+        _end(held, evidence, matters, quiet, self._level)
         if self._reference:
             known = (expected >= 0.0) & (expected <= 1.0)
             evidence = np.where(known, evidence, 0.0)
-        return _passed(evidence, self._floors.passed(change, normal), normal, change)
+        return _passed(evidence, matters, normal, change)
 
 
 class Histograms:
@@ -219,10 +222,10 @@ class Histograms:
         held["usual"] = held["usual"] + begin
         held["n"] = held["n"] + summed(begin)
         evidence = self._evidence.advance(held, counts.astype(np.float64), calm)
-        _end(held, evidence, calm, self._level)
-        effect = _stability(held)
+        matters = _stability(held) >= self._min_effect
+        _end(held, evidence, matters, calm, self._level)
         unknown = np.full(len(held), np.nan)
-        return _passed(evidence, effect >= self._min_effect, unknown, np.zeros(len(held)))
+        return _passed(evidence, matters, unknown, np.zeros(len(held)))
 
 
 def _take_reference(held: Records, expected: FloatArray) -> BoolArray:
@@ -238,7 +241,8 @@ def _follow(
 ) -> tuple[FloatArray, FloatArray]:
     """What was normal before the window, and how far from it the last windows are."""
     seen, normal, recent = held["followed"], held["normal"], held["newest"]
-    recent = np.where(seen > 0, recent + _NEWEST * (value - recent), value)
+    weight = np.where(calm, _NEWEST, _NEWEST_FIRING)
+    recent = np.where(seen > 0, recent + weight * (value - recent), value)
     normal = np.where(seen > 0, normal, value)
     rate = 1.0 / np.minimum(seen + 1, memory).astype(np.float64)
     learned = calm | (seen == 0)
@@ -247,9 +251,12 @@ def _follow(
     return normal, recent - normal
 
 
-def _end(held: Records, evidence: FloatArray, calm: BoolArray, level: float) -> None:
-    """Begins the evidence anew where a run of windows beyond the limit ends."""
-    ended = ~calm & (evidence < level / ABOVE)
+def _end(
+    held: Records, evidence: FloatArray, matters: BoolArray, calm: BoolArray, level: float
+) -> None:
+    """Begins the evidence anew where a run of windows beyond the limit ends, or of such that
+    matter: evidence of the fault would take long to fade."""
+    ended = ~calm & ((evidence < level / ABOVE) | ~matters)
     held["evidence"] = np.where(ended[:, None], 0.0, held["evidence"])
 
 
