@@ -100,11 +100,15 @@ class LogFrame(Frame):
 
 @dataclass(frozen=True, slots=True)
 class MetricFrame(Frame):
-    """Measurements of one model's hosts and business; `name` and `host` are object columns."""
+    """Measurements of one model's hosts and business; `name` and `host` are object columns.
+
+    `counter` is True where the value only grows, but for starting anew.
+    """
 
     name: ObjectArray
     value: FloatArray
     host: ObjectArray
+    counter: BoolArray
 
 
 @dataclass(frozen=True, slots=True)

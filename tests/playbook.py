@@ -196,6 +196,7 @@ class Play:
             objects(["memory.utilization"] * 4),
             np.full(4, level),
             objects(["host-1"] * 4),
+            np.zeros(4, dtype=np.bool_),
         )
 
     def outcome(self, action: Action, phase: Phase = Phase.SUCCESSFUL, what: str = "run") -> Step:

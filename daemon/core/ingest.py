@@ -32,7 +32,7 @@ from watchkeeper.detectors.blocks import (
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS, part_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
-from watchkeeper.detectors.signals.metrics import TARGETS
+from watchkeeper.detectors.signals.metrics import TARGETS, Metrics, carried
 from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,
@@ -346,6 +346,16 @@ def _frame(
             if signal.watches is type(frame):
                 part = signal.measure(rows, None)
                 into.setdefault((LIVE, signal.name), part_of(signal.name)).merge(part)
+        if isinstance(rows, MetricFrame):
+            _carry(model, index + 1, rows)
+
+
+def _carry(model: ModelState, index: int, frame: MetricFrame) -> None:
+    """Tells a window what the one before it knows of counters."""
+    part = carried(frame)
+    if part:
+        into = model.partials.setdefault(index, {})
+        into.setdefault((LIVE, Metrics.name), part_of(Metrics.name)).merge(part)
 
 
 def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
@@ -359,7 +369,8 @@ def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
         return frame
     name, host = frame.name.copy(), frame.host.copy()
     name[strange], host[strange] = OTHER, None
-    return dataclasses.replace(frame, name=name, host=host)
+    counter = frame.counter & ~strange
+    return dataclasses.replace(frame, name=name, host=host, counter=counter)
 
 
 def _by_window(model: ModelState, policy: ModelPolicy, frame: F) -> Iterator[tuple[int, F]]:

@@ -9,9 +9,18 @@ from typing import ClassVar
 import numpy as np
 
 from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.signals._counters import (
+    BEFORE,
+    READINGS,
+    MetricCounts,
+    latest,
+    rate,
+    readings,
+)
 from watchkeeper.detectors.signals._exact import limbs, total
 from watchkeeper.detectors.signals._sampling import Closed
 from watchkeeper.detectors.types import (
+    BoolArray,
     FloatArray,
     Frame,
     IntArray,
@@ -26,11 +35,15 @@ OVERFLOW = "__other__"
 
 _STEPS = 64  # buckets between two powers of two: the maximum is known within 0.8 %
 _BELOW = -1075  # below the exponent of every float64
+_NOT_PLACES = ("n", "sum", READINGS, BEFORE)
+_NONE = np.zeros(1, dtype=np.int64)
 
 
 class Metrics:
-    """The mean of each metric, target `NAME` or `NAME@HOST`, and its maximum within 0.8 %,
-    `NAME:max` or `NAME:max@HOST`. n counts finite measurements; every metric is taken as a gauge.
+    """The mean of each gauge, target `NAME` or `NAME@HOST`, and its maximum within 0.8 %,
+    `NAME:max` or `NAME:max@HOST`. Of a counter its increase per second, target `NAME` or
+    `NAME@HOST`, since its last reading in the window before, where there was one; a counter that
+    fell began anew. n counts finite measurements.
 
     Only the first TARGETS metrics of a window, by name and host, have samples; `__other__` counts
     the measurements of all others. The sum is exact over the whole range of float64; the maximum
@@ -39,38 +52,68 @@ class Metrics:
 
     name: ClassVar[str] = "metrics"
     watches: ClassVar[type[Frame]] = MetricFrame
+    part: ClassVar[type[Partial]] = MetricCounts
 
     def measure(self, frame: MetricFrame, profile: Profile | None) -> Partial:
-        rows: dict[str, list[int]] = {}
-        finite = np.isfinite(frame.value).tolist()
-        for i, (name, host) in enumerate(
-            zip(frame.name.tolist(), frame.host.tolist(), strict=True)
-        ):
-            if finite[i]:
-                rows.setdefault(f"{name}@{host}" if host else name, []).append(i)
-        part = Partial()
-        for target, chosen in rows.items():
+        part = MetricCounts()
+        for target, chosen in _rows(frame, ~frame.counter).items():
             values = frame.value[chosen]
             part[_key(target, "n")] = np.array([len(chosen)], dtype=np.int64)
             part[_key(target, "sum")] = limbs(values)
             for place, counts in _octaves(values):
                 part[_key(target, str(place))] = counts
+        for target, chosen in _rows(frame, frame.counter).items():
+            part[_key(target, READINGS)] = readings(frame.at[chosen], frame.value[chosen])
         return part
 
     def samples(
         self, partial: Partial, profile: Profile | None, model: str, version: str, window: Window
     ) -> Iterator[Sample]:
         closed = Closed(model, version, self.name, window)
-        fields = _by_target(partial)
+        fields = {target: each for target, each in _by_target(partial).items() if _n(each)}
         ordered = sorted(fields)
         for target in ordered[:TARGETS]:
-            n = int(fields[target]["n"][0])
-            yield closed.sample(target, float(total(fields[target]["sum"]) / n), n)
+            mine = fields[target]
+            if READINGS in mine:
+                yield from _increase(closed, target, mine)
+                continue
+            n = _n(mine)
+            yield closed.sample(target, float(total(mine["sum"]) / n), n)
             name, at, host = target.partition("@")
-            yield closed.sample(f"{name}:max{at}{host}", _largest(fields[target]), n)
-        others = sum(int(fields[target]["n"][0]) for target in ordered[TARGETS:])
+            yield closed.sample(f"{name}:max{at}{host}", _largest(mine), n)
+        others = sum(_n(fields[target]) for target in ordered[TARGETS:])
         if others:
             yield closed.sample(OVERFLOW, others, others)
+
+
+def carried(frame: MetricFrame) -> Partial:
+    """What the window after the one of these measurements must know of them: the last reading of
+    each counter."""
+    part = MetricCounts()
+    for target, chosen in _rows(frame, frame.counter).items():
+        here = readings(frame.at[chosen], frame.value[chosen])
+        part[_key(target, BEFORE)] = latest(here)
+    return part
+
+
+def _rows(frame: MetricFrame, chosen: BoolArray) -> dict[str, list[int]]:
+    """The rows of each metric among those chosen that have a finite value."""
+    rows: dict[str, list[int]] = {}
+    for i in np.flatnonzero(chosen & np.isfinite(frame.value)).tolist():
+        name, host = frame.name[i], frame.host[i]
+        rows.setdefault(f"{name}@{host}" if host else name, []).append(i)
+    return rows
+
+
+def _n(fields: dict[str, IntArray]) -> int:
+    """The measurements of a metric; one that was sent both as counter and as gauge is a counter."""
+    return len(fields[READINGS]) if READINGS in fields else int(fields.get("n", _NONE)[0])
+
+
+def _increase(closed: Closed, target: str, fields: dict[str, IntArray]) -> Iterator[Sample]:
+    found = rate(fields[READINGS], fields.get(BEFORE))
+    if found is not None:
+        yield closed.sample(target, found, _n(fields))
 
 
 def _key(target: str, field: str) -> str:
@@ -97,7 +140,7 @@ def _octaves(values: FloatArray) -> Iterator[tuple[int, IntArray]]:
 
 def _largest(fields: dict[str, IntArray]) -> float:
     """The middle of the highest bucket that holds a value."""
-    place = max(int(field) for field in fields if field not in ("n", "sum"))
+    place = max(int(field) for field in fields if field not in _NOT_PLACES)
     if not place:
         return 0.0
     held = np.flatnonzero(fields[str(place)])

@@ -241,7 +241,9 @@ def _log_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) -> Lo
 
 
 def _metric_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) -> MetricFrame:
-    name, value, host = zip(*map(attrgetter("name", "value", "host"), rows), strict=True)
+    name, value, host, kind = zip(
+        *map(attrgetter("name", "value", "host", "kind"), rows), strict=True
+    )
     return MetricFrame(
         model=model,
         at=at,
@@ -249,6 +251,7 @@ def _metric_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) ->
         name=objects(name),
         value=floats(value),
         host=objects(host),
+        counter=np.array([each == "counter" for each in kind], dtype=np.bool_),
     )
 
 

@@ -111,17 +111,25 @@ def logs(severity: Sequence[int]) -> LogFrame:
 
 
 def metrics(
-    name: Sequence[str], value: Sequence[float], host: Sequence[str | None] | None = None
+    name: Sequence[str],
+    value: Sequence[float],
+    host: Sequence[str | None] | None = None,
+    *,
+    at: Sequence[float] | None = None,
+    counter: Sequence[bool] | None = None,
 ) -> MetricFrame:
-    """A frame of measurements."""
+    """A frame of measurements, of gauges where nothing else is said."""
     n = len(name)
     return MetricFrame(
         model="m",
-        at=np.arange(n, dtype=np.float64),
+        at=np.arange(n, dtype=np.float64) if at is None else np.array(at, dtype=np.float64),
         seq=np.arange(n, dtype=np.int64),
         name=objects(name, n),
         value=floats(value, n),
         host=objects(host, n),
+        counter=np.zeros(n, dtype=np.bool_)
+        if counter is None
+        else np.array(counter, dtype=np.bool_),
     )
 
 

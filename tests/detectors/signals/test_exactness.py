@@ -72,7 +72,8 @@ def odd_frame(kind: type, rng: np.random.Generator, n: int) -> AnyFrame:
         return logs(rng.integers(1, 25, n).tolist())
     assert kind is MetricFrame
     names = [str(each) for each in rng.choice(["cpu", "ram", "x/y"], n)]
-    return metrics(names, numbers(rng, n), words(rng, n))
+    counter = (rng.random(n) < 0.5).tolist()
+    return metrics(names, numbers(rng, n), words(rng, n), counter=counter)
 
 
 def reference() -> Profile:
