@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.playbook import MODEL, START, GoBack, Play
+from tests.playbook import MODEL, START, GoBack, Play, objects
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.spread import IDLE_S, Merge, take
@@ -28,7 +28,9 @@ from watchkeeper.detectors.types import (
     AnyFrame,
     Finding,
     LabelFrame,
+    MetricFrame,
     PredictionFrame,
+    Sample,
     Severity,
     Tick,
 )
@@ -183,6 +185,37 @@ def test_a_share_and_its_whole_survive_being_stored() -> None:
 
     assert plain(again.findings) == plain(apart.findings)
     assert apart.findings
+
+
+def test_counters_read_in_any_partition_are_judged_as_in_one() -> None:
+    whole, apart = pipeline(), Apart(2)
+    found: list[Sample] = []
+    told: list[Sample] = []
+    for i in range(60):
+        count = 30.0 * i if i < 40 else 60.0 * (i - 40)
+        reading = counter(START + 30.0 * i + 10.0, count)
+        found += whole.step(Batch([reading])).samples
+        share = replace(reading, model=share_of(MODEL, i % 2))
+        apart.shares[i % 2].step(Batch([share]))
+        for number in (0, 1):
+            apart.checkpoint(number)
+        if i % 3 == 2:
+            for number in (1, 0, 1, 0, 1, 0):
+                merges = [apart.waiting[number].popleft()] if apart.waiting[number] else []
+                told += apart.owner.step(Batch(merges=merges)).samples
+
+    rates = [(s.window.start, s.value) for s in told if s.series.target == "requests@h"]
+    expected = [(s.window.start, s.value) for s in found if s.series.target == "requests@h"]
+    assert len(rates) >= 24
+    assert rates == expected[: len(rates)]
+    assert {1.0, 2.0} <= {value for _, value in rates}
+
+
+def counter(at: float, count: float) -> MetricFrame:
+    """One reading of a counter."""
+    names, hosts = objects(["requests"]), objects(["h"])
+    value, counts = np.array([count]), np.ones(1, dtype=np.bool_)
+    return MetricFrame(MODEL, np.array([at]), np.arange(1), names, value, hosts, counts)
 
 
 def restarted(old: Pipeline) -> Pipeline:

@@ -108,6 +108,7 @@ def test_only_a_cumulative_sum_that_grows_is_a_counter(temporality: object) -> N
 
     assert kinds(grows, falls) == {"load": "counter", "falls": "gauge"}
     assert values(grows, falls) == {"load": 0.5, "falls": 0.5}
+    assert frame(read(export(grows, falls))).counter.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("temporality", [1, "AGGREGATION_TEMPORALITY_DELTA"])
