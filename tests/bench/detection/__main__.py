@@ -76,20 +76,32 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
     if isinstance(value, dict):
-        return "\n".join(f"{key} {_shown(each)}" for key, each in value.items())
+        return "\n".join(f"{key}: {_beside(each)}" for key, each in value.items())
+    return _beside(value)
+
+
+def _beside(value: object) -> str:
+    """A value in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
     if isinstance(value, list | tuple):
         return " / ".join(map(_shown, value))
-    return str(value)
+    return _shown(value) if isinstance(value, float) else str(value)
 
 
 def report(whole: Measured, quick: bool, result: Path) -> None:
-    """The table, and the file."""
-    console = Console()
-    table = Table("figure", "measured", "anchor", "goal", title="detection", show_lines=True)
+    """Two tables, the figures with their goals and what else was measured, and the file."""
+    console = Console(width=140)
+    goals = Table("figure", "measured", "anchor", "goal", title="detection", show_lines=True)
+    others = Table("figure", "measured", title="besides", show_lines=True)
     for key in (*KEYS, *(k for k in whole.found if k not in KEYS)):
-        if key in whole.found:
-            table.add_row(key, _shown(whole.found[key]), *whole.anchors.get(key, ("", "")))
-    console.print(table)
+        if key not in whole.found:
+            continue
+        if key in whole.anchors:
+            goals.add_row(key, _shown(whole.found[key]), *whole.anchors[key])
+        else:
+            others.add_row(key, _shown(whole.found[key]))
+    console.print(goals, others)
     for part, why in whole.missing.items():
         console.print(f"missing: {part}: {why}", highlight=False)
     result.parent.mkdir(parents=True, exist_ok=True)

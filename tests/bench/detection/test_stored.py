@@ -1,0 +1,64 @@
+"""What detection is worth must not get worse: the quick figures against stored ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from tests.bench.detection.__main__ import KEYS, PARTS, Measured, data_folder, measured
+
+_STORED = Path(__file__).with_name("stored.json")
+
+
+class Stored(msgspec.Struct):
+    """A figure as it was, and how much worse it may be."""
+
+    value: float
+    tolerance: float
+    better: Literal["more", "less"]
+
+    def worse(self, now: float) -> bool:
+        """Whether the figure is worse than it may be."""
+        loss = self.value - now if self.better == "more" else now - self.value
+        return loss > self.tolerance
+
+
+@pytest.fixture(scope="module")
+def quick() -> Measured:
+    if not data_folder().is_dir():
+        pytest.skip(f"no labelled data in {data_folder()}: set WATCHKEEPER_DATA")
+    return measured([*PARTS], data_folder(), quick=True)
+
+
+def _figure(found: dict[str, Any], path: str) -> float:
+    value: Any = found
+    for name in path.split("."):
+        value = value[name]
+    return float(value)
+
+
+def test_a_figure_may_be_worse_by_its_tolerance_and_better_by_anything() -> None:
+    score, delay = Stored(70.0, 1.0, "more"), Stored(100.0, 5.0, "less")
+
+    assert [score.worse(v) for v in (68.9, 69.1, 99.0)] == [True, False, False]
+    assert [delay.worse(v) for v in (105.1, 104.9, 1.0)] == [True, False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_figure_is_worse_than_it_was(quick: Measured) -> None:
+    stored = msgspec.json.decode(_STORED.read_bytes(), type=dict[str, Stored])
+    found = {path: _figure(quick.found, path) for path in stored}
+
+    assert not quick.missing
+    assert {p: found[p] for p, each in stored.items() if each.worse(found[p])} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_figure_is_measured_and_stands_beside_its_goal(quick: Measured) -> None:
+    assert set(KEYS) <= quick.found.keys()
+    assert set(KEYS) - quick.anchors.keys() == set()
