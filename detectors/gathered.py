@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from watchkeeper.detectors.blocks import (
 from watchkeeper.detectors.frames import LabelFrame, PredictionFrame
 
 T = TypeVar("T")
+_SOME, _SMALL = 16, 64  # so many frames in a row, of fewer rows each, are made one
 
 
 def frames_of(blocks: Sequence[Block]) -> Iterator[PredictionFrame | LabelFrame]:
@@ -77,6 +78,46 @@ def labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
         label=merged_words([b.label for b in blocks]),
         value=np.concatenate([b.value for b in blocks]),
     )
+
+
+def add_frame(frames: list[PredictionFrame], frame: PredictionFrame) -> None:
+    """Adds a frame of a version behind its others, and makes one of many small ones: at low load
+    a turn brings a few rows, and each frame is many arrays."""
+    frames.append(frame)
+    if len(frames) >= _SOME and all(len(each) < _SMALL for each in frames[-_SOME:]):
+        frames[-_SOME:] = [one_frame(frames[-_SOME:])]
+
+
+def one_frame(frames: Sequence[PredictionFrame]) -> PredictionFrame:
+    """Frames of one version as one; a feature that some of them lack is missing there."""
+    names = ("at", "seq", "duration_s", "status", "label", "score", "value", "output_valid")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(frame, name) for frame in frames])
+        for name in (*names, "request_id", "entity")
+    }
+    return PredictionFrame(
+        model=frames[0].model,
+        version=frames[0].version,
+        numeric=filled([(len(f), f.numeric) for f in frames], np.nan, np.float64),
+        categorical=filled([(len(f), f.categorical) for f in frames], None, np.object_),
+        **columns,
+    )
+
+
+def filled(
+    parts: Sequence[tuple[int, Mapping[str, Any]]], absent: float | None, dtype: Any
+) -> dict[str, Any]:
+    """Columns of all parts one after another, filled where a part, of so many rows, lacks one."""
+    names = sorted({name for _, columns in parts for name in columns})
+    return {
+        name: np.concatenate(
+            [
+                columns[name] if name in columns else np.full(rows, absent, dtype=dtype)
+                for rows, columns in parts
+            ]
+        )
+        for name in names
+    }
 
 
 def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:

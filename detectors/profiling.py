@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors.gathered import filled
 from watchkeeper.detectors.profile import (
     BINS,
     CATEGORIES,
@@ -63,8 +64,8 @@ def learn_profile(
         label=np.concatenate([frame.label for frame in frames]),
         score=np.concatenate([frame.score for frame in frames]),
         value=np.concatenate([frame.value for frame in frames]),
-        numeric=_joined([(len(f), f.numeric) for f in frames], np.nan, np.float64),
-        categorical=_joined([(len(f), f.categorical) for f in frames], None, np.object_),
+        numeric=filled([(len(f), f.numeric) for f in frames], np.nan, np.float64),
+        categorical=filled([(len(f), f.categorical) for f in frames], None, np.object_),
     )
     return _profile(table, model, version, source, positive)
 
@@ -249,22 +250,6 @@ def _chosen(table: _Table) -> tuple[list[str], list[str]]:
         sorted(name for name in kept if there[name][1]),
         sorted(name for name in kept if not there[name][1]),
     )
-
-
-def _joined(
-    parts: Sequence[tuple[int, Mapping[str, npt.NDArray[Any]]]], absent: float | None, dtype: Any
-) -> dict[str, npt.NDArray[Any]]:
-    """Columns of all parts one after another, filled where a part lacks one."""
-    names = sorted({name for _, columns in parts for name in columns})
-    return {
-        name: np.concatenate(
-            [
-                columns[name] if name in columns else np.full(rows, absent, dtype=dtype)
-                for rows, columns in parts
-            ]
-        )
-        for name in names
-    }
 
 
 def _common_length(columns: Mapping[str, npt.NDArray[Any]]) -> int:

@@ -29,6 +29,7 @@ from watchkeeper.detectors.blocks import (
     PredictionBlock,
     Spans,
 )
+from watchkeeper.detectors.gathered import add_frame
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS, part_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
@@ -231,7 +232,7 @@ def _gather(state: State, member: Member, block: PredictionBlock, place: int, st
     step.learning.add(member)
     gathered = model.learning.setdefault(member.version, [])
     missing = policy.learn_n - sum(len(part) for part in gathered)
-    gathered.append(block.frame(place, rows[:missing]))
+    add_frame(gathered, block.frame(place, rows[:missing]))
     if len(rows) < missing:
         return
     profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)

@@ -1,0 +1,58 @@
+"""Small frames are put together as they come."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from tests.detectors.signals.frames import predictions
+from watchkeeper.detectors.frames import PredictionFrame
+from watchkeeper.detectors.gathered import add_frame, one_frame
+
+
+def row(i: int) -> PredictionFrame:
+    numeric = {"amount": [float(i)]} if i % 3 else {"age": [i / 7]}
+    return predictions(
+        1, at=[float(i)], label=["yes"], numeric=numeric, categorical={"town": [f"t{i % 5}"]}
+    )
+
+
+def test_rows_that_come_one_by_one_are_a_few_frames_and_all_there() -> None:
+    rows, frames = [row(i) for i in range(1_000)], list[PredictionFrame]()
+    most = 0
+    for each in rows:
+        add_frame(frames, each)
+        most = max(most, len(frames))
+
+    assert most < 60
+    assert alike(one_frame(frames), one_frame(rows))
+
+
+def test_large_frames_stay_as_they_are() -> None:
+    frames: list[PredictionFrame] = []
+    large = [predictions(100) for _ in range(40)]
+    for each in large:
+        add_frame(frames, each)
+
+    assert [*map(id, frames)] == [*map(id, large)]
+
+
+def test_what_a_frame_lacks_is_missing_in_its_rows() -> None:
+    both = one_frame([row(0), row(1)])
+
+    np.testing.assert_array_equal(both.numeric["age"], [0.0, np.nan])
+    np.testing.assert_array_equal(both.numeric["amount"], [np.nan, 1.0])
+    assert both.categorical["town"].tolist() == ["t0", "t1"]
+
+
+def alike(one: PredictionFrame, other: PredictionFrame) -> bool:
+    for each in fields(PredictionFrame):
+        mine, theirs = getattr(one, each.name), getattr(other, each.name)
+        if isinstance(mine, dict):
+            assert mine.keys() == theirs.keys()
+            for name in mine:
+                np.testing.assert_array_equal(mine[name], theirs[name])
+        else:
+            np.testing.assert_array_equal(mine, theirs)
+    return True
