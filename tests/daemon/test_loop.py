@@ -363,8 +363,8 @@ def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
 
 
 def test_nothing_is_acted_on_while_a_record_waits_too_long(world: World) -> None:
-    world.publish(0, 1_500)
-    world.publish(1_500, 1_500, failing=0.3)
+    world.publish(0, 3_000)  # they take longer to read than a record may wait
+    world.publish(3_000, 1_500, failing=0.3)
     cable = Cable(world.broker, ("predictions",))
     loop = replace(world.loop(Restart()), source=cable)
     blind: list[bool] = []
