@@ -19,6 +19,7 @@ MODULES = (
     "watchkeeper.detectors.banks.reference_z_fast",
     "watchkeeper.detectors.banks.robust_z_fast",
     "watchkeeper.detectors.banks.seasonal_fast",
+    "watchkeeper.detectors.banks.shiryaev_roberts_rate_fast",
     "watchkeeper.detectors.banks.silence_fast",
     "watchkeeper.detectors.banks.threshold_fast",
     "watchkeeper.detectors.sequential.advance_fast",

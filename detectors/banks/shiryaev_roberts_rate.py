@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from watchkeeper.detectors.banks.bank import Fields, State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.shiryaev_roberts_rate import ShiryaevRobertsRate
@@ -18,6 +22,20 @@ class ShiryaevRobertsRateBank(EvidenceBank):
     def __init__(self, detector: ShiryaevRobertsRate, columns: int) -> None:
         self._rates = detector.rates()
         super().__init__(detector, columns)
+
+    def settings(self) -> tuple[FloatArray, IntArray]:
+        numbers, whole = self._rates.settings
+        _, of = super().settings()
+        more = np.array(whole, dtype=np.int64)
+        return np.array([self.level, *numbers]), np.concatenate([of, more])
+
+    def loop(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import shiryaev_roberts_rate_fast  # only with numba
+
+        return shiryaev_roberts_rate_fast.judge.compiled
+
+    def beside(self, sheet: Sheet) -> tuple[Any, ...]:
+        return self._rates.tables
 
     def fields(self) -> Fields:
         return [*super().fields(), *self._rates.fields()]

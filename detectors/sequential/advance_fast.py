@@ -134,7 +134,7 @@ def _advance(
                 if betting:
                     total = _bet(real, first + _EVIDENCE, a, rank, table, weights, most)
                     seen = whole[a, first + _BETS]
-                    _moved(real, first + _RANKS, a, rank, seen, _RANK_SLOWEST)
+                    moved(real, first + _RANKS, a, rank, seen, _RANK_SLOWEST)
                     whole[a, first + _BETS] = seen + 1
                 if learn[i] or not betting:
                     _learn(edges, counts, ties, r, learned, gap, x, tie)
@@ -193,12 +193,12 @@ def _whitened(whole: IntArray, real: FloatArray, first: int, a: int, x: float) -
     rest = x
     if whole[a, first + _STAGE] == _WHITENED:
         rest = (x - real[a, at]) - _memory_of(real[a, at + 1], real[a, at + 2]) * real[a, at + 3]
-    _moved(real, at, a, x, whole[a, first + _SEEN], _SLOWEST)
+    moved(real, at, a, x, whole[a, first + _SEEN], _SLOWEST)
     return rest
 
 
 @kernel()
-def _moved(real: FloatArray, at: int, a: int, x: float, seen: int, slowest: float) -> None:
+def moved(real: FloatArray, at: int, a: int, x: float, seen: int, slowest: float) -> None:
     mean, variance = real[a, at], real[a, at + 1]
     rate = max(1.0 / np.float64(seen + 1), slowest)
     far = _FAR * np.sqrt(variance) if seen > 20 else _LARGE

@@ -14,11 +14,11 @@ import numpy as np
 
 from watchkeeper.detectors.frames import FloatArray
 
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # as in fdlibm
-_ROOT_HALF = math.sqrt(0.5)
-_TERMS = tuple(1.0 / (2 * i + 1) for i in range(11, 0, -1))
-_INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(14, -1, -1))
-_LARGEST = 700.0
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # as in fdlibm
+ROOT_HALF = math.sqrt(0.5)
+TERMS = tuple(1.0 / (2 * i + 1) for i in range(11, 0, -1))
+INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(14, -1, -1))
+LARGEST = 700.0
 _STIRLING = (-1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0)
 _HALF_LN_2PI = 0.5 * math.log(2.0 * math.pi)
 _SHIFT = 12
@@ -27,24 +27,24 @@ _SHIFT = 12
 def ln(x: FloatArray) -> FloatArray:
     """Natural logarithms of positive numbers."""
     part, exponent = np.frexp(x)
-    low = part < _ROOT_HALF
+    low = part < ROOT_HALF
     part = np.where(low, part + part, part)
     power = np.where(low, exponent - 1, exponent).astype(np.float64)
     s = (part - 1.0) / (part + 1.0)
     square = s * s
     total = np.zeros(s.shape)
-    for term in _TERMS:
+    for term in TERMS:
         total = (total + term) * square
-    return np.asarray(power * _LN2_HIGH + (power * _LN2_LOW + 2.0 * (s + s * total)))
+    return np.asarray(power * LN2_HIGH + (power * LN2_LOW + 2.0 * (s + s * total)))
 
 
 def exp(x: FloatArray) -> FloatArray:
     """Exponentials of numbers, which are cut off at +-700."""
-    x = np.minimum(np.maximum(x, -_LARGEST), _LARGEST)
+    x = np.minimum(np.maximum(x, -LARGEST), LARGEST)
     power = np.floor(x / math.log(2.0) + 0.5)
-    rest = (x - power * _LN2_HIGH) - power * _LN2_LOW
+    rest = (x - power * LN2_HIGH) - power * LN2_LOW
     total = np.zeros(rest.shape)
-    for factor in _INVERSE_FACTORIALS:
+    for factor in INVERSE_FACTORIALS:
         total = total * rest + factor
     return np.asarray(np.ldexp(total, power.astype(np.int32)))
 

@@ -18,17 +18,17 @@ from watchkeeper.detectors.sequential.exact import exp, ln
 from watchkeeper.detectors.sequential.kept import Kept, evident
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.values import LARGEST, MOST
-from watchkeeper.detectors.sequential.whiten import calibration, moved
+from watchkeeper.detectors.sequential.whiten import RANK_SLOWEST, calibration, moved
 from watchkeeper.detectors.types import Direction
 
 _RATIOS = (0.35, 0.6, 0.8, 1.25, 1.5, 1.75, 2.3, 4.0)  # of odds
 _WEIGHTS = (0.4, 0.6, 0.5, 0.6, 1.2, 2.0, 3.0, 0.4)
 _OVERSHOOT = 1.14  # as in `bets`
-_RAREST = 20  # hits, and misses, that are learned before the first bet
-_LONGEST = 5_000  # events after which bets begin in any case
-_VARIANCE_SLOWEST = 1.0 / 200  # share of the dispersion that the newest window makes up
-_DISPERSED = 4.0  # standard errors beyond which dispersion counts
-_FAR = 25.0  # squared deviations beyond which a window's is counted as that
+RAREST = 20  # hits, and misses, that are learned before the first bet
+LONGEST = 5_000  # events after which bets begin in any case
+VARIANCE_SLOWEST = 1.0 / 200  # share of the dispersion that the newest window makes up
+DISPERSED = 4.0  # standard errors beyond which dispersion counts
+FAR = 25.0  # squared deviations beyond which a window's is counted as that
 
 
 def rate_fields(kinds: int = len(_RATIOS)) -> Fields:
@@ -64,6 +64,16 @@ class RateEvidence(Kept):
         self._weights = np.array(weights) / sum(weights) * _OVERSHOOT
         self._start, self._memory, self._most = float(start), float(memory), most
         super().__init__(rate_fields(len(kept)))
+
+    @property
+    def settings(self) -> list[float]:
+        """What compiled loops take of what was said: start, memory, most."""
+        return [self._start, self._memory, self._most]
+
+    @property
+    def tables(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The ratios of odds that are bet on, their weights, and the ratios' logarithms."""
+        return self._ratios, self._weights, ln(self._ratios)
 
     def update(
         self, rows: IntArray, hits: FloatArray, n: FloatArray, learn: BoolArray | None = None
@@ -122,7 +132,7 @@ class RateEvidence(Kept):
     def _take(self, held: Records, hits: FloatArray, n: FloatArray, learn: BoolArray) -> None:
         p, seen, known = running(held), held["n"], held["hits"]
         rarest = np.minimum(known, seen - known)
-        betting = (seen >= self._start) & ((rarest >= _RAREST) | (seen >= _LONGEST))
+        betting = (seen >= self._start) & ((rarest >= RAREST) | (seen >= LONGEST))
         spread = dispersion(held, n)
         sums = (1.0 + held["evidence"]) * self._bets(p, hits, n, spread)
         sums = np.minimum(sums, self._most)
@@ -155,8 +165,8 @@ def running(held: Records) -> FloatArray:
 
 def dispersion(held: Records, n: FloatArray) -> FloatArray:
     """How many times as much as independent events windows vary, at least 1, where it is sure."""
-    windows = np.minimum(held["windows"], 2.0 / _VARIANCE_SLOWEST)
-    sure = 1.0 + _DISPERSED * np.sqrt(2.0 / np.maximum(windows, 1.0))
+    windows = np.minimum(held["windows"], 2.0 / VARIANCE_SLOWEST)
+    sure = 1.0 + DISPERSED * np.sqrt(2.0 / np.maximum(windows, 1.0))
     return np.where((held["dispersion"] > sure) & (n > 1.0), held["dispersion"], 1.0)
 
 
@@ -165,15 +175,15 @@ def _watch(
 ) -> None:
     """Learns how much windows vary around the rate, and whether they resemble the ones before."""
     seen = held["windows"]
-    rate = np.maximum(1.0 / (seen + 1).astype(np.float64), _VARIANCE_SLOWEST)
-    square = np.minimum(deviation * deviation, _FAR * np.maximum(held["dispersion"], 1.0))
+    rate = np.maximum(1.0 / (seen + 1).astype(np.float64), VARIANCE_SLOWEST)
+    square = np.minimum(deviation * deviation, FAR * np.maximum(held["dispersion"], 1.0))
     known = learn & (n > 1.0) & (held["n"] > 0.0)
     moved_to = held["dispersion"] + rate * (square - held["dispersion"])
     held["dispersion"] = np.where(known, moved_to, held["dispersion"])
     held["windows"] = seen + known
     names = ("rank_mean", "rank_variance", "rank_covariance", "rank_last")
     old = tuple(held[name] for name in names)
-    new = moved(old, deviation, held["bets"], 1.0 / 512)
+    new = moved(old, deviation, held["bets"], RANK_SLOWEST)
     for name, before, after in zip(names, old, new, strict=True):
         held[name] = np.where(betting, after, before)
     held["bets"] = held["bets"] + betting

@@ -45,11 +45,11 @@ from watchkeeper.detectors.sequential.whiten import bounded, calibration
 from watchkeeper.detectors.types import Direction
 
 ABOVE = 3.0  # times the level: where evidence ends; and a finding at this part of it
-_NEWEST = 0.2  # weight of the newest window in what is now
-_NEWEST_FIRING = 1 / 3  # while there is a finding, so that its end is soon seen
+NEWEST = 0.2  # weight of the newest window in what is now
+NEWEST_FIRING = 1 / 3  # while there is a finding, so that its end is soon seen
 BELOW = math.log(ABOVE)  # by which the logarithm must be below the level for a finding to end
-_KNOWN = 1e6  # events for which a reference's share stands
-_TINY = 1e-300
+KNOWN = 1e6  # events for which a reference's share stands
+TINY = 1e-300
 _LEVELS: Fields = [("followed", "<i8"), ("normal", "<f8"), ("newest", "<f8")]
 
 
@@ -155,6 +155,12 @@ class Rates:
             direction, start=warm_up, memory=float(memory), most=level.most
         )
         self._level, self._floors, self._reference = level.windows, floors, reference
+        self.tables = self._evidence.tables
+
+    @property
+    def settings(self) -> tuple[list[float], list[int]]:
+        """What compiled loops take of what was said, as numbers and as integers."""
+        return [self._level, *self._floors, *self._evidence.settings], [int(self._reference)]
 
     def fields(self) -> Fields:
         """What each window needs."""
@@ -178,7 +184,7 @@ class Rates:
         calm: BoolArray,
     ) -> Passed:
         """Judges windows (W,) of as many records. Learns where it is `calm`."""
-        share = np.minimum(np.maximum(value, 0.0), 1.0)
+        share = np.minimum(np.maximum(value, 0.0), 1.0) + 0.0  # -0 as 0
         events, quiet = n.astype(np.float64), calm
         if self._reference:
             calm = _take_reference(held, expected) & False
@@ -231,8 +237,8 @@ class Histograms:
 def _take_reference(held: Records, expected: FloatArray) -> BoolArray:
     """Puts the reference's share in the place of the running one, where it is known."""
     known = (expected >= 0.0) & (expected <= 1.0)
-    held["n"] = np.where(known, _KNOWN, held["n"])
-    held["hits"] = np.where(known, np.where(known, expected, 0.0) * _KNOWN, held["hits"])
+    held["n"] = np.where(known, KNOWN, held["n"])
+    held["hits"] = np.where(known, np.where(known, expected, 0.0) * KNOWN, held["hits"])
     return np.asarray(known)
 
 
@@ -241,7 +247,7 @@ def _follow(
 ) -> tuple[FloatArray, FloatArray]:
     """What was normal before the window, and how far from it the last windows are."""
     seen, normal, recent = held["followed"], held["normal"], held["newest"]
-    weight = np.where(calm, _NEWEST, _NEWEST_FIRING)
+    weight = np.where(calm, NEWEST, NEWEST_FIRING)
     recent = np.where(seen > 0, recent + weight * (value - recent), value)
     normal = np.where(seen > 0, normal, value)
     rate = 1.0 / np.minimum(seen + 1, memory).astype(np.float64)
@@ -275,7 +281,7 @@ def calibration_of(held: Records) -> IntArray:
 
 
 def _logarithm(evidence: FloatArray) -> FloatArray:
-    return ln(np.maximum(evidence, _TINY))
+    return ln(np.maximum(evidence, TINY))
 
 
 def _passed(

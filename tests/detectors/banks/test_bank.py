@@ -21,6 +21,9 @@ WATCHES = {
     "seasonal": Watch(signal="s", detector="seasonal", settings={"min_n": 0}),
     "silence": Watch(signal="s", detector="silence"),
     "psi": Watch(signal="s", detector="psi", settings={"for_windows": 2}),
+    "shiryaev_roberts_rate": Watch(
+        signal="s", detector="shiryaev_roberts_rate", settings={"average_run_length": 30.0}
+    ),
 }
 every_watch = pytest.mark.parametrize("watch", WATCHES.values(), ids=WATCHES)
 ROWS = np.array([3, 0])

@@ -53,6 +53,17 @@ SETTINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "warm_up": st.integers(1, 40),
     },
     "psi": {**_LEVEL, "alpha": _SHARE, "min_effect": st.floats(0.0, 1.0)},
+    "shiryaev_roberts_rate": {
+        **_LEVEL,
+        "average_run_length": st.floats(3.0, 1e6),
+        "series": st.integers(1, 20),
+        "direction": st.sampled_from(["up", "down", "either"]),
+        "against": st.sampled_from(["history", "reference"]),
+        "min_change": st.sampled_from([0.0, 0.02]),
+        "min_ratio": st.sampled_from([0.0, 0.1]),
+        "warm_up": st.integers(1, 400),
+        "memory": st.integers(1, 100_000),
+    },
 }
 
 
@@ -145,7 +156,8 @@ def _column(place: int, samples: tuple[Any, ...]) -> Columns:
 def test_other_detectors_have_no_bank() -> None:
     names = [n for n in detector_names() if bank_for(Watch(signal="s", detector=n), 1) is not None]
 
-    assert names == sorted(SETTINGS)
+    others = ["shiryaev_roberts", "shiryaev_roberts_counts"]  # with tests of their own
+    assert names == sorted([*SETTINGS, *others])
 
 
 @pytest.mark.parametrize(
