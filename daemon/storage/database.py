@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ _LOCK_TIMEOUT_S = 10
 # A process that stands still within a transaction keeps what it has locked for no longer.
 _IDLE_S = 30
 _MANY = 100  # rows from which on it is worth to go round what SQLAlchemy does for each
+_STATEMENTS = 64  # kinds of them that are kept, as to make one costs more than to run it
 _NAMES = 500  # in one statement: SQLite takes at most 999, of old
 # A server that falls silent in the middle of a call is given up within 15 s, not within minutes.
 _NOTICING = {
@@ -128,9 +130,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def parts(names: Sequence[T]) -> Iterator[Sequence[T]]:
+def parts(names: Sequence[T], most: int = _NAMES) -> Iterator[Sequence[T]]:
     """The names, as many at once as one statement may hold everywhere."""
-    return (names[first : first + _NAMES] for first in range(0, len(names), _NAMES))
+    return (names[first : first + most] for first in range(0, len(names), most))
 
 
 def clock(connection: Connection) -> sa.ColumnElement[float]:
@@ -140,16 +142,29 @@ def clock(connection: Connection) -> sa.ColumnElement[float]:
     return sa.literal_column("extract(epoch from clock_timestamp())::double precision", sa.Double)
 
 
-def _insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+@lru_cache(_STATEMENTS)
+def _insertion(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@lru_cache(_STATEMENTS)
+def _replacement(
+    dialect: str, table: sa.Table, names: tuple[str, ...]
+) -> sqlite.Insert | postgresql.Insert:
+    statement = _insert(dialect, table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Inserts the rows whose keys are not there yet; the others stay as they are."""
     if rows:
-        statement = _insert(connection, table).on_conflict_do_nothing()
+        statement = _insertion(connection.dialect.name, table)
         connection.execute(statement, [dict(row) for row in rows])
 
 
@@ -157,10 +172,7 @@ def put(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Inserts or replaces by primary key."""
     if not rows:
         return
-    statement = _insert(connection, table)
-    keys = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    upsert = _replacement(connection.dialect.name, table, tuple(rows[0]))
     if len(rows) < _MANY or connection.dialect.paramstyle != "qmark":
         connection.execute(upsert, [dict(row) for row in rows])
         return

@@ -36,6 +36,23 @@ from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentSt
 
 _EPOCHS = "owner-epochs"
 _LISTS = 2  # of names that are asked for at a time
+_PLACES = 250  # partitions that are asked for at a time: each is two values
+
+# What every checkpoint says, made once: to make a statement costs more than to run it.
+_o, _s = tables.offsets.c, tables.states.c
+_OWNERS = (
+    select(_o.topic, _o.partition, _o.owner_epoch)
+    .where(sa.tuple_(_o.topic, _o.partition).in_(sa.bindparam("places", expanding=True)))
+    .order_by(_o.topic, _o.partition)
+    .with_for_update()
+)
+_MOVE = (
+    update(tables.offsets)
+    .where(_o.topic == sa.bindparam("of"), _o.partition == sa.bindparam("number"))
+    .values(next_offset=sa.bindparam("next"))
+)
+_NEWER = select(_s.model, _s.owner_epoch).where(_s.owner_epoch > sa.bindparam("epoch"))
+_NEWER_OF = _NEWER.where(_s.model.in_(sa.bindparam("models", expanding=True)))
 
 
 class Store:
@@ -138,21 +155,25 @@ class Store:
 
 
 def _check_owner(connection: Connection, epochs: Mapping[Partition, int]) -> None:
-    t = tables.offsets.c
+    stored: dict[tuple[str, int], int] = {}
+    places = [(each.topic, each.number) for each in sorted(epochs)]
+    for some in parts(places, _PLACES):
+        for topic, number, epoch in connection.execute(_OWNERS, {"places": list(some)}):
+            stored[topic, number] = epoch
     for each, mine in sorted(epochs.items()):
-        here = (t.topic == each.topic) & (t.partition == each.number)
-        stored = connection.execute(select(t.owner_epoch).where(here).with_for_update()).scalar()
-        if stored is None or stored > mine:
-            raise Fenced(f"{each.topic}/{each.number}: epoch {mine}, but {stored} owns it")
+        owner = stored.get((each.topic, each.number))
+        if owner is None or owner > mine:
+            raise Fenced(f"{each.topic}/{each.number}: epoch {mine}, but {owner} owns it")
 
 
 def _write_offsets(connection: Connection, checkpoint: Checkpoint) -> None:
-    t = tables.offsets.c
+    moved = []
     for each, offset in checkpoint.offsets.items():
         if each not in checkpoint.epochs:
             raise Fenced(f"{each.topic}/{each.number}: not restored by this owner")
-        here = (t.topic == each.topic) & (t.partition == each.number)
-        connection.execute(update(tables.offsets).where(here).values(next_offset=offset))
+        moved.append({"of": each.topic, "number": each.number, "next": offset})
+    if moved:
+        connection.execute(_MOVE, moved)
 
 
 def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
@@ -190,12 +211,14 @@ def _newer_owners(connection: Connection, models: Sequence[str], epoch: int) -> 
 
     Hardly any is: where there are many models, a look at all states costs less than a list of
     names."""
-    t = tables.states.c
-    newer = select(t.model, t.owner_epoch).where(t.owner_epoch > epoch)
-    asked = [newer.where(t.model.in_(some)) for some in parts(models)]
+    lists = [{"epoch": epoch, "models": list(some)} for some in parts(models)]
     found: dict[str, int] = {}
-    for each in asked if len(asked) <= _LISTS else [newer]:
-        found |= {model: number for model, number in connection.execute(each)}
+    if len(lists) > _LISTS:
+        asked = [connection.execute(_NEWER, {"epoch": epoch})]
+    else:
+        asked = [connection.execute(_NEWER_OF, each) for each in lists]
+    for rows_ in asked:
+        found |= {model: number for model, number in rows_}
     return found
 
 
