@@ -268,7 +268,7 @@ def _put(holder: object, name: str, value: object) -> None:
 @contextmanager
 def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
-    from watchkeeper.daemon import logs
+    from watchkeeper.daemon import kernels, logs
     from watchkeeper.daemon.service import Daemon as Whole
     from watchkeeper.daemon.service import kinds_of, spare_collections
     from watchkeeper.daemon.transport.kafka import KafkaSource
@@ -279,6 +279,7 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
         if source is None:
             source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
         service = Whole(settings, source, Nowhere())
+        kernels.warm()
         spare_collections()
         service.start()
         try:
