@@ -6,20 +6,25 @@ from collections.abc import Collection
 
 import numpy as np
 
-from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
+from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, Settled
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.types import IntArray
 
 
 def admit(
-    records: Records, decoded: Decoded, known: Collection[str], models_limit: int
+    records: Records,
+    decoded: Decoded,
+    known: Collection[str],
+    models_limit: int,
+    settled: Settled | None = None,
 ) -> dict[str, int]:
     """Turns events of models beyond the limit into dead letters; `known` are watched already.
 
-    Gives the models that are left, with the place of each one's first event in the batch.
+    Gives the models that are left, with the place of each one's first event in the batch. Of those
+    that are `settled`, which must be known, some may be left out.
     """
-    first = decoded.first_places()
+    first = decoded.first_places(settled)
     room = models_limit - len(known)
     new = sorted((m for m in first if m not in known), key=first.__getitem__)
     refused = set(new[max(room, 0) :])

@@ -23,6 +23,7 @@ from watchkeeper.detectors.blocks import (
 )
 from watchkeeper.detectors.gathered import labels, merged_codes, merged_words, predictions
 from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.roster import Remembered
 from watchkeeper.detectors.types import BoolArray, FloatArray
 
 EXAMPLES_A_SECOND = 5_000.0
@@ -111,6 +112,7 @@ class Keeping:
         self._made: dict[int, Pieces[_Rows]] = {}
         self._truths: dict[int, Pieces[LabelBlock]] = {}
         self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
+        self._homes: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
 
     def add(
         self,
@@ -121,7 +123,7 @@ class Keeping:
     ) -> None:
         """Of every event what a label join needs; whole those of the chosen share of requests,
         and of versions whose reference is still being learned."""
-        for number, block in _at_home(blocks, homes):
+        for number, block in self._at_home(blocks, homes):
             if isinstance(block, LabelBlock):
                 truths = replace(block, request_id=Spans.nothing(len(block)))
                 self._truths.setdefault(number, Pieces(labels)).add(truths)
@@ -140,6 +142,21 @@ class Keeping:
         else:
             shape = tuple(block.numeric), tuple(block.categorical)
             alike.setdefault(shape, Pieces(predictions)).add(block)
+
+    def _at_home(
+        self, blocks: Iterable[Block], homes: Mapping[str, int]
+    ) -> Iterator[tuple[int, Block]]:
+        """The blocks' rows by the home of their models."""
+        for block in blocks:
+            models, place = models_of(block)
+            numbers = self._homes.of(models, lambda model: homes.get(model, -1))[place]
+            if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
+                yield int(numbers[0]), block
+                continue
+            for number in np.unique(numbers).tolist():
+                if number >= 0:
+                    rows = numbers == number
+                    yield number, block if rows.all() else block.take(rows)
 
     def kept(self) -> list[Kept]:
         """All of it, as few blocks as can be."""
@@ -188,20 +205,6 @@ def _alone(rows: _Rows) -> PredictionBlock:
         numeric={},
         categorical={},
     )
-
-
-def _at_home(blocks: Iterable[Block], homes: Mapping[str, int]) -> Iterator[tuple[int, Block]]:
-    """The blocks' rows by the home of their models."""
-    for block in blocks:
-        models, place = models_of(block)
-        numbers = np.array([homes.get(model, -1) for model in models], dtype=np.int64)[place]
-        if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
-            yield int(numbers[0]), block
-            continue
-        for number in np.unique(numbers).tolist():
-            if number >= 0:
-                rows = numbers == number
-                yield number, block if rows.all() else block.take(rows)
 
 
 def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:

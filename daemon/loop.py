@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +33,8 @@ from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.trouble import Trouble
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.types import Command, EventKind, StateError, Tick
+from watchkeeper.detectors.roster import Remembered
+from watchkeeper.detectors.types import BoolArray, Command, EventKind, StateError, Tick
 from watchkeeper.handlers.types import Action, ActionState, Outcome
 
 log = structlog.get_logger()
@@ -113,6 +114,7 @@ class Loop:
     _pending: Pending = field(default_factory=Pending)
     _epochs: dict[Partition, int] = field(default_factory=dict)
     _homes: dict[str, int] = field(default_factory=dict)
+    _settled: Remembered[str] = field(default_factory=Remembered)
     _untaken: dict[str, Action] = field(default_factory=dict)
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
@@ -167,7 +169,7 @@ class Loop:
             decoded = decode(events, self.kinds, now=now, blocks=True)
         arrived = self._spread(records, events, decoded)
         known = self.pipeline.state.models.keys()
-        first = admit(events, decoded, known, self.models_limit)
+        first = admit(events, decoded, known, self.models_limit, self._are_settled)
         decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
@@ -326,6 +328,7 @@ class Loop:
         numbers = {partition.number for partition in self._epochs}
         away = [model for model, home in self._homes.items() if home not in numbers]
         self.pipeline.state.forget(away)
+        self._settled.forget()
         for model in away:
             del self._homes[model]
         self._drop_untaken()
@@ -336,6 +339,7 @@ class Loop:
         self._pending = Pending()
         self.pipeline.state.forget(list(self.pipeline.state.models))
         self._homes.clear()
+        self._settled.forget()
         self._drop_untaken()
         partitions = set(self._epochs)
         self._epochs.clear()
@@ -369,20 +373,17 @@ class Loop:
         watched = self._patience.insist(lambda: self.store.records.watched(strange))
         return [each for each in waiting if _about(each) not in watched]
 
-    def _references(self, seen: Set[str], commands: Sequence[Command]) -> list[Profile]:
+    def _references(self, seen: Set[str], commands: Sequence[Command]) -> Iterable[Profile]:
         """What was imported for models that are met for the first time, or when a person says."""
         state, wanted = self.pipeline.state, seen - self._homes.keys()
         wanted |= {c.target for c in commands if c.command == "profile"} & self._homes.keys()
         if self.spreading is not None:
             wanted |= self.spreading.unreferred(state, self._steady())
         if not wanted:
-            return []
+            return ()
         models = sorted({whole(each) for each in wanted})
         imported = self._patience.insist(lambda: self.store.registry.imported(models))
-        found = addressed(imported, wanted, state)
-        for each in found:
-            log.info("reference taken up", model=each.model, version=each.version, n=each.n)
-        return found
+        return _told(addressed(imported, wanted, state))
 
     def _tick(self, now: float) -> Tick | None:
         """Time may only pass while everything known has been read, and more could be known."""
@@ -396,6 +397,12 @@ class Loop:
     def _blind(self, records: Records, now: float) -> float | None:
         waiting = sum(self.source.lag().values())
         return self._backlog.stale_since(len(records), waiting, now)
+
+    def _are_settled(self, models: Sequence[str]) -> BoolArray:
+        """Which models are watched, and at home in a partition."""
+        known, homes = self.pipeline.state.models, self._homes
+        at_home = self._settled.of(models, lambda m: 0 if m in homes and m in known else -1)
+        return at_home >= 0
 
     def _settle_homes(self, records: Records, first: Mapping[str, int]) -> None:
         for model in first.keys() - self._homes.keys():
@@ -441,6 +448,12 @@ def _asks(action: Action) -> bool:
     """Whether there is something for the executor to do."""
     pending = action.state is ActionState.PLANNED and action.reason == PENDING
     return pending or action.state in UNDER_WAY
+
+
+def _told(references: Iterable[Profile]) -> Iterator[Profile]:
+    for each in references:
+        log.info("reference taken up", model=each.model, version=each.version, n=each.n)
+        yield each
 
 
 def _about(command: Command) -> str:

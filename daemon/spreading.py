@@ -197,19 +197,19 @@ class Spreading:
             del step.live[name]
 
 
-def addressed(imported: Iterable[Profile], wanted: Collection[str], state: State) -> list[Profile]:
+def addressed(
+    imported: Iterable[Profile], wanted: Collection[str], state: State
+) -> Iterator[Profile]:
     """References that models are not compared with yet, each given to all shares of its model."""
     names: dict[str, list[str]] = {}
     for name in sorted(wanted):
         names.setdefault(whole(name), []).append(name)
-    found = []
     for each in imported:
         for name in names.get(each.model, ()):
             profile = msgspec.structs.replace(each, model=name)
             known = state.models.get(name)
             if known is None or known.profiles.get(each.version) != profile:
-                found.append(profile)
-    return found
+                yield profile
 
 
 def _verdict(chain: Chains, told: Partials, width: float) -> tuple[bool, str]:

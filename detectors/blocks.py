@@ -23,6 +23,7 @@ from watchkeeper.detectors.frames import (
     PredictionFrame,
 )
 from watchkeeper.detectors.keys import Keys, keys_of
+from watchkeeper.detectors.roster import Numbered, Roster
 
 Codes = npt.NDArray[np.int32]
 Rows = IntArray | BoolArray | slice
@@ -33,6 +34,26 @@ class Member(NamedTuple):
 
     model: str
     version: str
+
+
+class MemberRoster(Roster[Member]):
+    """Members by number; `models` has their models."""
+
+    def __init__(self, models: Roster[str]) -> None:
+        super().__init__()
+        self.models = models
+        self._model: IntArray = np.zeros(16, dtype=np.int64)
+
+    def join(self, member: Member, model: int) -> None:
+        """The member of the next number, and the number of its model."""
+        if len(self) == len(self._model):
+            self._model = np.concatenate([self._model, np.zeros_like(self._model)])
+        self._model[len(self)] = model
+        self.add(member)
+
+    def models_of(self, numbers: IntArray) -> Numbered[str]:
+        """The models of these members."""
+        return self.models.of(self._model[numbers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,4 +320,7 @@ def models_of(block: Block) -> tuple[tuple[str, ...], Codes]:
     """The models that a block names, and each row's place among them."""
     if isinstance(block, LabelBlock):
         return block.models, block.model
-    return tuple(member.model for member in block.members), block.member
+    members = block.members
+    if isinstance(members, Numbered) and isinstance(members.roster, MemberRoster):
+        return members.roster.models_of(members.numbers), block.member
+    return tuple(member.model for member in members), block.member

@@ -19,6 +19,7 @@ from watchkeeper.detectors.blocks import (
     texts_of,
 )
 from watchkeeper.detectors.frames import LabelFrame, PredictionFrame
+from watchkeeper.detectors.roster import Numbered, Roster, first_of_each
 
 T = TypeVar("T")
 _SOME, _SMALL = 16, 64  # so many frames in a row, of fewer rows each, are made one
@@ -132,6 +133,9 @@ def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
 
 def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
     """Codes into several lists as codes into one."""
+    roster = _roster_of([names for names, _ in parts])
+    if roster is not None:
+        return _merged_numbers(roster, parts)
     every = dict.fromkeys(chain.from_iterable(names for names, _ in parts))
     number = dict(zip(every, range(len(every)), strict=True)).__getitem__
     merged = []
@@ -139,6 +143,26 @@ def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T,
         to = np.array([*map(number, names), -1], dtype=np.int32)
         merged.append(to[codes])
     return tuple(every), np.concatenate(merged)
+
+
+def _roster_of(lists: Sequence[tuple[T, ...]]) -> Roster[T] | None:
+    """What all names are out of, where that is one roster."""
+    rosters = [names.roster if isinstance(names, Numbered) else None for names in lists]
+    return rosters[0] if rosters and all(each is rosters[0] for each in rosters) else None
+
+
+def _merged_numbers(
+    roster: Roster[T], parts: Sequence[tuple[tuple[T, ...], Codes]]
+) -> tuple[tuple[T, ...], Codes]:
+    lists = [names.numbers for names, _ in parts if isinstance(names, Numbered)]
+    every = first_of_each(lists)
+    number = np.full(len(roster), -1, dtype=np.int32)
+    number[every] = np.arange(len(every), dtype=np.int32)
+    merged = [
+        np.append(number[numbers], np.int32(-1))[codes]
+        for numbers, (_, codes) in zip(lists, parts, strict=True)
+    ]
+    return roster.of(every), np.concatenate(merged)
 
 
 def merged_words(columns: Sequence[Words]) -> Words:

@@ -36,6 +36,7 @@ _OTHER_FILES = frozenset(
         "profiling",
         "registry",
         "river_detector",
+        "roster",
         "run_length",
         "score_detector",
         "scores",

@@ -28,6 +28,7 @@ from watchkeeper.detectors.blocks import (
     Member,
     PredictionBlock,
     Spans,
+    models_of,
 )
 from watchkeeper.detectors.gathered import add_frame
 from watchkeeper.detectors.profiling import learn_profile
@@ -94,8 +95,7 @@ def _models(state: State, event: Block | AnyFrame) -> IntArray:
     if isinstance(event, LabelBlock):
         names, place, rows = event.models, event.model, state.rows_of(event.models)
     else:
-        ledger, place = state.arrays.ledger, event.member
-        names = tuple(member.model for member in event.members)
+        ledger, (names, place) = state.arrays.ledger, models_of(event)
         members = ledger.rows_of(event.members)
         rows = np.where(members >= 0, ledger.members.arrays["model"][members], -1)
     unknown = (rows < 0) & _present(place, len(rows))

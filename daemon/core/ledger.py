@@ -22,6 +22,7 @@ from watchkeeper.detectors.arrays.tally import Tally
 from watchkeeper.detectors.arrays.tiers import FEW, Tiers
 from watchkeeper.detectors.blocks import Member, PredictionBlock
 from watchkeeper.detectors.profile import Profile, digest
+from watchkeeper.detectors.roster import Remembered
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 NO_WINDOW = -(2**62)
@@ -93,6 +94,7 @@ class Ledger:
         self._table_of = {Schema(): _PLAIN}
         self.names: dict[int, Member] = {}
         self.rows: dict[Member, int] = {}
+        self._known: Remembered[Member] = Remembered()
         self.versions: dict[str, set[str]] = {}
         self.members = Grown(
             {
@@ -126,7 +128,7 @@ class Ledger:
     def rows_of(self, members: Sequence[Member]) -> IntArray:
         """The members' rows; -1 for those that are not known."""
         known = self.rows.get
-        return np.array([known(member, -1) for member in members], dtype=np.int64)
+        return self._known.of(members, lambda member: known(member, -1))
 
     def met(self, rows: IntArray) -> BoolArray:
         """Which rows, -1 for none, are of members that are sure to be on their model's record."""
@@ -142,6 +144,7 @@ class Ledger:
         row = self.rows.pop(member, None)
         if row is None:
             return
+        self._known.forget()
         for slot in list(self._at.get(row, {}).values()):
             self._release(slot)
         del self.names[row]

@@ -14,6 +14,7 @@ from watchkeeper.daemon.core.counting import Counting
 from watchkeeper.daemon.core.model import Health, ModelState, Share
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of
+from watchkeeper.detectors.roster import Remembered
 from watchkeeper.detectors.types import (
     IntArray,
     LabelFrame,
@@ -59,6 +60,7 @@ class State:
         self._different: list[ModelPolicy] = []
         self.models: dict[str, ModelState] = {}
         self.by_row: dict[int, ModelState] = {}
+        self._row_of: Remembered[str] = Remembered()
         self.names: ObjectArray = np.full(1, None, dtype=np.object_)
         self.counting = Counting()
         self.arrays = Arrays()
@@ -100,9 +102,11 @@ class State:
 
     def rows_of(self, names: Sequence[str]) -> IntArray:
         """The models' rows; -1 for those that are not known."""
-        known = self.models.get
-        rows = [-1 if (state := known(name)) is None else state.row for name in names]
-        return np.array(rows, dtype=np.int64)
+        return self._row_of.of(names, self._row)
+
+    def _row(self, name: str) -> int:
+        known = self.models.get(name)
+        return -1 if known is None else known.row
 
     def dump(self, name: str) -> dict[str, Any]:
         """One model's state as plain data (`load` takes it back)."""
@@ -193,6 +197,7 @@ class State:
                 self.spread.discard(name)
                 rows[name] = state.row
         if rows:
+            self._row_of.forget()
             self.arrays.drop(rows)
 
     def seed(self, name: str, incidents: Iterable[Incident], actions: Iterable[Action]) -> None:

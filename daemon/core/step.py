@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,9 @@ class Batch:
 
     `now` is the wall clock, by which commands expire; None where there is none.
     `blind_since` is set while the source is known to be behind: nothing is acted on then.
-    `profiles` are references that people gave, to be taken up before anything else. `merges` are
-    counts of models whose events lie in several partitions.
+    `profiles` are references that people gave, to be taken up before anything else, and looked at
+    only once: there may be too many to hold them all. `merges` are counts of models whose events lie
+    in several partitions.
     """
 
     frames: Sequence[Block | AnyFrame] = ()
@@ -41,7 +42,7 @@ class Batch:
     tick: Tick | None = None
     blind_since: float | None = None
     now: float | None = None
-    profiles: Sequence[Profile] = ()
+    profiles: Iterable[Profile] = ()
     merges: Sequence[Merge] = ()
 
 

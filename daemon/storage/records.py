@@ -203,10 +203,18 @@ def last_actions(
 
 def read_profiles(connection: Connection, models: Sequence[str]) -> list[Profile]:
     """The references of the models, each one's oldest first."""
+    return [rows.as_profile(blob) for blob in profile_blobs(connection, models)]
+
+
+def profile_blobs(
+    connection: Connection, models: Sequence[str], source: str | None = None
+) -> list[bytes]:
+    """The same as they are stored; those of one source, or all."""
     t = tables.profiles.c
     oldest_first = select(t.blob).order_by(t.at, t.model, t.version)
-    found: list[Profile] = []
+    if source is not None:
+        oldest_first = oldest_first.where(t.source == source)
+    found: list[bytes] = []
     for some in parts(models):
-        blobs = connection.execute(oldest_first.where(t.model.in_(some))).scalars()
-        found += [rows.as_profile(blob) for blob in blobs]
+        found += connection.execute(oldest_first.where(t.model.in_(some))).scalars()
     return found

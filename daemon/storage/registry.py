@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import rows, snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new, put
-from watchkeeper.daemon.storage.records import read_profiles
+from watchkeeper.daemon.storage.records import profile_blobs, read_profiles
 from watchkeeper.daemon.storage.values import (
     Deployment,
     ModelVersion,
@@ -124,10 +124,11 @@ class Registry:
         with self._db.read() as connection:
             return read_profiles(connection, [model])
 
-    def imported(self, models: Sequence[str]) -> list[Profile]:
-        """The references of the models that people gave, oldest first."""
+    def imported(self, models: Sequence[str]) -> Iterator[Profile]:
+        """The references of the models that people gave, oldest first. Each is unpacked as it is
+        asked for: one takes as much memory as all that is kept of its model."""
         with self._db.read() as connection:
-            return [each for each in read_profiles(connection, models) if each.source == "imported"]
+            return map(rows.as_profile, profile_blobs(connection, models, "imported"))
 
     def put_profile(self, profile: Profile, at: float) -> None:
         """Stores a reference in place of the version's old one."""

@@ -7,13 +7,14 @@ from watchkeeper.daemon.transport.codec.deadletter import (
     replayable,
 )
 from watchkeeper.daemon.transport.codec.encode import encode, event_message
-from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, decode
+from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, Settled, decode
 
 __all__ = [
     "MOST_BYTES",
     "DeadLetter",
     "Decoded",
     "Reason",
+    "Settled",
     "dead_letter_message",
     "decode",
     "encode",

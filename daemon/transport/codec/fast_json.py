@@ -26,6 +26,7 @@ from watchkeeper.daemon.transport.codec.fast_words import (
 )
 from watchkeeper.daemon.transport.codec.features import wrong_names
 from watchkeeper.daemon.transport.codec.json import DecodeErrors, unknown_fields
+from watchkeeper.daemon.transport.codec.rosters import Rosters
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.records import Records, Span
 from watchkeeper.detectors.blocks import (
@@ -58,6 +59,7 @@ class Compiled:
         self._known = Known(f.SCOPES, f.FIXED)
         self._features: set[str] = set()
         self._unknown = self._mixed = False
+        self._rosters = Rosters()
 
     def __call__(
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
@@ -100,7 +102,8 @@ class Compiled:
             odd[rows[taken]] = False
             self._unknown |= bool(out.used[f.UNKNOWN])
             if len(taken):
-                found = _Found(span.buffer, table, out, seq[rows[taken]], len(taken) == done)
+                whole = len(taken) == done
+                found = _Found(span.buffer, table, out, seq[rows[taken]], whole, self._rosters)
                 made = found.predictions(self._known) if most > 1 else [found.labels()]
                 self._mixed |= len(made) > 1
                 blocks += made
@@ -195,23 +198,32 @@ _features_of = msgspec.json.Decoder(_Inputs).decode
 class _Found:
     """What a kernel has found, as blocks."""
 
-    def __init__(self, buffer: bytes, table: Coded, out: Out, seq: IntArray, whole: bool) -> None:
+    def __init__(
+        self,
+        buffer: bytes,
+        table: Coded,
+        out: Out,
+        seq: IntArray,
+        whole: bool,
+        rosters: Rosters,
+    ) -> None:
         self.buffer, self.out, self.seq = buffer, out, seq
         self.whole = whole
         self.n = len(seq)
         self._entries = entries_of(table)
+        self._rosters = rosters
+        self._models = rosters.models(buffer, *self._entries.texts(MODEL))
         self._words: dict[int, list[str]] = {}
-        for column, first, second in zip(*self._entries, strict=True):
-            if column != MEMBER:
-                word = buffer[first:second].decode()
-                self._words.setdefault(column, []).append(word)
+        for column, first, second in self._entries.others():
+            word = buffer[first:second].decode()
+            self._words.setdefault(column, []).append(word)
 
     def predictions(self, known: Known) -> list[Block]:
         """The block of predictions, or several where one had too many holes."""
         out, n = self.out, self.n
         texts = self._texts
         block = PredictionBlock(
-            members=tuple(self._members()),
+            members=self._members(),
             member=out.codes[MEMBER, :n],
             at=out.numbers[f.TIME_AT, :n],
             seq=self.seq,
@@ -239,7 +251,7 @@ class _Found:
         """The block of truths."""
         out, n = self.out, self.n
         return LabelBlock(
-            models=self._texts(MODEL),
+            models=self._models or self._names(MODEL),
             model=out.codes[MODEL, :n],
             at=out.numbers[f.TIME_AT, :n],
             seq=self.seq,
@@ -252,11 +264,21 @@ class _Found:
     def _texts(self, column: int) -> tuple[str, ...]:
         return tuple(self._words.get(column, ()))
 
-    def _members(self) -> Iterator[Member]:
-        models, versions = self._texts(MODEL), self._texts(VERSION)
-        for column, model, version in zip(*self._entries, strict=True):
-            if column == MEMBER:
-                yield Member(models[model], versions[version])
+    def _names(self, column: int) -> tuple[str, ...]:
+        _, first, second = self._entries.texts(column)
+        places = zip(first.tolist(), second.tolist(), strict=True)
+        return tuple(self.buffer[start:end].decode() for start, end in places)
+
+    def _members(self) -> tuple[Member, ...]:
+        pairs = self._entries.pairs()
+        if self._models is not None:
+            versions = self._entries.texts(VERSION)
+            found = self._rosters.members(self.buffer, self._models, versions, pairs)
+            if found is not None:
+                return found
+        models, versions_ = self._names(MODEL), self._names(VERSION)
+        places = zip(pairs[0].tolist(), pairs[1].tolist(), strict=True)
+        return tuple(Member(models[model], versions_[version]) for model, version in places)
 
     def _columns(self, known: Known, of: int) -> Sequence[tuple[str, int]]:
         """The features that some row has, with their columns."""

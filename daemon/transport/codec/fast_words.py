@@ -127,10 +127,30 @@ def words_of(entries: int, columns: int) -> Coded:
     )
 
 
-def entries_of(table: Coded) -> tuple[list[int], list[int], list[int]]:
-    """Every word's column, beginning and end, in order."""
-    rows = table.rows[: table.counts[-1]]
-    return rows[:, _COLUMN].tolist(), rows[:, _FIRST].tolist(), rows[:, _SECOND].tolist()
+class Entries(NamedTuple):
+    """The words of a table in order of their codes."""
+
+    rows: Array
+
+    def texts(self, column: int) -> tuple[Array, Array, Array]:
+        """The keys of a column's words, and where they begin and end."""
+        mine = self.rows[self.rows[:, _COLUMN] == column]
+        return mine[:, _KEY], mine[:, _FIRST], mine[:, _SECOND]
+
+    def pairs(self) -> tuple[Array, Array]:
+        """The codes of the members' models, and of their versions."""
+        _, models, versions = self.texts(MEMBER)
+        return models, versions
+
+    def others(self) -> list[tuple[int, int, int]]:
+        """The columns of all other words, and where these begin and end."""
+        named = (self.rows[:, _COLUMN] == LABEL) | (self.rows[:, _COLUMN] >= FIRST_TEXT)
+        return [tuple(row) for row in self.rows[named][:, [_COLUMN, _FIRST, _SECOND]].tolist()]
+
+
+def entries_of(table: Coded) -> Entries:
+    """All words of a table."""
+    return Entries(table.rows[: table.counts[-1]])
 
 
 @kernel()

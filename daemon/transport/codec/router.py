@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,12 +31,14 @@ from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import Block, models_of
-from watchkeeper.detectors.types import AnyFrame, Command, EventKind, IntArray
+from watchkeeper.detectors.types import AnyFrame, BoolArray, Command, EventKind, IntArray
 
 MOST_BYTES = 262_144
 # How far an event's time may be ahead of its record's.
 AHEAD_S = 600.0
 _LAST = 2**62
+
+Settled = Callable[[Sequence[str]], BoolArray]  # which models are known to whoever asks
 
 
 @dataclass(slots=True)
@@ -61,16 +63,20 @@ class Decoded:
         """The frames, with those of the blocks before them."""
         return [*(frame for block in self.blocks for frame in block.frames()), *self.frames]
 
-    def first_places(self) -> dict[str, int]:
-        """The models that there are events of, with the place of each one's first."""
+    def first_places(self, settled: Settled | None = None) -> dict[str, int]:
+        """The models that there are events of, with the place of each one's first; but for those
+        of the blocks' that are `settled`."""
         found: dict[str, int] = {}
         for frame in self.frames:
             found[frame.model] = min(found.get(frame.model, _LAST), int(frame.seq[0]))
         for block in self.blocks:
             models, place = models_of(block)
+            seq = block.seq
+            if settled is not None:
+                new = ~settled(models)[place]
+                place, seq = place[new], seq[new]
             codes, first = np.unique(place, return_index=True)
-            rows = block.seq[first].tolist()
-            for code, row in zip(codes.tolist(), rows, strict=True):
+            for code, row in zip(codes.tolist(), seq[first].tolist(), strict=True):
                 model = models[code]
                 if row < found.get(model, _LAST):
                     found[model] = row

@@ -1,0 +1,97 @@
+"""Names that are numbered once, so that what is known of them is looked up by number.
+
+Where there are ten thousand models, a batch has events of thousands: to look each up by name costs
+more than to count its events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from watchkeeper.detectors.frames import IntArray, ObjectArray
+
+T = TypeVar("T")
+
+
+class Roster(Generic[T]):
+    """Names by number, from 0 on; a name never gets another number."""
+
+    def __init__(self) -> None:
+        self._names: ObjectArray = np.empty(16, dtype=np.object_)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    def add(self, name: T) -> None:
+        """The name of the next number."""
+        if self._used == len(self._names):
+            self._names = np.concatenate([self._names, np.empty_like(self._names)])
+        self._names[self._used : self._used + 1] = _single(name)
+        self._used += 1
+
+    def of(self, numbers: IntArray) -> Numbered[T]:
+        """The names of these numbers."""
+        found = Numbered(self._names[numbers].tolist())
+        found.roster, found.numbers = self, numbers
+        return found
+
+
+class Numbered(tuple[T, ...]):
+    """Names out of a roster, with their numbers there.
+
+    >>> roster = Roster()
+    >>> for name in "abc":
+    ...     roster.add(name)
+    >>> roster.of(np.array([2, 0]))
+    ('c', 'a')
+    """
+
+    roster: Roster[T]
+    numbers: IntArray
+
+
+class Remembered(Generic[T]):
+    """Numbers that were looked up of names, as long as they hold: -1 is looked up again."""
+
+    def __init__(self) -> None:
+        self._roster: Roster[T] | None = None
+        self._known: IntArray = np.zeros(0, dtype=np.int64)
+
+    def forget(self) -> None:
+        """Nothing that was looked up holds any more."""
+        self._roster = None
+
+    def of(self, names: Sequence[T], look_up: Callable[[T], int]) -> IntArray:
+        """The number of each name."""
+        if not isinstance(names, Numbered):
+            return np.array([look_up(name) for name in names], dtype=np.int64)
+        if names.roster is not self._roster:
+            self._roster, self._known = names.roster, np.full(16, -1, dtype=np.int64)
+        short = len(names.roster) - len(self._known)
+        if short > 0:
+            more = np.full(max(short, len(self._known)), -1, dtype=np.int64)
+            self._known = np.concatenate([self._known, more])
+        found = self._known[names.numbers]
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            found[unknown] = [look_up(names[place]) for place in unknown.tolist()]
+            self._known[names.numbers[unknown]] = found[unknown]
+        return found
+
+
+def first_of_each(parts: Iterable[IntArray]) -> IntArray:
+    """The different numbers, in order of their first."""
+    every = np.concatenate(list(parts))
+    different, first = np.unique(every, return_index=True)
+    return different[np.argsort(first, kind="stable")]
+
+
+def _single(name: object) -> ObjectArray:
+    """One object as an array, also where it is a tuple."""
+    column = np.empty(1, dtype=np.object_)
+    column[0] = name
+    return column
