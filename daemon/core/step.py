@@ -32,8 +32,8 @@ class Batch:
     `now` is the wall clock, by which commands expire; None where there is none.
     `blind_since` is set while the source is known to be behind: nothing is acted on then.
     `profiles` are references that people gave, to be taken up before anything else, and looked at
-    only once: there may be too many to hold them all. `merges` are counts of models whose events lie
-    in several partitions.
+    only once: there may be too many to hold them all. `merges` are counts of models whose events
+    lie in several partitions.
     """
 
     frames: Sequence[Block | AnyFrame] = ()
