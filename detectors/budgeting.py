@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, Severity
 
+EVIDENCE_SHARE = 0.5  # of the budget that evidence may use up; the rest is for all others
 USUAL = 43_200.0  # windows without a false page that the built-in levels are chosen for
 _EVIDENCE = "shiryaev_roberts"  # what the names of detectors by evidence begin with
 _TAILS = frozenset({"ewma", "robust_z", "reference_z"})
@@ -20,10 +21,12 @@ _CHANCES = frozenset({"silence"})
 def budgeted(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
     """The watches with levels for one false page of a model in so many windows.
 
-    Evidence is compared with that number itself. Where a level stands for a probability, of a
-    normal tail or as such, the probability changes in proportion. Limits that were given, and what
-    explains only, stay as they are.
+    Evidence is compared with twice that number, as it has half of the budget. Where a level stands
+    for a probability, of a normal tail or as such, the probability changes in proportion. Limits
+    that were given, and what explains only, stay as they are.
     """
+    if windows == USUAL:
+        return tuple(watches)
     return tuple(_budgeted(each, windows) for each in watches)
 
 
@@ -31,7 +34,7 @@ def _budgeted(watch: Watch, windows: float) -> Watch:
     if watch.severity is Severity.INFO:
         return watch
     if watch.detector.startswith(_EVIDENCE):
-        return _with(watch, "average_run_length", windows)
+        return _with(watch, "average_run_length", windows / EVIDENCE_SHARE)
     threshold, alpha = watch.settings.get("threshold"), watch.settings.get("alpha", 1e-9)
     if watch.detector in _TAILS and isinstance(threshold, float | int):
         return _with(watch, "threshold", _level(float(threshold), windows))
@@ -47,8 +50,6 @@ def _with(watch: Watch, name: str, value: Scalar) -> Watch:
 @lru_cache(maxsize=256)
 def _level(usual: float, windows: float) -> float:
     """The normal score whose tail is as many times rarer as the budget is smaller."""
-    if windows == USUAL:
-        return usual
     from scipy.special import log_ndtr, ndtri_exp
 
     tail = float(log_ndtr(-usual)) + math.log(USUAL / windows)

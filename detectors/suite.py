@@ -70,8 +70,8 @@ _BUSIER: Settings = {
     "min_n": 1,
 }
 _EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}
-_TOGETHER_UP: Settings = {"direction": "up", "series": 8}
-_TOGETHER_DOWN: Settings = {"direction": "down", "series": 8}
+_TOGETHER_UP: Settings = {"direction": "up", "series": 8, "average_run_length": 86_400.0}
+_TOGETHER_DOWN: Settings = {**_TOGETHER_UP, "direction": "down"}
 _DRIFT: Settings = {"threshold": 6.0, "for_windows": 2}
 _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}
 
@@ -79,18 +79,18 @@ _SERVING = (
     _page("volume", "*", "silence"),
     _page("errors", "*", "ewma", min_change=0.02, **_RISING),
     _page("errors", "*", "threshold", above=0.2, for_windows=3),
-    _page("errors", "error_rate", "shiryaev_roberts_rate", min_change=0.01, **_TOGETHER_UP),
+    _page("errors", "error_rate", "shiryaev_roberts_rate", min_change=0.02, **_TOGETHER_UP),
     _page("latency", "p95", "ewma", min_ratio=0.5, **_SLOWER),
     _page("latency", "p99", "ewma", min_ratio=0.5, **_SLOWER),
     _page("output", "invalid_rate", "ewma", min_change=0.01, **_RISING),
     _page("output", "invalid_rate", "threshold", above=0.1, for_windows=3),
-    _page("output", "invalid_rate", "shiryaev_roberts_rate", min_change=0.005, **_TOGETHER_UP),
+    _page("output", "invalid_rate", "shiryaev_roberts_rate", min_change=0.01, **_TOGETHER_UP),
     _page("clients", "*", "ewma", min_change=0.25, **_RISING),
 )
 
 _QUALITY = (
     _page("accuracy", "accuracy", "ewma", share=True, min_change=0.04, **_LOWER),
-    _page("accuracy", "accuracy", "shiryaev_roberts_rate", min_change=0.02, **_TOGETHER_DOWN),
+    _page("accuracy", "accuracy", "shiryaev_roberts_rate", min_change=0.03, **_TOGETHER_DOWN),
     _page("accuracy", "precision", "ewma", min_change=0.07, **_LOWER),
     _page("accuracy", "recall", "ewma", min_change=0.07, **_LOWER),
     _page("accuracy", "f1", "ewma", min_change=0.05, **_LOWER),

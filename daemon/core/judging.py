@@ -20,6 +20,7 @@ from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS
 from watchkeeper.detectors.suite import Watch
@@ -214,7 +215,8 @@ def _worth_a_page(
     number: dict[str, int] = {}
     models = np.array([number.setdefault(r.closing.model.model, len(number)) for r in rows])
     places = np.array([panel.places[row.member] for row in rows], dtype=np.int64)
-    found = weighed(panel.posts, places, models, policy.false_alarm_s / policy.window_s)
+    windows = policy.false_alarm_s / policy.window_s / EVIDENCE_SHARE
+    found = weighed(panel.posts, places, models, windows)
     if found is None:
         return np.ones(len(rows), dtype=np.bool_)
     logs, levels = found.logarithm.tolist(), found.level.tolist()

@@ -28,13 +28,13 @@ def test_a_normal_tail_is_as_many_times_rarer_as_the_budget_is_smaller(times: fl
     assert norm.sf(level) * times == pytest.approx(norm.sf(5.0), rel=1e-3)
 
 
-def test_evidence_is_compared_with_the_budget_itself_and_a_chance_shrinks_with_it() -> None:
+def test_evidence_has_half_of_the_budget_and_a_chance_shrinks_with_it() -> None:
     evidence = Watch(signal="errors", detector="shiryaev_roberts_rate", severity=Severity.CRITICAL)
     silent = Watch(signal="volume", detector="silence", severity=Severity.CRITICAL)
 
     one, other = budgeted([evidence, silent], 10 * USUAL)
 
-    assert one.settings["average_run_length"] == 10 * USUAL
+    assert one.settings["average_run_length"] == 20 * USUAL
     assert other.settings["alpha"] == pytest.approx(1e-10)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from tests.playbook import MODEL, Play
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
 from watchkeeper.daemon.core.panel import Panel, Post
-from watchkeeper.detectors.suite import Watch
+from watchkeeper.detectors.banks import Columns, bank_for
+from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
+from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import IntArray, Severity
 
 MONTH = 43_200.0
@@ -32,7 +36,7 @@ def test_evidence_is_shown_beside_what_it_must_pass() -> None:
 
     (shown,) = {step.evidence[MODEL] for step in play.steps[-1:]}
 
-    assert shown[0] < shown[1] == math.log(MONTH)
+    assert shown[0] < shown[1] == math.log(2 * MONTH)
 
 
 def test_errors_too_few_for_any_level_are_found_by_what_they_add_up_to() -> None:
@@ -72,3 +76,53 @@ def test_what_explains_only_has_no_part_in_it() -> None:
     assert weighed(explaining, rows, np.zeros(len(rows), dtype=np.int64), MONTH) is None
     watch = Watch(signal="errors", detector="shiryaev_roberts_rate")
     assert watch.severity is Severity.INFO
+
+
+@dataclass
+class Months:
+    """Normal traffic of several models a window at a time, before the default watches that are
+    weighed together."""
+
+    models: int
+    posts: list[Post] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rows = np.arange(self.models)
+        for watch in DEFAULT_WATCHES:
+            bank = bank_for(watch, 1) if watch.detector.startswith("shiryaev") else None
+            if bank is not None:
+                only = np.zeros(1, dtype=np.int64)
+                post = Post(watch, 0, only, watch.signal, ("",), bank, b"", True, only)
+                self.posts.append(post)
+
+    def window(self, index: int, shares: dict[str, float], n: int, seed: int) -> bool:
+        """Whether the window gives any model a finding that is worth a page."""
+        random, found = np.random.default_rng([seed, index]), np.zeros(self.models, dtype=bool)
+        times = np.full(self.models, 60.0 * index)
+        blank, given = np.full((self.models, 1), np.nan), np.ones((self.models, 1), dtype=bool)
+        for post in self.posts:
+            sizes = random.poisson(n, (self.models, 1))
+            value = random.binomial(sizes, shares[post.signal]) / np.maximum(sizes, 1)
+            samples = Columns(
+                post.signal, ("",), times, times + 60.0, given, value, sizes, blank, blank
+            )
+            found |= post.bank.judge_plainly(self.rows, samples).found[:, 0]
+        if not found.any():
+            return False
+        held = weighed(self.posts, self.rows, self.rows, MONTH / EVIDENCE_SHARE)
+        return held is not None and bool((found & held.passed).any())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_months_of_normal_traffic_keep_to_the_budget() -> None:
+    months, windows, pages, before = Months(models=24), 15_000, 0, False
+
+    for index in range(windows):
+        level = 1 + 0.3 * np.sin(2 * np.pi * index / 1440)
+        shares = {"errors": 0.005 * level, "output": 0.0005 * level, "accuracy": 0.85}
+        now = months.window(index, shares, 200, seed=4)
+        pages, before = pages + (now and not before), now
+
+    accepted = EVIDENCE_SHARE * months.models * windows / MONTH
+    assert pages <= accepted + 2 * math.sqrt(accepted)
