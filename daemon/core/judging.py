@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.estimating import Closed, estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -28,6 +30,7 @@ from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import (
     BoolArray,
     Finding,
+    IntArray,
     Partial,
     Sample,
     Samples,
@@ -204,6 +207,7 @@ def _judge_group(
             _follow(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
+    _judge_estimates(rows, of, slots, refs, step)
 
 
 def _worth_a_page(
@@ -227,11 +231,7 @@ def _worth_a_page(
 def _predecessor(state: State, row: _Row) -> int | None:
     """The version whose detectors a new one continues: the live one, else the newest."""
     model, rows = row.closing.model, state.arrays.ledger.rows
-    older = [v for v in model.versions if v != row.version]
-    if older:
-        model.settle()
-    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
-    for version in older:
+    for version in model.older(row.version):
         member = rows.get(Member(model.model, version))
         if member is not None and member in state.arrays.panel_of:
             return member
@@ -290,6 +290,21 @@ def _judge_loose(
             row = rows[at]
             sample = each.sample(at, column, row.closing.model.model, row.version)
             _judge_one(row.closing, sample, watches, (group, column), step)
+
+
+def _judge_estimates(
+    rows: Sequence[_Row], of: Table, slots: IntArray, refs: IntArray, step: Step
+) -> None:
+    """Puts what is estimated before its detectors."""
+    chosen = learning(of, slots, [row.closing.model for row in rows])
+    if not len(chosen):
+        return
+    some = [rows[at] for at in chosen.tolist()]
+    closed = [Closed(row.closing.model, row.version, row.closing.window) for row in some]
+    for number, (at, sample) in enumerate(estimated(closed, of, slots[chosen], refs[chosen])):
+        step.samples.append(sample)
+        closing = some[at].closing
+        _judge_one(closing, sample, closing.policy.watches, (number, 2), step)
 
 
 # -------------------------------------------------------------------------------------- as objects
@@ -413,11 +428,7 @@ def _posted(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[
 
 
 def _taught_before(model: ModelState, series: Series) -> list[Judge]:
-    older = [v for v in model.versions if v != series.version]
-    if older:
-        model.settle()
-    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
-    for version in older:
+    for version in model.older(series.version):
         found = model.judges.get(Series(series.model, version, series.signal, series.target))
         if found is not None:
             return found

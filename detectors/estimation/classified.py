@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ def estimated(unknown: Numbers, said: FloatArray, curve: Curves) -> Measured:
 def realised(known: Numbers, said: FloatArray) -> Measured:
     """What R windows with counts (R, 2, SCORE_BINS) of negative and positive truths measured.
 
+    Bins are the score bins, or each several neighbouring ones of these, here and in all functions.
     Rates are exact where a bin is answered alike; AUC takes half of the pairs within a bin;
     losses take a score for the middle of its bin. The errors are 0.
     """
@@ -98,16 +100,20 @@ def _measures(
             auc_slope,
         ],
     )
-    for if_positive, if_negative in _LOSSES:
+    for if_positive, if_negative in _losses(n.shape[-1]):
         values.append(_sum(positive * if_positive + negative * if_negative) / of)
         slopes.append((if_positive - if_negative) / of)
     return np.stack(values)[..., 0], np.stack([np.broadcast_to(s, n.shape) for s in slopes])
 
 
-_LOSSES = (
-    ((1.0 - MIDDLE) ** 2, MIDDLE**2),
-    (-np.log(MIDDLE), -np.log1p(-MIDDLE)),
-)
+@lru_cache(maxsize=8)
+def _losses(bins: int) -> tuple[tuple[FloatArray, FloatArray], ...]:
+    """Each loss of a positive and of a negative truth, by bin."""
+    middle = MIDDLE.reshape(bins, -1).mean(axis=1)
+    return (
+        ((1.0 - middle) ** 2, middle**2),
+        (-np.log(middle), -np.log1p(-middle)),
+    )
 
 
 def _auc(positive: FloatArray, negative: FloatArray) -> tuple[FloatArray, FloatArray]:
