@@ -103,7 +103,7 @@ _QUALITY = (
 
 _ESTIMATES = (
     _page("estimate", "accuracy", "ewma", min_change=0.04, **_LOWER),
-    _note("estimate_gap", "*", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
+    _note("estimate_gap", "accuracy", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
 )
 
 _INPUTS = (

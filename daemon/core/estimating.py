@@ -83,6 +83,7 @@ def _windows(
                 scores=counts if here[t.ANSWERED] else np.zeros_like(counts),
                 edges=edges[row, : max(k - 1, 0)],
                 positives=_part(here[t.POSITIVE], here[t.ANSWERED], counts.sum()),
+                learns=model.incident is None or not model.incident.open,
             )
         )
     return made

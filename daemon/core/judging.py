@@ -23,7 +23,7 @@ from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.registry import make
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import SIGNALS, Estimate, EstimateGap
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
@@ -301,10 +301,26 @@ def _judge_estimates(
         return
     some = [rows[at] for at in chosen.tolist()]
     closed = [Closed(row.closing.model, row.version, row.closing.window) for row in some]
+    told: list[set[tuple[str, str]]] = [set() for _ in some]
     for number, (at, sample) in enumerate(estimated(closed, of, slots[chosen], refs[chosen])):
+        told[at].add((sample.series.signal, sample.series.target))
         step.samples.append(sample)
         closing = some[at].closing
-        _judge_one(closing, sample, closing.policy.watches, (number, 2), step)
+        watches = closing.policy.watches_of(sample.series)
+        if watches:
+            _judge_one(closing, sample, watches, (number, 2), step)
+    for row, said in zip(some, told, strict=True):
+        _overrule(row, said)
+
+
+def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:
+    """Where labels came and no estimate can be trusted beside them, it is for them to say whether
+    there is harm: an incident must not wait for what was only expected."""
+    for harm in row.closing.model.health:
+        gap, estimate = (EstimateGap.name, harm.target), (Estimate.name, harm.target)
+        if harm.signal == Estimate.name and gap in told and estimate not in told:
+            known = row.closing.verdicts.setdefault(row.version, {})
+            known.setdefault((harm.signal, harm.target, harm.detector), False)
 
 
 # -------------------------------------------------------------------------------------- as objects

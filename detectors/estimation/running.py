@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from watchkeeper.detectors.estimation.bins import HALF, said_from_top, spread
 from watchkeeper.detectors.estimation.calibration import Curves, curves
-from watchkeeper.detectors.estimation.classified import MEASURES, Measured, realised, restated
+from watchkeeper.detectors.estimation.classified import realised, restated
 from watchkeeper.detectors.estimation.trust import Trusts
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.types import FloatArray, IntArray, StateError
@@ -26,7 +26,6 @@ VERSIONS_LIMIT = 20  # versions of a model that are told apart
 _NEWS = 0.05  # of the truths of a curve: with so many more it is drawn anew
 _WIDE = SCORE_BINS // BINS
 _AT_ONCE = 64  # windows, so that long rows fit the processor's memory
-_PLACES = [MEASURES.index(each) for each in TARGETS]
 _LAYOUT = 1
 
 _Counts = npt.NDArray[np.float32]
@@ -59,12 +58,13 @@ class Taught:
     def curve(self) -> Curves:
         """What a score is worth, one row."""
         if self._curve is None:
-            self._curve = curves(self.counts[None].astype(np.float64))
+            drawn = curves(self.counts[None].astype(np.float64))
+            self._curve = drawn._replace(block=drawn.block.astype(np.int16))
         return self._curve
 
     def learn(self, truths: IntArray) -> None:
         """Takes in the truths of a window, (2, BINS)."""
-        self.fresh += np.minimum(truths, MEMORY).astype(np.int32)
+        self.fresh += np.clip(truths, 0, MEMORY).astype(np.int32)
         news = int(self.fresh.sum())
         least = max(LEAST, _NEWS * float(self.counts.sum())) if self.own else OWN
         if news < least:
@@ -122,7 +122,7 @@ class Windowed(NamedTuple):
 
     `truths` (2, SCORE_BINS) came in it, with `said` positive answers among these predictions.
     `scores` (k,) are its own predictions over bins cut by `edges` (k - 1,), with `positives`
-    positive answers among them.
+    positive answers among them. `learns`: the truths are to teach; not those of bad times.
     """
 
     taught: Taught
@@ -131,6 +131,7 @@ class Windowed(NamedTuple):
     scores: IntArray
     edges: FloatArray
     positives: int
+    learns: bool = True
 
 
 class Told(NamedTuple):
@@ -144,7 +145,7 @@ class Told(NamedTuple):
 
 
 def told(windows: Sequence[Windowed]) -> Told:
-    """What closed windows say; their truths are learned. No version may be among them twice."""
+    """What closed windows say; No version may be among them twice."""
     parts = [_told(windows[at : at + _AT_ONCE]) for at in range(0, len(windows), _AT_ONCE)]
     return Told(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
@@ -165,7 +166,7 @@ def _told(windows: Sequence[Windowed]) -> Told:
         some = [windows[row] for row in seen.tolist()]
         found.estimate[seen], found.error[seen] = _estimates(some)
     for each, came in zip(windows, truths, strict=True):
-        if came.any():
+        if each.learns and came.any():
             each.taught.learn(came)
     return found
 
@@ -174,9 +175,10 @@ def _gaps(windows: Sequence[Windowed], truths: IntArray) -> tuple[FloatArray, Fl
     """Scores what the truths were expected to be, before they teach anything."""
     rows, scores = np.arange(len(windows)), truths.sum(axis=1)
     said = _answers(scores, np.array([each.said for each in windows]))
-    guess = _chosen(restated(np.zeros_like(truths), scores, said, _curves(windows)))
+    none = np.zeros_like(truths)
+    guess = restated(none, scores, said, _curves(windows), TARGETS)
     trusts = _trusts(windows)
-    gaps = trusts.score(rows, guess, _chosen(realised(truths, said)))
+    gaps = trusts.score(rows, guess, realised(truths, said, TARGETS))
     for each, record in zip(windows, trusts.sums, strict=True):
         each.taught.record = record.copy()
     return gaps.value, gaps.error
@@ -192,7 +194,7 @@ def _estimates(windows: Sequence[Windowed]) -> tuple[FloatArray, FloatArray]:
     scores = np.stack([_spread(each) for each in windows])
     said = said_from_top(scores, np.array([each.positives for each in windows]))
     none = np.zeros((len(windows), 2, BINS))
-    guess = _chosen(restated(none, scores, said, _curves(windows)))
+    guess = restated(none, scores, said, _curves(windows), TARGETS)
     band = trusts.widened(rows, guess, np.ones(len(windows)))
     given = trusted & np.isfinite(guess.value) & np.isfinite(band)
     return np.where(given, guess.value, np.nan), np.where(given, band, np.nan)
@@ -207,8 +209,8 @@ def _answers(scores: IntArray, positives: IntArray) -> FloatArray:
 
 
 def _spread(window: Windowed) -> FloatArray:
-    known = np.repeat(window.taught.counts.sum(axis=0) / _WIDE, _WIDE)
-    return _narrow(spread(window.scores, window.edges, known))
+    known = window.taught.counts.sum(axis=0, dtype=np.float64)
+    return spread(window.scores, window.edges, known)
 
 
 def _narrow(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -219,17 +221,14 @@ def _narrow(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _curves(windows: Sequence[Windowed]) -> Curves:
     parts = zip(*(each.taught.curve for each in windows), strict=True)
-    return Curves(*(np.concatenate(each) for each in parts))
+    found = Curves(*(np.concatenate(each) for each in parts))
+    return found._replace(block=found.block.astype(np.int64))
 
 
 def _trusts(windows: Sequence[Windowed]) -> Trusts:
     trusts = Trusts(len(TARGETS))
     trusts.sums = np.stack([each.taught.record for each in windows])
     return trusts
-
-
-def _chosen(measured: Measured) -> Measured:
-    return Measured(*(each[:, _PLACES] for each in measured))
 
 
 # ------------------------------------------------------------------------------------------ stored

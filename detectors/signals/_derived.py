@@ -18,12 +18,13 @@ class Estimate:
     predictions of the window, 30 at least; the standard error is that of the truths to come, of
     the calibration and of what estimates were off by lately.
 
-    Truths teach it as they come, 1,000 of a version at first; the last 50,000 count most. A new
-    version begins with its predecessor's lesson. Whenever 30 truths come in a window, what had
-    been expected of them is compared with them (see `estimate_gap`). An estimate is only given
-    while it can be trusted: three windows at least were compared, and of the last ten or so four
-    in five lay within 1.96 standard errors. Models without labels or scores, and those whose
-    reference names no positive class, are not estimated.
+    Truths teach it as they come, 1,000 of a version at first; the last 50,000 count most, and
+    those that come while an incident is open do not count. A new version begins with its
+    predecessor's lesson. Whenever 30 truths come in a window, what had been expected of them is
+    compared with them (see `estimate_gap`). An estimate is only given while it can be trusted:
+    three windows at least were compared, and of the last ten or so four in five lay within 1.96
+    standard errors. Models without labels or scores, and those whose reference names no positive
+    class, are not estimated.
     """
 
     name: ClassVar[str] = "estimate"

@@ -32,12 +32,14 @@ class Life:
         labelled: bool = True,
         version: str = "v1",
         scored: bool = True,
+        humble: float = 1.0,
     ) -> Step:
-        """`doubt` divides the log-odds of the scores and the truths alike."""
+        """`doubt` divides the log-odds of the scores and the truths alike, `humble` those of the
+        scores alone."""
         frames: list[AnyFrame] = []
         for frame in self.play.window(version):
             if isinstance(frame, PredictionFrame):
-                frames.append(self._scored(frame, doubt, changed, scored))
+                frames.append(self._scored(frame, doubt, changed, scored, humble))
             elif labelled or not isinstance(frame, LabelFrame):
                 frames.append(frame)
         return self.play.step(Batch(frames))
@@ -46,7 +48,12 @@ class Life:
         return [self.minute(**fields) for _ in range(count)]  # type: ignore[arg-type]
 
     def _scored(
-        self, frame: PredictionFrame, doubt: float, changed: float, scored: bool
+        self,
+        frame: PredictionFrame,
+        doubt: float,
+        changed: float,
+        scored: bool,
+        humble: float,
     ) -> PredictionFrame:
         n = len(frame)
         rng = np.random.default_rng(int(frame.at[0]))
@@ -58,6 +65,7 @@ class Life:
             (at, request, ("yes" if waiting[request] else "no") if request in waiting else label)
             for at, request, label in self.play._labels
         ]
+        score = 1.0 / (1.0 + np.exp(-odds / humble))
         return dataclasses.replace(
             frame,
             score=score if scored else np.full(n, np.nan),
@@ -127,6 +135,35 @@ def test_harder_inputs_are_paged_without_a_label(life: Life) -> None:
 
     assert pages(steps, "estimate")
     assert life.play.incident.severity is Severity.CRITICAL
+
+
+def test_labels_overrule_an_estimate_that_was_wrong(life: Life) -> None:
+    life.minutes(40)
+    life.minutes(12, humble=5.0, labelled=False)
+    opened = life.play.incident
+
+    life.minutes(12, humble=5.0)
+
+    assert "estimate" in {f.series.signal for f in opened.findings}
+    assert life.play.incident.id == opened.id
+    health = life.play.pipeline.state.models[MODEL].health
+    expected = next(each for each in health if each.signal == "estimate")
+    assert expected.quiet >= life.play.policy.recover_windows
+
+
+def test_bad_times_teach_nothing(life: Life) -> None:
+    life.minutes(40)
+    life.minutes(4, changed=1.0)
+    estimates = life.play.pipeline.state.models[MODEL].estimates
+    assert estimates is not None
+    before = estimates.state()
+
+    life.minutes(1, changed=1.0)
+
+    assert life.play.incident.open
+    after = estimates.state()
+    assert after["versions"][0]["fresh"] == before["versions"][0]["fresh"]
+    assert after["versions"][0]["record"] != before["versions"][0]["record"]
 
 
 def test_a_world_that_changed_makes_estimates_fall_silent_instead(life: Life) -> None:
