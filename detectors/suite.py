@@ -101,6 +101,11 @@ _QUALITY = (
     _page("accuracy", "mae", "ewma", min_ratio=0.25, **_HIGHER),
 )
 
+_ESTIMATES = (
+    _page("estimate", "accuracy", "ewma", min_change=0.04, **_LOWER),
+    _note("estimate_gap", "accuracy", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
+)
+
 _INPUTS = (
     _warn("features", "*:missing", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:unseen", "reference_z", min_change=0.05, **_MORE),
@@ -130,4 +135,11 @@ _DRIFTS = (
     _note("output", "value", "psi", min_effect=0.1, **_SHAPE),
 )
 
-DEFAULT_WATCHES: tuple[Watch, ...] = (*_SERVING, *_QUALITY, *_INPUTS, *_HOSTS, *_DRIFTS)
+DEFAULT_WATCHES: tuple[Watch, ...] = (
+    *_SERVING,
+    *_QUALITY,
+    *_ESTIMATES,
+    *_INPUTS,
+    *_HOSTS,
+    *_DRIFTS,
+)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from watchkeeper.daemon.config.models import ActionName
 from watchkeeper.daemon.reporting import metric_names as listed
 from watchkeeper.detectors.registry import detector_class, detector_names, settings_of
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import DERIVED, SIGNALS
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.handlers.command import Command
 from watchkeeper.handlers.notify import Notify
@@ -43,8 +43,9 @@ def metrics_page() -> str:
 def detectors_page() -> str:
     """One entry a signal, a detector and a handler."""
     parts = ["## Signals\n"]
-    for signal in SIGNALS:
-        parts += _signal(signal.name, _prose(type(signal)))
+    kinds = {signal.name: type(signal) for signal in SIGNALS} | {d.name: d for d in DERIVED}
+    for name in sorted(kinds):
+        parts += _signal(name, _prose(kinds[name]))
     parts.append("## Detectors\n")
     for name in detector_names():
         parts += _detector(name)

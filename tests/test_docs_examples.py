@@ -26,7 +26,7 @@ from watchkeeper.daemon.transport.codec import decode
 from watchkeeper.daemon.transport.codec.deadletter import Reason
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.detectors.registry import detector_names
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import NAMES
 from watchkeeper.detectors.types import EVENT_TYPES
 
 ROOT = Path(__file__).parent.parent
@@ -153,8 +153,8 @@ def test_every_name_has_its_entry() -> None:
     text = (ROOT / "docs" / "detectors.md").read_text("utf-8")
     metrics = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 
-    for signal in SIGNALS:
-        assert f"### Signal `{signal.name}`\n" in text
+    for signal in NAMES:
+        assert f"### Signal `{signal}`\n" in text
     for detector in detector_names():
         assert f"### Detector `{detector}`\n" in text
     for handler in action_names():

@@ -13,7 +13,7 @@ from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
 from watchkeeper.daemon.config.sections import READ, WRITTEN
 from watchkeeper.detectors import budget, registry
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import NAMES
 
 TOPIC_KINDS = (*READ, *WRITTEN, "dlq")
 _Complaint = tuple[Key, str]
@@ -149,11 +149,10 @@ def _model(settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
 
 def _detectors(key: Key, detectors: Sequence[WatchSettings]) -> Iterator[_Complaint]:
     """Detectors and their settings are checked by making them."""
-    signals = [signal.name for signal in SIGNALS]
     for index, each in enumerate(detectors):
         here = (*key, "detectors", index)
-        if each.signal not in signals:
-            hint = did_you_mean(each.signal, signals)
+        if each.signal not in NAMES:
+            hint = did_you_mean(each.signal, NAMES)
             yield (*here, "signal"), f'"{each.signal}" is unknown; {hint}'
         try:
             registry.make(each.detector, each.settings, each.severity)

@@ -166,12 +166,20 @@ def _uncorroborated(case: Case) -> Verdict | None:
     return None
 
 
-SOURCE_OF = {"accuracy": "labels", "logs": "logs", "metrics": "metrics"}
+SOURCE_OF = {
+    "accuracy": "labels",
+    "estimate_gap": "labels",
+    "logs": "logs",
+    "metrics": "metrics",
+}
+# Whoever forges labels, and whoever forges predictions, can make them up: they bear nothing out.
+OF_SEVERAL = frozenset({"estimate"})
 
 
 def sources(incident: Incident, context: Context) -> set[str]:
     """The kinds of event that the incident's evidence rests on."""
-    found = {SOURCE_OF.get(f.series.signal, "predictions") for f in incident.findings}
+    signals = {f.series.signal for f in incident.findings} - OF_SEVERAL
+    found = {SOURCE_OF.get(signal, "predictions") for signal in signals}
     if any(change.model_version == incident.version for change in context.changes):
         found.add("changes")
     return found

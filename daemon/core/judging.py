@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.estimating import Closed, estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -22,13 +24,14 @@ from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.registry import make
-from watchkeeper.detectors.signals import SIGNALS
+from watchkeeper.detectors.signals import SIGNALS, Estimate, EstimateGap
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import (
     BoolArray,
     Finding,
+    IntArray,
     Partial,
     Sample,
     Samples,
@@ -205,6 +208,7 @@ def _judge_group(
             _follow(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
+    _judge_estimates(rows, of, slots, refs, step)
 
 
 def _worth_a_page(
@@ -229,11 +233,7 @@ def _worth_a_page(
 def _predecessor(state: State, row: _Row) -> int | None:
     """The version whose detectors a new one continues: the live one, else the newest."""
     model, rows = row.closing.model, state.arrays.ledger.rows
-    older = [v for v in model.versions if v != row.version]
-    if older:
-        model.settle()
-    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
-    for version in older:
+    for version in model.older(row.version):
         member = rows.get(Member(model.model, version))
         if member is not None and member in state.arrays.panel_of:
             return member
@@ -292,6 +292,37 @@ def _judge_loose(
             row = rows[at]
             sample = each.sample(at, column, row.closing.model.model, row.version)
             _judge_one(row.closing, sample, watches, (group, column), step)
+
+
+def _judge_estimates(
+    rows: Sequence[_Row], of: Table, slots: IntArray, refs: IntArray, step: Step
+) -> None:
+    """Puts what is estimated before its detectors."""
+    chosen = learning(of, slots, [row.closing.model for row in rows])
+    if not len(chosen):
+        return
+    some = [rows[at] for at in chosen.tolist()]
+    closed = [Closed(row.closing.model, row.version, row.closing.window) for row in some]
+    told: list[set[tuple[str, str]]] = [set() for _ in some]
+    for number, (at, sample) in enumerate(estimated(closed, of, slots[chosen], refs[chosen])):
+        told[at].add((sample.series.signal, sample.series.target))
+        step.samples.append(sample)
+        closing = some[at].closing
+        watches = closing.policy.watches_of(sample.series)
+        if watches:
+            _judge_one(closing, sample, watches, (number, 2), step)
+    for row, said in zip(some, told, strict=True):
+        _overrule(row, said)
+
+
+def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:
+    """Where labels came and no estimate can be trusted beside them, it is for them to say whether
+    there is harm: an incident must not wait for what was only expected."""
+    for harm in row.closing.model.health:
+        gap, estimate = (EstimateGap.name, harm.target), (Estimate.name, harm.target)
+        if harm.signal == Estimate.name and gap in told and estimate not in told:
+            known = row.closing.verdicts.setdefault(row.version, {})
+            known.setdefault((harm.signal, harm.target, harm.detector), False)
 
 
 # -------------------------------------------------------------------------------------- as objects
@@ -415,11 +446,7 @@ def _posted(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[
 
 
 def _taught_before(model: ModelState, series: Series) -> list[Judge]:
-    older = [v for v in model.versions if v != series.version]
-    if older:
-        model.settle()
-    older.sort(key=lambda v: (v == model.live_version, model.versions[v].last_seen), reverse=True)
-    for version in older:
+    for version in model.older(series.version):
         found = model.judges.get(Series(series.model, version, series.signal, series.target))
         if found is not None:
             return found

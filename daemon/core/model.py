@@ -11,6 +11,7 @@ from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.estimation.running import Estimates
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import LogWatch
@@ -115,6 +116,7 @@ class ModelState:
     paused: bool = False
     share: Share | None = None
     statements: LogWatch | None = None
+    estimates: Estimates | None = None
     links: dict[int, Told] = field(default_factory=dict)
     lasts: bool = False
 
@@ -187,11 +189,22 @@ class ModelState:
                     record, predictions=record.predictions + n, last_seen=last
                 )
 
+    def older(self, version: str) -> list[str]:
+        """The other versions that are on record, the one first that a new version takes over
+        from: the live one, then the newest."""
+        others = [v for v in self.versions if v != version]
+        if others:
+            self.settle()
+        live, records = self.live_version, self.versions
+        return sorted(others, key=lambda v: (v == live, records[v].last_seen), reverse=True)
+
     def forget(self, version: str) -> None:
         """Lets go of what a version taught."""
         self.lasts = False
         self.profiles.pop(version, None)
         self.learning.pop(version, None)
+        if self.estimates is not None:
+            self.estimates.versions.pop(version, None)
         self.arrays.forget(Member(self.model, version))
         for series in [s for s in self.judges if s.version == version]:
             del self.judges[series]

@@ -15,6 +15,7 @@ from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.estimation.running import Estimates
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.suite import Watch
@@ -122,6 +123,8 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
             ]
         if state.statements is not None:
             plain["statements"] = state.statements.state()
+        if state.estimates is not None:
+            plain["estimates"] = state.estimates.state()
     for place, version, learned in _learned(states):
         found[place].setdefault("learned", {})[version] = learned
     return found
@@ -171,6 +174,11 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
         state.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
         try:
             state.statements.restore(plain["statements"])
+        except StateError as error:
+            refused.append(str(error))
+    if "estimates" in plain:
+        try:
+            state.estimates = Estimates.restored(plain["estimates"])
         except StateError as error:
             refused.append(str(error))
     state.lasts = not refused

@@ -65,7 +65,8 @@ def said_from_top(counts: Numbers, positives: IntArray) -> FloatArray:
 
 
 def spread(coarse: Numbers, edges: FloatArray, known: Numbers) -> FloatArray:
-    """Counts over the bins that `edges` cut, spread over the score bins, shape (..., SCORE_BINS).
+    """Counts over the bins that `edges` cut, spread over the score bins, shape (..., SCORE_BINS),
+    or over as many as `known` has, each being several neighbouring ones of these.
 
     `coarse` (..., k) belongs to k - 1 ascending `edges`, as a reference's profile of the score
     has them. Within a coarse bin the scores are taken to lie as in `known` (SCORE_BINS,), the
@@ -74,9 +75,11 @@ def spread(coarse: Numbers, edges: FloatArray, known: Numbers) -> FloatArray:
     """
     cut = _log_odds(edges)
     low = np.append(-np.inf, LOG_ODDS[1:] - _STEP / 2)
+    bins = known.shape[-1]
     first = np.clip((cut - low[1:-1].min()) / _STEP + 1.0, 0.0, float(SCORE_BINS))
-    begin, end = np.append(0.0, first), np.append(first, float(SCORE_BINS))
-    at = np.arange(SCORE_BINS)
+    first *= bins / SCORE_BINS
+    begin, end = np.append(0.0, first), np.append(first, float(bins))
+    at = np.arange(bins)
     inside = np.minimum(end[:, None], at + 1.0) - np.maximum(begin[:, None], at)
     overlap = np.clip(inside, 0.0, 1.0)
     weight = overlap * np.asarray(known, dtype=np.float64)
@@ -85,7 +88,7 @@ def spread(coarse: Numbers, edges: FloatArray, known: Numbers) -> FloatArray:
     total = weight.sum(axis=1, keepdims=True)
     # Two edges within one bin's rounding leave a coarse bin without room: it takes its first bin.
     narrow = np.flatnonzero(total[:, 0] <= 0.0)
-    weight[narrow, np.clip(begin[narrow].astype(np.int64), 0, SCORE_BINS - 1)] = 1.0
+    weight[narrow, np.clip(begin[narrow].astype(np.int64), 0, bins - 1)] = 1.0
     shares = weight / weight.sum(axis=1, keepdims=True)
     return np.asarray(np.asarray(coarse, dtype=np.float64)[..., : len(shares)] @ shares)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +16,8 @@ MEASURES = ("accuracy", "precision", "recall", "f1", "roc_auc", "brier", "log_lo
 
 
 class Measured(NamedTuple):
-    """Measures of R windows, shape (R, M); those of a binary classifier in the order `MEASURES`.
+    """Measures of R windows, shape (R, M); those of a binary classifier in the order `MEASURES`,
+    or those that are `wanted`.
 
     `sampling` is the standard error that truths not known yet bring in, `calibration` the one
     that the curve brings in; the truth lies within 1.96 `error`s of `value` 19 times of 20 while
@@ -44,18 +47,29 @@ def estimated(unknown: Numbers, said: FloatArray, curve: Curves) -> Measured:
     return restated(np.zeros((len(unknown), 2, unknown.shape[-1])), unknown, said, curve)
 
 
-def realised(known: Numbers, said: FloatArray) -> Measured:
+def realised(known: Numbers, said: FloatArray, wanted: tuple[str, ...] = MEASURES) -> Measured:
     """What R windows with counts (R, 2, SCORE_BINS) of negative and positive truths measured.
 
+    Bins are the score bins, or each several neighbouring ones of these, here and in all functions.
     Rates are exact where a bin is answered alike; AUC takes half of the pairs within a bin;
     losses take a score for the middle of its bin. The errors are 0.
     """
-    none = np.zeros((len(known), known.shape[-1]))
-    flat = Curves(none, none, none.astype(np.int64), np.zeros(len(known), dtype=np.int64))
-    return restated(known, none, said, flat)
+    sure = np.maximum(np.asarray(known, dtype=np.float64), 0.0)
+    share = np.broadcast_to(np.asarray(said, dtype=np.float64), sure[:, 1].shape)
+    with np.errstate(all="ignore"):
+        value = np.stack([each for each, _ in _measures(sure[:, 1], sure[:, 0], share, wanted)])
+    value = np.where(np.isfinite(value), value, np.nan)[..., 0].T
+    error = np.where(np.isnan(value), np.nan, 0.0)
+    return Measured(value, error, error)
 
 
-def restated(known: Numbers, unknown: Numbers, said: FloatArray, curve: Curves) -> Measured:
+def restated(
+    known: Numbers,
+    unknown: Numbers,
+    said: FloatArray,
+    curve: Curves,
+    wanted: tuple[str, ...] = MEASURES,
+) -> Measured:
     """What R windows measure as far as it is known: truths where they came, chances elsewhere.
 
     `known` (R, 2, SCORE_BINS) and `unknown` (R, SCORE_BINS) count different predictions.
@@ -69,7 +83,9 @@ def restated(known: Numbers, unknown: Numbers, said: FloatArray, curve: Curves) 
     positive = sure[:, 1] + rest * curve.chance
     negative = sure[:, 0] + rest * (1.0 - curve.chance)
     with np.errstate(all="ignore"):  # what is not defined is computed along and set to NaN
-        value, slope = _measures(positive, negative, share)
+        values, slopes = zip(*_measures(positive, negative, share, wanted), strict=True)
+        value = np.stack(values)[..., 0]
+        slope = np.stack([np.broadcast_to(each, rest.shape) for each in slopes])
         sampling = np.sqrt(((rest * curve.chance * (1.0 - curve.chance)) * slope**2).sum(axis=2))
         calibration = np.sqrt(_common(slope * rest, curve))
     undefined = ~np.isfinite(value)
@@ -78,36 +94,39 @@ def restated(known: Numbers, unknown: Numbers, said: FloatArray, curve: Curves) 
 
 
 def _measures(
-    positive: FloatArray, negative: FloatArray, said: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Values (7, R), and slopes (7, R, SCORE_BINS) by one more positive truth in a bin."""
+    positive: FloatArray, negative: FloatArray, said: FloatArray, wanted: tuple[str, ...]
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Values (R, 1), and slopes (R, SCORE_BINS) by one more positive truth in a bin."""
     n = positive + negative
     of, yes, all_said = (_sum(each) for each in (n, positive, said * n))
     hits = _sum(said * positive)
-    right = _sum(said * positive + (1.0 - said) * negative)
-    accuracy, precision, recall = right / of, hits / all_said, hits / yes
-    f1 = 2.0 * hits / (yes + all_said)
-    auc, auc_slope = _auc(positive, negative)
-    values, slopes = (
-        [accuracy, precision, recall, f1, auc],
-        [
-            (2.0 * said - 1.0) / of,
-            said / all_said,
-            (said - recall) / yes,
-            (2.0 * said - f1) / (yes + all_said),
-            auc_slope,
-        ],
-    )
-    for if_positive, if_negative in _LOSSES:
-        values.append(_sum(positive * if_positive + negative * if_negative) / of)
-        slopes.append((if_positive - if_negative) / of)
-    return np.stack(values)[..., 0], np.stack([np.broadcast_to(s, n.shape) for s in slopes])
+    for name in wanted:
+        if name == "accuracy":
+            right = _sum(said * positive + (1.0 - said) * negative)
+            yield right / of, (2.0 * said - 1.0) / of
+        elif name == "precision":
+            yield hits / all_said, said / all_said
+        elif name == "recall":
+            yield hits / yes, (said - hits / yes) / yes
+        elif name == "f1":
+            f1 = 2.0 * hits / (yes + all_said)
+            yield f1, (2.0 * said - f1) / (yes + all_said)
+        elif name == "roc_auc":
+            yield _auc(positive, negative)
+        else:
+            if_positive, if_negative = _losses(n.shape[-1])[name]
+            loss = _sum(positive * if_positive + negative * if_negative) / of
+            yield loss, (if_positive - if_negative) / of
 
 
-_LOSSES = (
-    ((1.0 - MIDDLE) ** 2, MIDDLE**2),
-    (-np.log(MIDDLE), -np.log1p(-MIDDLE)),
-)
+@lru_cache(maxsize=8)
+def _losses(bins: int) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Each loss of a positive and of a negative truth, by bin."""
+    middle = MIDDLE.reshape(bins, -1).mean(axis=1)
+    return {
+        "brier": ((1.0 - middle) ** 2, middle**2),
+        "log_loss": (-np.log(middle), -np.log1p(-middle)),
+    }
 
 
 def _auc(positive: FloatArray, negative: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
+from watchkeeper.detectors.signals._derived import DERIVED, Derived, Estimate, EstimateGap
 from watchkeeper.detectors.types import Partial, Signal
+
+__all__ = ["DERIVED", "NAMES", "SIGNALS", "Derived", "Estimate", "EstimateGap", "part_of"]
 
 
 def _discovered() -> tuple[Signal, ...]:
@@ -25,6 +28,11 @@ def _made(name: str) -> Signal:
 
 
 SIGNALS: tuple[Signal, ...] = _discovered()
+
+# All that can be watched.
+NAMES: tuple[str, ...] = tuple(
+    sorted([*(each.name for each in SIGNALS), *(each.name for each in DERIVED)])
+)
 
 
 def part_of(signal: str) -> Partial:

@@ -24,7 +24,11 @@ class Data:
         if facts.untested(incident, context):
             return [Evidence(Kind.DATA, 0.0, "inputs drifted, but a new version is live too")]
         text = f"inputs drifted as the harm began: {facts.targets(drifted)}"
-        return [Evidence(Kind.DATA, 1.0, text), *_mistakes(drifted)]
+        found = [Evidence(Kind.DATA, 1.0, text), *_mistakes(drifted)]
+        if facts.foreseen(incident) and not facts.unforeseen(incident):
+            text = "the scores let expect it: such inputs were always harder"
+            found.append(Evidence(Kind.DATA, 1.0, text))
+        return found
 
     def place(self, incident: Incident, context: Context) -> str:
         found = self._named(incident) or facts.drift(incident, context)

@@ -43,8 +43,19 @@ def drift(incident: Incident, context: Context) -> list[Finding]:
 
 
 def worse_answers(incident: Incident) -> list[Finding]:
-    """Harm in what the model answers: wrong, or not even valid."""
-    return harmful(of(incident, "accuracy", "output"))
+    """Harm in what the model answers: wrong, expected to be wrong, or not even valid."""
+    return harmful(of(incident, "accuracy", "estimate", "output"))
+
+
+def foreseen(incident: Incident) -> list[Finding]:
+    """Harm that the scores themselves let expect, before any label: they still mean what they
+    meant, and it is the inputs that are harder."""
+    return harmful(of(incident, "estimate"))
+
+
+def unforeseen(incident: Incident) -> list[Finding]:
+    """Labels that say otherwise than scores had let expect."""
+    return of(incident, "estimate_gap")
 
 
 def failing(incident: Incident) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core.guards import Answer, Case, decide, sources
@@ -152,3 +153,11 @@ def test_sources_are_kinds_of_events() -> None:
     incident = replace(INCIDENT, findings=(finding("accuracy"), finding("errors")))
 
     assert sources(incident, CONTEXT) == {"labels", "predictions", "changes"}
+
+
+@pytest.mark.parametrize("other", ["accuracy", "errors"])
+def test_an_estimate_bears_out_neither_labels_nor_predictions(other: str) -> None:
+    incident = replace(INCIDENT, findings=(finding(other), finding("estimate")))
+
+    alone = replace(INCIDENT, findings=(finding(other),))
+    assert sources(incident, CONTEXT) == sources(alone, CONTEXT)

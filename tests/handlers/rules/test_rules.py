@@ -73,6 +73,22 @@ def test_typical_incidents_are_located(
     assert fault.place
 
 
+def test_harm_that_scores_foresaw_is_of_the_inputs() -> None:
+    fault = locate(incident(finding("estimate", "accuracy"), DRIFT), context(), RULES)
+
+    assert fault.kind is Kind.DATA
+
+
+def test_harm_that_scores_did_not_foresee_is_not_explained_by_drift() -> None:
+    foreseen = (WORSE, finding("estimate", "accuracy"), DRIFT)
+    gap = finding("estimate_gap", "accuracy", INFO)
+
+    with_gap = locate(incident(*foreseen, gap), context(), RULES)
+
+    without = locate(incident(*foreseen), context(), RULES)
+    assert with_gap.probabilities[Kind.DATA] < without.probabilities[Kind.DATA]
+
+
 def test_a_new_version_that_breaks_nothing_else_is_blamed_more_than_drift() -> None:
     fault = locate(incident(WORSE, DRIFT), context(healthy=0, deployed=True), RULES)
 

@@ -1,0 +1,283 @@
+"""Estimates of models in operation, which learn from the truths that come in closed windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.estimation.bins import HALF, said_from_top, spread
+from watchkeeper.detectors.estimation.calibration import Curves, curves
+from watchkeeper.detectors.estimation.classified import realised, restated
+from watchkeeper.detectors.estimation.trust import Trusts
+from watchkeeper.detectors.signals.accuracy import SCORE_BINS
+from watchkeeper.detectors.types import FloatArray, IntArray, StateError
+
+TARGETS = ("accuracy", "f1", "roc_auc")
+BINS = 128  # of scores, each being four neighbouring score bins
+LEAST = 30  # predictions, or truths, that a window needs
+OWN = 1_000  # truths of its own from which on a version is not taken for its predecessor
+MEMORY = 50_000  # truths after which older ones have faded
+VERSIONS_LIMIT = 20  # versions of a model that are told apart
+
+_NEWS = 0.05  # of the truths of a curve: with so many more it is drawn anew
+_WIDE = SCORE_BINS // BINS
+_AT_ONCE = 64  # windows, so that long rows fit the processor's memory
+_LAYOUT = 1
+
+_Counts = npt.NDArray[np.float32]
+
+
+class Taught:
+    """What the truths of one version taught: 6 kB.
+
+    Its curve is made of `counts` (2, BINS), of negative and of positive truths, older ones for
+    less; `fresh` ones are waited for until they can change it. Before there are `OWN`, the counts
+    are the predecessor's. `record` is how estimates fared, as `Trusts` holds it.
+    """
+
+    __slots__ = ("_curve", "counts", "fresh", "own", "record")
+
+    def __init__(self, before: Taught | None = None) -> None:
+        self.own = False
+        nothing = np.zeros((2, BINS), dtype=np.float32)
+        self.counts: _Counts = nothing if before is None else before.counts.copy()
+        self.fresh: npt.NDArray[np.int32] = np.zeros((2, BINS), dtype=np.int32)
+        self.record: FloatArray = np.zeros((len(TARGETS), 4))
+        self._curve: Curves | None = None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there is a curve."""
+        return bool(self.counts.any())
+
+    @property
+    def curve(self) -> Curves:
+        """What a score is worth, one row."""
+        if self._curve is None:
+            drawn = curves(self.counts[None].astype(np.float64))
+            self._curve = drawn._replace(block=drawn.block.astype(np.int16))
+        return self._curve
+
+    def learn(self, truths: IntArray) -> None:
+        """Takes in the truths of a window, (2, BINS)."""
+        self.fresh += np.clip(truths, 0, MEMORY).astype(np.int32)
+        news = int(self.fresh.sum())
+        least = max(LEAST, _NEWS * float(self.counts.sum())) if self.own else OWN
+        if news < least:
+            return
+        kept = max(0.0, 1.0 - news / MEMORY) if self.own else 0.0
+        self.counts = (self.counts * kept + self.fresh).astype(np.float32)
+        self.fresh[:] = 0
+        self.own, self._curve = True, None
+
+
+class Estimates:
+    """What is known of the scores of one model's versions.
+
+    A calibration is of a version, since another version's scores mean something else: a new one
+    begins with its predecessor's, but has to earn trust anew, and keeps to its own as soon as
+    there are truths enough.
+    """
+
+    def __init__(self) -> None:
+        self.versions: dict[str, Taught] = {}
+
+    def of(self, version: str, before: Iterable[str]) -> Taught:
+        """What a version's truths taught; for a new one what those of the first known of the
+        versions `before` it did."""
+        known = self.versions.get(version)
+        if known is None:
+            older = (self.versions[each] for each in before if each in self.versions)
+            while len(self.versions) >= VERSIONS_LIMIT:
+                del self.versions[next(iter(self.versions))]
+            known = self.versions[version] = Taught(next(older, None))
+        return known
+
+    def state(self) -> dict[str, Any]:
+        """All that was learned, as plain data."""
+        stored = _Stored(_LAYOUT, [_Version.of(*each) for each in self.versions.items()])
+        plain: dict[str, Any] = msgspec.to_builtins(stored, builtin_types=(bytes,))
+        return plain
+
+    @classmethod
+    def restored(cls, state: object) -> Estimates:
+        """What `state` gave. Raises `StateError` for anything else."""
+        try:
+            stored = msgspec.convert(state, _Stored)
+        except msgspec.ValidationError as error:
+            raise StateError(f"stored estimates are damaged: {error}") from error
+        if stored.version != _LAYOUT:
+            raise StateError("stored estimates have another layout")
+        made = cls()
+        made.versions = {each.name: each.taught() for each in stored.versions}
+        return made
+
+
+class Windowed(NamedTuple):
+    """A closed window of one version.
+
+    `truths` (2, SCORE_BINS) came in it, with `said` positive answers among these predictions.
+    `scores` (k,) are its own predictions over bins cut by `edges` (k - 1,), with `positives`
+    positive answers among them. `learns`: the truths are to teach; not those of bad times.
+    """
+
+    taught: Taught
+    truths: IntArray
+    said: int
+    scores: IntArray
+    edges: FloatArray
+    positives: int
+    learns: bool = True
+
+
+class Told(NamedTuple):
+    """Of R windows and the `TARGETS`, (R, M) each, NaN where there is nothing to be said: the
+    estimate, where it is trusted, and truth less estimate of the predictions whose truths came."""
+
+    estimate: FloatArray
+    error: FloatArray
+    gap: FloatArray
+    gap_error: FloatArray
+
+
+def told(windows: Sequence[Windowed]) -> Told:
+    """What closed windows say; No version may be among them twice."""
+    parts = [_told(windows[at : at + _AT_ONCE]) for at in range(0, len(windows), _AT_ONCE)]
+    return Told(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _told(windows: Sequence[Windowed]) -> Told:
+    nothing = np.full((len(windows), len(TARGETS)), np.nan)
+    found = Told(*(nothing.copy() for _ in Told._fields))
+    truths = np.stack([_narrow(each.truths) for each in windows])
+    speak = [each.taught.speaks for each in windows]
+    enough = truths.sum(axis=(1, 2)) >= LEAST
+    told_of = np.flatnonzero(enough & speak)
+    if len(told_of):
+        some = [windows[row] for row in told_of.tolist()]
+        found.gap[told_of], found.gap_error[told_of] = _gaps(some, truths[told_of])
+    many = np.array([each.scores.sum() >= LEAST for each in windows])
+    seen = np.flatnonzero(many & speak)
+    if len(seen):
+        some = [windows[row] for row in seen.tolist()]
+        found.estimate[seen], found.error[seen] = _estimates(some)
+    for each, came in zip(windows, truths, strict=True):
+        if each.learns and came.any():
+            each.taught.learn(came)
+    return found
+
+
+def _gaps(windows: Sequence[Windowed], truths: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Scores what the truths were expected to be, before they teach anything."""
+    rows, scores = np.arange(len(windows)), truths.sum(axis=1)
+    said = _answers(scores, np.array([each.said for each in windows]))
+    none = np.zeros_like(truths)
+    guess = restated(none, scores, said, _curves(windows), TARGETS)
+    trusts = _trusts(windows)
+    gaps = trusts.score(rows, guess, realised(truths, said, TARGETS))
+    for each, record in zip(windows, trusts.sums, strict=True):
+        each.taught.record = record.copy()
+    return gaps.value, gaps.error
+
+
+def _estimates(windows: Sequence[Windowed]) -> tuple[FloatArray, FloatArray]:
+    rows = np.arange(len(windows))
+    trusts = _trusts(windows)
+    trusted = trusts.trusted(rows)
+    if not trusted.any():
+        nothing = np.full((len(windows), len(TARGETS)), np.nan)
+        return nothing, nothing
+    scores = np.stack([_spread(each) for each in windows])
+    said = said_from_top(scores, np.array([each.positives for each in windows]))
+    none = np.zeros((len(windows), 2, BINS))
+    guess = restated(none, scores, said, _curves(windows), TARGETS)
+    band = trusts.widened(rows, guess, np.ones(len(windows)))
+    given = trusted & np.isfinite(guess.value) & np.isfinite(band)
+    return np.where(given, guess.value, np.nan), np.where(given, band, np.nan)
+
+
+def _answers(scores: IntArray, positives: IntArray) -> FloatArray:
+    """The share of each bin that was answered positive: those from one half up, where these are
+    as many as were, else the highest ones."""
+    half = HALF // _WIDE
+    usual = (scores[:, half:].sum(axis=1) == positives)[:, None]
+    return np.where(usual, (np.arange(BINS) >= half) * 1.0, said_from_top(scores, positives))
+
+
+def _spread(window: Windowed) -> FloatArray:
+    known = window.taught.counts.sum(axis=0, dtype=np.float64)
+    return spread(window.scores, window.edges, known)
+
+
+def _narrow(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Counts over score bins as counts over the wider ones."""
+    found: npt.NDArray[Any] = counts.reshape(*counts.shape[:-1], BINS, _WIDE).sum(axis=-1)
+    return found
+
+
+def _curves(windows: Sequence[Windowed]) -> Curves:
+    parts = zip(*(each.taught.curve for each in windows), strict=True)
+    found = Curves(*(np.concatenate(each) for each in parts))
+    return found._replace(block=found.block.astype(np.int64))
+
+
+def _trusts(windows: Sequence[Windowed]) -> Trusts:
+    trusts = Trusts(len(TARGETS))
+    trusts.sums = np.stack([each.taught.record for each in windows])
+    return trusts
+
+
+# ------------------------------------------------------------------------------------------ stored
+
+
+class _Version(msgspec.Struct):
+    name: str
+    own: bool
+    counts: bytes
+    fresh: bytes
+    record: bytes
+
+    @classmethod
+    def of(cls, name: str, taught: Taught) -> _Version:
+        counts, fresh = _packed(taught.counts, "<f4"), _packed(taught.fresh, "<i4")
+        return cls(name, taught.own, counts, fresh, taught.record.astype("<f8").tobytes())
+
+    def taught(self) -> Taught:
+        made = Taught()
+        made.own = self.own
+        made.counts = _unpacked(self.counts, "<f4").astype(np.float32)
+        made.fresh = _unpacked(self.fresh, "<i4").astype(np.int32)
+        trusts = Trusts(len(TARGETS))
+        trusts.load(0, self.record)
+        made.record = trusts.sums[0].copy()
+        return made
+
+
+class _Stored(msgspec.Struct):
+    version: int
+    versions: list[_Version]
+
+
+def _packed(counts: npt.NDArray[Any], kind: str) -> bytes:
+    """Counts (2, BINS) without the empty ones."""
+    flat = counts.reshape(-1)
+    used = flat != 0
+    packed: bytes = np.packbits(used).tobytes() + flat[used].astype(kind).tobytes()
+    return packed
+
+
+def _unpacked(stored: bytes, kind: str) -> npt.NDArray[Any]:
+    bits = 2 * BINS // 8
+    used = np.unpackbits(np.frombuffer(stored[:bits], dtype=np.uint8)).astype(np.bool_)
+    if len(used) != 2 * BINS or len(stored) != bits + 4 * int(used.sum()):
+        raise StateError("stored estimates are damaged: counts have another size than they say")
+    values = np.frombuffer(stored, dtype=kind, offset=bits)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise StateError("stored estimates are damaged: numbers that no count could be")
+    counts: npt.NDArray[Any] = np.zeros(2 * BINS, dtype=kind)
+    counts[used] = values
+    return counts.reshape(2, BINS)
