@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import numpy as np
 
+from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
 from tests.playbook import MODEL, Play, objects
+from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.types import AnyFrame, Finding, PredictionFrame, Severity
+from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Kind
 
 QUIET, ATTACKED = 60, 6
@@ -113,3 +117,29 @@ def test_batches_of_any_size_are_the_same_clients() -> None:
                 cut.step(Batch([frame.take(rows)]))
 
     assert [f.id for f in signs(whole)] == [f.id for f in signs(cut)]
+
+
+def comparing() -> Pipeline:
+    policy = msgspec.structs.replace(POLICY, attacks=True)
+    return Pipeline(State(lambda _: policy), RULES, ())
+
+
+def test_clients_of_a_spread_model_are_compared_as_those_of_one_partition() -> None:
+    play, whole, apart = Watched(), comparing(), Apart(2, owner=comparing())
+    apart.shares = [comparing() for _ in range(2)]
+    whole.step(Batch(profiles=[reference()]))
+    apart.refer(reference())
+    found: list[Finding] = []
+
+    for i in range(QUIET + ATTACKED):
+        play.walking = i >= QUIET
+        frames = play.window()
+        found += whole.step(Batch(frames)).findings
+        apart.read(frames)
+        for number in (1, 0):
+            apart.checkpoint(number)
+            apart.tell(number)
+
+    told = [f for f in apart.findings if f.series.target == "boundary"]
+    assert told
+    assert plain(told) == plain([f for f in found if f.series.target == "boundary"][: len(told)])
