@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.clients import compare_clients
+from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joins import Joined
 from watchkeeper.daemon.core.model import ModelState
