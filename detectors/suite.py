@@ -1,8 +1,8 @@
 """Which detectors stand watch when the user says nothing: page on harm, explain with drift.
 
 CRITICAL pages: the service or its answers are worse for somebody. WARNING opens an incident: the
-inputs or the hosts are broken in a way that will do harm. INFO is evidence for finding the cause.
-Only worsening is watched where one direction is harmless.
+inputs or the hosts are broken in a way that will do harm, or somebody seems to attack. INFO is
+evidence for finding the cause. Only worsening is watched where one direction is harmless.
 
 Levels are chosen for windows of a minute with a hundred events or more, for less than one false
 page of a model in thirty days. Either a smoothed value must be five units of noise away, or two
@@ -60,6 +60,7 @@ def _watch(severity: Severity, signal: str, target: str, name: str, settings: Se
 
 _MORE: Settings = {"direction": "up", "share": True, "threshold": 4.0, "for_windows": 2}
 _RISING: Settings = {"direction": "up", "share": True, "threshold": 6.0}
+_PECULIAR: Settings = {"direction": "up", "threshold": 6.0}
 _SLOWER: Settings = {"direction": "up", "log": True, "threshold": 5.0}
 _LOWER: Settings = {"direction": "down", "threshold": 5.0, "weight": 0.25}
 _HIGHER: Settings = {"direction": "up", "threshold": 5.0, "weight": 0.25}
@@ -85,7 +86,13 @@ _SERVING = (
     _page("output", "invalid_rate", "ewma", min_change=0.01, **_RISING),
     _page("output", "invalid_rate", "threshold", above=0.1, for_windows=3),
     _page("output", "invalid_rate", "shiryaev_roberts_rate", min_change=0.01, **_TOGETHER_UP),
-    _page("clients", "*", "ewma", min_change=0.25, **_RISING),
+    _page("clients", "", "ewma", min_change=0.25, **_RISING),
+)
+
+_ATTACKS = (
+    _warn("clients", "boundary", "ewma", min_change=0.25, **_PECULIAR),
+    _warn("clients", "answers", "ewma", min_change=0.5, **_PECULIAR),
+    _warn("clients", "repeats", "ewma", min_change=0.15, for_windows=2, **_PECULIAR),
 )
 
 _QUALITY = (
@@ -137,6 +144,7 @@ _DRIFTS = (
 
 DEFAULT_WATCHES: tuple[Watch, ...] = (
     *_SERVING,
+    *_ATTACKS,
     *_QUALITY,
     *_ESTIMATES,
     *_INPUTS,

@@ -65,7 +65,8 @@ def _signal(name: str, prose: str) -> Iterator[str]:
 
 def _watch(watch: Watch) -> tuple[str, ...]:
     settings = ", ".join(f"`{key} = {_toml(value)}`" for key, value in watch.settings.items())
-    return f"`{watch.target}`", f"`{watch.detector}`", watch.severity.value, settings
+    target = f"`{watch.target}`" if watch.target else '`""`'
+    return target, f"`{watch.detector}`", watch.severity.value, settings
 
 
 def _detector(name: str) -> Iterator[str]:

@@ -107,6 +107,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "instance: each counts what it reads, and one of them judges. See docs/spread.md"
         ),
     ] = False
+    attacks: Annotated[
+        bool,
+        doc(
+            "Whether clients are compared with each other, for models that strangers may ask: near "
+            "copies, scores near the border, every class. Takes 140 kB an open window"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
@@ -193,6 +200,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             examples_min=self.examples_min,
             deployment_window_s=float(self.deployment_window),
             healthy_windows_min=self.healthy_windows,
+            attacks=self.attacks,
         )
 
     def _switched_off(self, watch: Watch) -> bool:

@@ -29,7 +29,8 @@ class Clocks(Grown):
     `newest`, `ahead` and `least` are its `Watermark`; windows before number `next_window` are
     closed. `behind` is how far a live stream lags behind the ticks, `last_tick` the newest of
     these, `live` whether events are of the ticks' time. `width`, `lateness`, `leap` and `skew` are
-    the user's, in seconds; `key` is that of the model's name.
+    the user's, in seconds, and so is whether its clients are `compared`; `key` is that of the
+    model's name.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Clocks(Grown):
             {
                 **dict.fromkeys(seconds, (np.float64, ())),
                 **dict.fromkeys(("ahead", "next_window"), (np.int64, ())),
-                "live": (np.bool_, ()),
+                **dict.fromkeys(("live", "compared"), (np.bool_, ())),
                 "key": (np.uint64, ()),
             }
         )
@@ -57,6 +58,7 @@ class Clocks(Grown):
             "leap": max(width, 60.0) + lateness,
             # How far event time may be from the ticks' time for a stream to count as live.
             "skew": max(300.0, 5 * width),
+            "compared": policy.attacks,
             "key": keys_of([model])[0],
         }
         for name, value in start.items():

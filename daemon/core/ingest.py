@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from watchkeeper.daemon.core.clients import compare_clients
 from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joins import Joined
@@ -247,6 +248,7 @@ def _count(state: State, block: PredictionBlock, models: IntArray, members: IntA
         width, window = width[open_], window[open_]
     if len(block):
         state.arrays.ledger.predictions(members, window, width, block)
+        compare_clients(state, block, members, window)
 
 
 def _windows(

@@ -59,6 +59,9 @@ CASES = [
     ((finding("metrics", "mem@h", WARNING), finding("latency", "p99")), context(), Kind.HOST),
     ((finding("clients", ""),), context(), Kind.ATTACK),
     ((finding("clients", ""), DRIFT), context(), Kind.ATTACK),
+    ((finding("clients", "boundary", WARNING),), context(), Kind.ATTACK),
+    ((finding("clients", "answers", WARNING),), context(), Kind.ATTACK),
+    ((finding("clients", "repeats", WARNING),), context(), Kind.ATTACK),
 ]
 
 
