@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core import incidents, spread
+from watchkeeper.daemon.core import incidents, renewing, spread
 from watchkeeper.daemon.core.commands import obey
 from watchkeeper.daemon.core.ingest import LIVE, ingest
 from watchkeeper.daemon.core.judging import Closing, judge
@@ -114,6 +114,13 @@ class Pipeline:
         return min([i for i in held if i < stop], default=stop)
 
     def _close(self, closing: Closing, planner: Planner, step: Step) -> None:
+        if closing.model.renewals:
+            closing.found = renewing.muted(closing.model, closing.found)
+        self._follow(closing, planner, step)
+        if closing.model.former or closing.model.model in self.state.renewing:
+            renewing.close(self.state, closing, step)
+
+    def _follow(self, closing: Closing, planner: Planner, step: Step) -> None:
         state, policy, window = closing.model, closing.policy, closing.window
         before, found = state.incident, closing.found
         if not found and (before is None or not before.open):

@@ -50,7 +50,7 @@ class State:
     """The core's memory of every model it has met.
 
     `names` are those of the models, by row. `shares` and `spread` name those that are a partition's
-    share, and the whole of shares.
+    share, and the whole of shares; `renewing` those of which a reference is learned anew.
     """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
@@ -64,6 +64,7 @@ class State:
         self.arrays = Arrays()
         self.shares: set[str] = set()
         self.spread: set[str] = set()
+        self.renewing: set[str] = set()
 
     def policy(self, name: str) -> ModelPolicy:
         """What the user decided about a model."""
@@ -136,6 +137,8 @@ class State:
             raise StateError(f"stored state of model {name}: {error}") from error
         if self.models[name].links:
             self.spread.add(name)
+        if self.models[name].renewals:
+            self.renewing.add(name)
         return refused
 
     def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:
@@ -191,6 +194,7 @@ class State:
                 self.names[state.row] = None
                 self.shares.discard(name)
                 self.spread.discard(name)
+                self.renewing.discard(name)
                 rows[name] = state.row
         if rows:
             self.arrays.drop(rows)

@@ -9,12 +9,14 @@ import numpy as np
 
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.state import State
-from watchkeeper.detectors.blocks import Block, Member, PredictionBlock
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.types import AnyFrame, PredictionFrame
+from watchkeeper.detectors.windows import window_index
 from watchkeeper.handlers.types import VersionRecord
 
 VERSIONS_LIMIT = 50  # versions whose record is kept
 OPEN_LIMIT = 20  # versions that are told apart in the open windows
+CUTS_LIMIT = 64  # windows of one batch that are closed one by one
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
 OTHER = "__other__"
 Events = Block | AnyFrame
@@ -33,6 +35,9 @@ def met(state: State, member: Member, at: float) -> int:
     inherited = model.profiles.get(model.live_version)
     if inherited is not None and member.version not in model.profiles:
         model.refer(inherited, member.version)
+        renewal = model.renewals.get(model.live_version)
+        if renewal is not None:
+            renewal.heirs = [*renewal.heirs, member.version][-TAUGHT_LIMIT:]
     model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
     if not model.live_version:
         model.live_version = member.version
@@ -42,8 +47,10 @@ def met(state: State, member: Member, at: float) -> int:
 
 def apart(state: State, events: Sequence[Events]) -> Iterator[Sequence[Events]]:
     """A batch cut before the first event of each further version of its models: what a version
-    begins with hangs on all that came before, however the stream is cut into batches."""
-    cuts = _meetings(state, events)
+    begins with hangs on all that came before, however the stream is cut into batches. So does the
+    window from which on a reference holds that is learned anew: of models that learn one, it is cut
+    behind each event that lets a window close."""
+    cuts = sorted({*_meetings(state, events), *_closings(state, events)})
     if not cuts:
         yield events
         return
@@ -66,6 +73,36 @@ def _meetings(state: State, events: Iterable[Events]) -> list[int]:
         first = 0 if known_model is not None and known_model.live_version else 1
         found.update(sorted(versions.values())[first:OPEN_LIMIT])
     return sorted(found)
+
+
+def _closings(state: State, events: Iterable[Events]) -> list[int]:
+    """The places in a batch behind events by which a window closes, of models that learn anew."""
+    found: set[int] = set()
+    for name in sorted(state.renewing):
+        model = state.models[name]
+        stages: dict[int, int] = {}
+        for each in events:
+            for stage, seq in _stages(model, each):
+                stages[stage] = min(seq, stages.get(stage, seq))
+        first = model.next_window
+        found.update(seq + 1 for stage, seq in stages.items() if first is None or stage > first)
+    return sorted(found)[:CUTS_LIMIT]
+
+
+def _stages(model: ModelState, event: Events) -> Iterator[tuple[int, int]]:
+    """Up to which window a model's events let its windows close, and the first place of each."""
+    at, seq = event.at, event.seq
+    if isinstance(event, PredictionBlock | LabelBlock):
+        names, place = models_of(event)
+        mine = np.array([each == model.model for each in names], dtype=np.bool_)[place]
+        at, seq = at[mine], seq[mine]
+    elif event.model != model.model:
+        return
+    clocks = model.arrays.clocks.arrays
+    width, lateness = float(clocks["width"][model.row]), float(clocks["lateness"][model.row])
+    stage = window_index(at - lateness, np.full(len(at), width))
+    for each in np.unique(stage).tolist():
+        yield each, int(seq[stage == each].min())
 
 
 def _begun(state: State, event: PredictionBlock | PredictionFrame) -> Iterator[tuple[Member, int]]:
