@@ -34,7 +34,7 @@ def _answered(command: Command, answer: str, at: float) -> AuditEntry:
 
 
 def _renewed(renewed: Renewed, at: float) -> AuditEntry:
-    asked = f"asked for by {renewed.by}"
+    asked = f"asked for by {renewed.by}" if renewed.by else "since it was deployed and healthy"
     why = f"{asked} with {renewed.incident}" if renewed.incident else asked
     return AuditEntry(at, DAEMON, "rebaselined", renewed.model, f"{renewed.text}, {why}")
 

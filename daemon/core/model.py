@@ -51,7 +51,7 @@ class Health(msgspec.Struct):
 
 class Renewal(msgspec.Struct):
     """A version's reference is learned anew, for a person accepted its `incident` ("": none) or
-    asked for it: who and when.
+    asked for it: who ("": nobody, it was deployed and healthy) and when.
 
     `accepted` are the harms (signal, target, detector) that are none while this lasts. `candidate`
     is what was learned, until all its windows are closed. `heirs` are versions that were met

@@ -17,7 +17,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.core.stored import members_of
-from watchkeeper.daemon.core.versions import apart
+from watchkeeper.daemon.core.versions import apart, heed_deployed
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.windows import window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome, Rule
@@ -46,6 +46,7 @@ class Pipeline:
                 self.state, planner, command, step, batch.now, context_of
             )
         spread.merge(self.state, batch.merges, step)
+        heed_deployed(self.state, batch.frames)
         *first, last = apart(self.state, batch.frames)
         for frames in first:
             ingest(self.state, frames, step)

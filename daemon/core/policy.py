@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import msgspec
 
@@ -35,7 +36,8 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     `window_s` is the width of event-time windows; an event is late when it is older than the
     newest event of its model by more than `lateness_s` and its window has closed. `learn_n` is
     the number of predictions the reference is learned from. `false_alarm_s` is the time that may
-    pass on average from one false page to the next.
+    pass on average from one false page to the next. `rebaseline` says whether a deployed version
+    gets a reference of its own once it is accepted.
     """
 
     window_s: float = 60.0
@@ -56,6 +58,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     examples_min: int = 1_000
     deployment_window_s: float = 72 * 3600.0
     healthy_windows_min: int = 10
+    rebaseline: Literal["accepted", "never"] = "accepted"
 
     @property
     def suite(self) -> Suite:

@@ -1,4 +1,7 @@
-"""What is normal, learned anew of versions: after a person accepted a change.
+"""What is normal, learned anew of versions: after a change that was accepted.
+
+A person accepts what an incident shows, or asks for it; a deployed version, which begins with the
+reference of the one before it, is accepted once it was healthy by that for long enough.
 
 A version's old reference stays in force until the new one is complete, and that counts only once
 every window it was learned from has closed without harm, and as many after them as a recovery
@@ -17,11 +20,12 @@ from watchkeeper.daemon.core.judging import Closing
 from watchkeeper.daemon.core.model import ModelState, Renewal
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Renewed, Step
+from watchkeeper.daemon.core.versions import DEPLOYED
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
-from watchkeeper.detectors.types import Finding, Series, Severity
+from watchkeeper.detectors.types import Change, Finding, Series, Severity
 from watchkeeper.handlers.types import Incident
 
 MEASURED = ("features", "output")  # signals whose samples hang on the reference
@@ -113,8 +117,37 @@ def close(state: State, closing: Closing, step: Step) -> None:
             _begin_again(model, renewal)
         elif renewal.candidate is not None and sure > renewal.candidate.until:
             _complete(model, renewal, renewal.candidate, end, step)
-    if not model.renewals:
+    deployed = _deployed(closing)
+    if not harmed and model.live_version in deployed:
+        record = model.versions[model.live_version]
+        enough = record.healthy_windows >= closing.policy.healthy_windows_min
+        if enough and not record.faulty:
+            begin(state, model, Renewal(model.live_version, "", "", end))
+    if not model.renewals and not deployed:
         state.renewing.discard(model.model)
+
+
+def _deployed(closing: Closing) -> set[str]:
+    """The versions that were deployed lately and have no reference of their own, nor learn one."""
+    model, policy, now = closing.model, closing.policy, closing.window.end
+    if policy.rebaseline == "never" or model.links:
+        return set()
+    lately = now - policy.deployment_window_s
+    named = {c.model_version for c in model.changes if c.kind in DEPLOYED and _at(c) >= lately}
+    return {version for version in named - {None} if version and _waits(model, version)}
+
+
+def _waits(model: ModelState, version: str) -> bool:
+    if version not in model.versions:
+        return True
+    if version in model.renewals or version not in model.profiles:
+        return False
+    profile = model.profiles[version]
+    return profile.source == "learned" and profile.version != version
+
+
+def _at(change: Change) -> float:
+    return change.time.timestamp()
 
 
 def _begin_again(model: ModelState, renewal: Renewal) -> None:

@@ -50,7 +50,8 @@ class State:
     """The core's memory of every model it has met.
 
     `names` are those of the models, by row. `shares` and `spread` name those that are a partition's
-    share, and the whole of shares; `renewing` those of which a reference is learned anew.
+    share, and the whole of shares; `renewing` those of which a reference is learned anew, or may
+    be soon.
     """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
@@ -137,8 +138,8 @@ class State:
             raise StateError(f"stored state of model {name}: {error}") from error
         if self.models[name].links:
             self.spread.add(name)
-        if self.models[name].renewals:
-            self.renewing.add(name)
+        if (state.renewals or state.changes) and state.share is None:
+            self.renewing.add(name)  # those that do not are told when their next window closes
         return refused
 
     def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:

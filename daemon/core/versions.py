@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from watchkeeper.daemon.core.model import ModelState
-from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.state import State, whole
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
-from watchkeeper.detectors.types import AnyFrame, PredictionFrame
+from watchkeeper.detectors.types import AnyFrame, ChangeFrame, PredictionFrame
 from watchkeeper.detectors.windows import window_index
 from watchkeeper.handlers.types import VersionRecord
 
@@ -18,6 +18,7 @@ VERSIONS_LIMIT = 50  # versions whose record is kept
 OPEN_LIMIT = 20  # versions that are told apart in the open windows
 CUTS_LIMIT = 64  # windows of one batch that are closed one by one
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
+DEPLOYED = ("deployment", "promotion")  # changes by which a version goes live
 OTHER = "__other__"
 Events = Block | AnyFrame
 _FIRST, _LAST = -(2**62), 2**62  # places in a batch: before all, behind all
@@ -38,6 +39,8 @@ def met(state: State, member: Member, at: float) -> int:
         renewal = model.renewals.get(model.live_version)
         if renewal is not None:
             renewal.heirs = [*renewal.heirs, member.version][-TAUGHT_LIMIT:]
+        if model.changes and model.share is None:
+            state.renewing.add(model.model)
     model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
     if not model.live_version:
         model.live_version = member.version
@@ -75,11 +78,20 @@ def _meetings(state: State, events: Iterable[Events]) -> list[int]:
     return sorted(found)
 
 
+def heed_deployed(state: State, events: Iterable[Events]) -> None:
+    """Notes the models of which versions were deployed, that may get references of their own."""
+    for each in events:
+        if not isinstance(each, ChangeFrame) or whole(each.model) != each.model:
+            continue
+        if any(change.kind in DEPLOYED for change in each.events):
+            state.renewing.add(each.model)
+
+
 def _closings(state: State, events: Iterable[Events]) -> list[int]:
     """The places in a batch behind events by which a window closes, of models that learn anew."""
     found: set[int] = set()
     for name in sorted(state.renewing):
-        model = state.models[name]
+        model = state.model(name)
         stages: dict[int, int] = {}
         for each in events:
             for stage, seq in _stages(model, each):

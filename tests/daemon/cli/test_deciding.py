@@ -94,6 +94,8 @@ def test_a_resolved_incident_can_be_the_new_normal(host: Host, daemon: Daemon) -
 def test_a_reference_can_be_learned_anew(
     host: Host, daemon: Daemon, words: tuple[str, ...], args: dict[str, str]
 ) -> None:
+    digest = "0" * 64
+    host.run("model", "register", "fraud", "v2", "--uri", "s3://models/v2", "--digest", digest)
     taken = daemon(lambda command: f"done: {command.command}")
 
     ended = host.run("model", "rebaseline", "fraud", *words, "--reason", "new season")

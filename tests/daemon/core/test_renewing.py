@@ -274,6 +274,113 @@ def test_what_cannot_be_learned_anew_is_refused(
     assert play.command("rebaseline", target, args=args).startswith(f"refused: {why}")
 
 
+def deployed(rebaseline: str = "accepted") -> Play:
+    """A version follows another, with fewer amounts missing than pages anybody."""
+    play = Play(mode=Mode.OBSERVE)
+    play.policy = msgspec.structs.replace(play.policy, rebaseline=rebaseline)
+    play.traffic(45)
+    play.change("v2")
+    return play
+
+
+MATURING = 5 + LEARNING  # windows until a deployed version has a reference of its own
+
+
+def test_a_deployed_version_gets_a_reference_of_its_own() -> None:
+    play = deployed()
+    old = reference(play)
+
+    play.traffic(MATURING + 4, version="v2", missing=0.02)
+
+    mine = model(play).profiles["v2"]
+    assert (mine.version, mine.source, mine.n) == ("v2", "learned", 1_000)
+    assert 0.005 < missing_of(mine) < 0.04
+    assert reference(play) == old
+    (line,) = [line for step in play.steps for line in audited(step, [], play.at)]
+    assert line.detail.startswith("v2: its reference was learned anew from 1000 predictions")
+    assert line.detail.endswith("since it was deployed and healthy")
+
+
+def test_until_it_was_healthy_for_long_enough_it_learns_nothing() -> None:
+    play = deployed()
+
+    play.traffic(4, version="v2")
+
+    assert not model(play).renewals
+    assert model(play).profiles["v2"] == reference(play)
+
+
+def test_a_deployed_version_keeps_what_it_inherited_where_that_is_wanted() -> None:
+    play = deployed("never")
+
+    play.traffic(MATURING + 4, version="v2", missing=0.02)
+
+    assert model(play).profiles["v2"] == reference(play)
+
+
+def test_a_version_nobody_told_of_keeps_what_it_inherited() -> None:
+    play = Play(mode=Mode.OBSERVE)
+    play.traffic(45)
+
+    play.traffic(MATURING + 4, version="v2", missing=0.02)
+
+    assert model(play).profiles["v2"] == reference(play)
+
+
+@pytest.mark.parametrize("harm", [{"missing": 0.3}, {"wrong": 0.5}, {"failing": 0.5}])
+def test_a_bad_version_is_never_its_own_idea_of_normal(harm: dict[str, float]) -> None:
+    play = deployed()
+
+    for _ in range(3 * MATURING):
+        play.traffic(1, version="v2", **harm)  # type: ignore[arg-type]
+
+    assert play.incident.open
+    assert model(play).profiles["v2"] == reference(play)
+    assert not model(play).renewals
+
+
+def test_a_version_that_turns_bad_while_it_learns_does_not_learn_that() -> None:
+    play = deployed()
+    play.traffic(10, version="v2")
+    assert model(play).renewals
+
+    play.traffic(2 * MATURING, version="v2", missing=0.3)
+
+    assert play.incident.open
+    assert model(play).profiles["v2"] == reference(play)
+
+
+@pytest.mark.parametrize("at", [1, 5, 8, 15, 19, 20, 21])
+def test_a_restart_while_a_deployed_version_matures_changes_nothing(at: int) -> None:
+    steady, crashed = deployed(), deployed()
+
+    for play in (steady, crashed):
+        play.traffic(at, version="v2")
+    crashed.restarted()
+    for play in (steady, crashed):
+        play.traffic(MATURING + 3, version="v2")
+
+    assert model(steady).profiles["v2"].version == "v2"
+    assert dump(steady) == dump(crashed)
+
+
+@pytest.mark.parametrize("cut", [7, 40])
+def test_how_the_stream_of_a_deployed_version_is_cut_changes_nothing(cut: int) -> None:
+    single, joined = deployed(), deployed()
+    windows = [
+        [replace(each, seq=1_000 * number + each.seq) for each in single.window(version="v2")]
+        for number in range(40)
+    ]
+
+    for window in windows:
+        single.step(Batch(window))
+    for first in range(0, len(windows), cut):
+        joined.step(Batch([each for some in windows[first : first + cut] for each in some]))
+
+    assert model(single).profiles["v2"].version == "v2"
+    assert dump(single) == dump(joined)
+
+
 def numbered(frame: PredictionFrame) -> PredictionFrame:
     first = int(frame.request_id[0][1:])
     return replace(frame, seq=first + np.arange(len(frame)))
