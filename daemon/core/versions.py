@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.state import State, whole
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
@@ -89,32 +90,42 @@ def heed_deployed(state: State, events: Iterable[Events]) -> None:
 
 def _closings(state: State, events: Iterable[Events]) -> list[int]:
     """The places in a batch behind events by which a window closes, of models that learn anew."""
-    found: set[int] = set()
-    for name in sorted(state.renewing):
-        model = state.model(name)
-        stages: dict[int, int] = {}
-        for each in events:
-            for stage, seq in _stages(model, each):
-                stages[stage] = min(seq, stages.get(stage, seq))
-        first = model.next_window
-        found.update(seq + 1 for stage, seq in stages.items() if first is None or stage > first)
+    if not state.renewing:
+        return []
+    firsts: dict[tuple[int, int], int] = {}
+    for each in events:
+        for row, stage, seq in _stages(state, each):
+            firsts[row, stage] = min(seq, firsts.get((row, stage), seq))
+    first_open = state.arrays.clocks.arrays["next_window"]
+    found = {
+        seq + 1
+        for (row, stage), seq in firsts.items()
+        if first_open[row] == NOT_BEGUN or stage > first_open[row]
+    }
     return sorted(found)[:CUTS_LIMIT]
 
 
-def _stages(model: ModelState, event: Events) -> Iterator[tuple[int, int]]:
-    """Up to which window a model's events let its windows close, and the first place of each."""
-    at, seq = event.at, event.seq
+def _stages(state: State, event: Events) -> Iterator[tuple[int, int, int]]:
+    """Of models that learn anew: the row, up to which window events let windows close, and the
+    place of the first of these events."""
     if isinstance(event, PredictionBlock | LabelBlock):
         names, place = models_of(event)
-        mine = np.array([each == model.model for each in names], dtype=np.bool_)[place]
-        at, seq = at[mine], seq[mine]
-    elif event.model != model.model:
+        row = np.array([_renewing(state, name) for name in names], dtype=np.int64)[place]
+    else:
+        row = np.full(len(event), _renewing(state, event.model), dtype=np.int64)
+    chosen = np.flatnonzero(row >= 0)
+    if not len(chosen):
         return
-    clocks = model.arrays.clocks.arrays
-    width, lateness = float(clocks["width"][model.row]), float(clocks["lateness"][model.row])
-    stage = window_index(at - lateness, np.full(len(at), width))
-    for each in np.unique(stage).tolist():
-        yield each, int(seq[stage == each].min())
+    row, clocks = row[chosen], state.arrays.clocks.arrays
+    stage = window_index(event.at[chosen] - clocks["lateness"][row], clocks["width"][row])
+    pairs, which = np.unique(np.stack([row, stage]), axis=1, return_inverse=True)
+    first = np.full(pairs.shape[1], _LAST, dtype=np.int64)
+    np.minimum.at(first, which.ravel(), event.seq[chosen])
+    yield from zip(*pairs.tolist(), first.tolist(), strict=True)
+
+
+def _renewing(state: State, name: str) -> int:
+    return state.model(name).row if name in state.renewing else -1
 
 
 def _begun(state: State, event: PredictionBlock | PredictionFrame) -> Iterator[tuple[Member, int]]:
