@@ -108,13 +108,26 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """`command.v1`: an order or an answer to Watchkeeper, from a person or an application.
 
     `profile` says that a reference of the model `target` was imported and shall be taken up.
+    `resolve` with `new_normal` in `args` accepts what the incident shows; `rebaseline` says that
+    the reference of the model `target` shall be learned anew, of the `version` in `args` or else
+    of the live one.
     `outcome` answers an `actions` message: `target` is the action's id and `args` holds `phase`
     (successful | failed | error | inconclusive) and `reason`.
     """
 
     id: Identifier
     time: Time
-    command: Literal["approve", "reject", "ack", "resolve", "pause", "resume", "profile", "outcome"]
+    command: Literal[
+        "approve",
+        "reject",
+        "ack",
+        "resolve",
+        "pause",
+        "resume",
+        "profile",
+        "rebaseline",
+        "outcome",
+    ]
     target: Identifier
     model_name: Name | None = None
     args: dict[str, Scalar] = {}

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from watchkeeper.daemon.cli.outcome import (
 if TYPE_CHECKING:
     from watchkeeper.daemon.config import Config, Loaded
     from watchkeeper.daemon.storage.store import Store
+    from watchkeeper.detectors.types import Scalar
 
 NO_CONFIG = """\
 No configuration: neither ./watchkeeper.toml nor /etc/watchkeeper/watchkeeper.toml is there.
@@ -33,7 +34,7 @@ Two ways on:
   watchkeeper demo                          try it: a simulated fleet, nothing to configure
   watchkeeper config init watchkeeper.toml  write a commented configuration to start from"""
 
-Verb = Literal["approve", "reject", "ack", "resolve", "profile"]
+Verb = Literal["approve", "reject", "ack", "resolve", "profile", "rebaseline"]
 _LOOK_EVERY_S = 0.1
 
 
@@ -85,7 +86,14 @@ def opened(config: Config) -> Iterator[Store]:
 
 
 def order(
-    store: Store, verb: Verb, target: str, model: str, reason: str, actor: str, wait_s: float
+    store: Store,
+    verb: Verb,
+    target: str,
+    model: str,
+    reason: str,
+    actor: str,
+    wait_s: float,
+    args: Mapping[str, Scalar] | None = None,
 ) -> str:
     """Leaves a command for the daemon and waits for its answer; 0 does not wait.
 
@@ -102,6 +110,7 @@ def order(
         model_name=model,
         actor=actor or _user(),
         reason=reason,
+        args=dict(args or {}),
     )
     store.inbox.put(left, now.timestamp())
     if not wait_s:

@@ -109,18 +109,31 @@ def ack(ctx: click.Context, incident_id: str, reason: str, actor: str, wait: flo
 
 @command.command("resolve")
 @click.argument("incident_id")
+@click.option(
+    "--new-normal", is_flag=True, help="What it shows is normal from now on: learn that anew."
+)
 @deciding_options
 @click.pass_context
-def resolve(ctx: click.Context, incident_id: str, reason: str, actor: str, wait: float) -> None:
+def resolve(
+    ctx: click.Context, incident_id: str, new_normal: bool, reason: str, actor: str, wait: float
+) -> None:
     """Close it by hand; what still waited to be done about it is dropped."""
-    _decide(ctx, "resolve", incident_id, reason, actor, wait)
+    _decide(ctx, "resolve", incident_id, reason, actor, wait, new_normal=new_normal)
 
 
 def _decide(
-    ctx: click.Context, verb: Verb, incident_id: str, reason: str, actor: str, wait: float
+    ctx: click.Context,
+    verb: Verb,
+    incident_id: str,
+    reason: str,
+    actor: str,
+    wait: float,
+    *,
+    new_normal: bool = False,
 ) -> None:
     with opened(load(globals_of(ctx)).config) as store:
         each = store.records.incident(incident_id)
         if each is None:
             raise Refused(f"no incident {incident_id}: `watchkeeper incident list`")
-        click.echo(order(store, verb, each.id, each.model, reason, actor, wait))
+        args = {"new_normal": True} if new_normal else None
+        click.echo(order(store, verb, each.id, each.model, reason, actor, wait, args))

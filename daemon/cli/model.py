@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watchkeeper.daemon.cli.common import globals_of, load, opened, order
+from watchkeeper.daemon.cli.deciding import deciding_options
 from watchkeeper.daemon.cli.outcome import Refused
 from watchkeeper.daemon.cli.output import (
     Output,
@@ -248,6 +249,26 @@ def profile(
         store.registry.put_profile(made, time.time())
         click.echo(f"{model} {_reference(made)}")
         click.echo(order(store, "profile", model, model, f"version {version}", "", wait))
+
+
+@command.command("rebaseline")
+@click.argument("model")
+@click.option("--version", help="Of this version. Default: the live one.")
+@deciding_options
+@click.pass_context
+def rebaseline(
+    ctx: click.Context, model: str, version: str | None, reason: str, actor: str, wait: float
+) -> None:
+    """Learn a version's reference anew from what it predicts next.
+
+    The old one stays in force until the new one is complete. An imported reference stays: import
+    another with `model profile`.
+    """
+    args = {"version": version} if version else None
+    with opened(load(globals_of(ctx)).config) as store:
+        if model not in store.records.models():
+            raise Refused(f"no model {model}: `watchkeeper model list`")
+        click.echo(order(store, "rebaseline", model, model, reason, actor, wait, args))
 
 
 def _column(columns: Columns, name: str) -> npt.NDArray[Any]:

@@ -143,6 +143,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         Meta(ge=0, le=1_000_000),
         doc("Windows without harm a version needs before one may go back to it", "windows"),
     ] = 10
+    rebaseline: Annotated[
+        Literal["accepted", "never"],
+        doc(
+            "Whether a version that was deployed, and had `healthy_windows`, learns a reference of "
+            "its own in place of the one of the version before it"
+        ),
+    ] = "accepted"
     join_capacity: Annotated[
         int,
         Meta(ge=1, le=100_000_000),
@@ -201,6 +208,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             deployment_window_s=float(self.deployment_window),
             healthy_windows_min=self.healthy_windows,
             attacks=self.attacks,
+            rebaseline=self.rebaseline,
         )
 
     def _switched_off(self, watch: Watch) -> bool:

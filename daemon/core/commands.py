@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from watchkeeper.daemon.core import incidents
-from watchkeeper.daemon.core.model import ModelState
+from watchkeeper.daemon.core import incidents, renewing
+from watchkeeper.daemon.core.model import ModelState, Renewal
 from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.detectors.types import Command
-from watchkeeper.handlers.types import Action, ActionState, Context, IncidentState
+from watchkeeper.handlers.types import Action, ActionState, Context, Incident, IncidentState
+
+NOTE_LIMIT = 500  # characters
 
 Contexts = Callable[[ModelState, ModelPolicy], Context]
 
@@ -34,6 +36,8 @@ def obey(
         return _incident(state, planner, command, step)
     if command.command in ("pause", "resume"):
         return _pause(state, planner, command, step)
+    if command.command == "rebaseline":
+        return _rebaseline(state, command, step)
     if command.command == "profile":
         return _reference(state, command.target)
     return f"refused: {command.command} is not for the core"
@@ -70,7 +74,14 @@ def _incident(state: State, planner: Planner, command: Command, step: Step) -> s
     at, by = command.time.timestamp(), command.actor or "a person"
     why = f": {command.reason}" if command.reason else ""
     changed: list[Action] = []
-    if command.command == "resolve":
+    anew = ""
+    if command.command == "resolve" and command.args.get("new_normal") is True:
+        if not renewing.accepted(found, before):
+            return "refused: its harm is of versions that were left, which cannot be accepted"
+        changed = planner.close(found, at, f"accepted as the new normal by {by}{why}")
+        anew = f"; {'; '.join(renewing.accept(state, found, before, by, at))}"
+        found.incident = incidents.revised(_of(found), at, f"new normal{anew}"[:NOTE_LIMIT])
+    elif command.command == "resolve":
         changed = planner.close(found, at, f"resolved by {by}{why}")
     elif before.state in (IncidentState.OPEN, IncidentState.REGRESSED):
         found.incident = incidents.revised(
@@ -83,7 +94,29 @@ def _incident(state: State, planner: Planner, command: Command, step: Step) -> s
     else:
         return f"refused: the incident is {before.state}"
     step.note(found.model, changed, before, found.incident)
-    return f"done: {command.command} {before.id}"
+    return f"done: {command.command} {before.id}{anew}"
+
+
+def _of(model: ModelState) -> Incident:
+    assert model.incident is not None
+    return model.incident
+
+
+def _rebaseline(state: State, command: Command, step: Step) -> str:
+    """Learns a version's reference anew without an incident; the live one if none is named."""
+    found = state.models.get(command.target)
+    if found is None:
+        return f"refused: no model {command.target}"
+    if found.incident is not None and found.incident.open:
+        return f"refused: resolve {found.incident.id} first, with --new-normal if this is normal"
+    version = str(command.args.get("version") or found.live_version)
+    record = found.versions.get(version)
+    if record is None or record.faulty:
+        return f"refused: version {version} {'was left as faulty' if record else 'is not known'}"
+    by = command.actor or "a person"
+    said = renewing.begin(state, found, Renewal(version, "", by, command.time.timestamp()))
+    step.dirty.add(found.model)
+    return f"{'done' if version in found.renewals else 'refused'}: {said}"
 
 
 def _concerns(state: ModelState, incident: str) -> bool:

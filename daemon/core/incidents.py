@@ -63,7 +63,7 @@ def take_findings(
     current = state.incident
     if current is not None and current.open:
         _join(state, at, found)
-    elif harm and current is not None and _returned(current, policy, at, harm):
+    elif harm and current is not None and _returned(state, current, policy, at, harm):
         _reopen(state, current, at, harm)
     elif harm:
         _open(state, at, harm)
@@ -182,8 +182,10 @@ def _open(state: ModelState, at: float, harm: Sequence[Finding]) -> None:
     _watch_health(state, harm)
 
 
-def _returned(current: Incident, policy: ModelPolicy, at: float, harm: Sequence[Finding]) -> bool:
-    if current.resolved_at is None:
+def _returned(
+    state: ModelState, current: Incident, policy: ModelPolicy, at: float, harm: Sequence[Finding]
+) -> bool:
+    if current.resolved_at is None or current.id == state.accepted:
         return False
     if at - current.resolved_at > REGRESS_WINDOWS * policy.window_s:
         return False

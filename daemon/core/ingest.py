@@ -222,9 +222,11 @@ def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) 
 
 
 def _learns(state: State, member: Member) -> bool:
-    """Whether a version's reference is still being learned."""
+    """Whether a version's reference is still being learned, or learned anew."""
     model = state.models[member.model]
-    return member.version not in model.profiles and model.share is None
+    renewal = model.renewals.get(member.version)
+    anew = renewal is not None and renewal.candidate is None
+    return (anew or member.version not in model.profiles) and model.share is None
 
 
 def _gather(state: State, member: Member, block: PredictionBlock, place: int, step: Step) -> None:
@@ -237,6 +239,12 @@ def _gather(state: State, member: Member, block: PredictionBlock, place: int, st
     if len(rows) < missing:
         return
     profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
+    if member.version in model.renewals:
+        # It counts once all windows it was learned from are closed.
+        model.renewals[member.version].candidate = profile
+        del model.learning[member.version]
+        state.arrays.ledger.learns(state.arrays.ledger.rows[member], False)
+        return
     model.refer(profile, member.version)
     step.profiles.append(profile)
 

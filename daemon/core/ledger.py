@@ -85,7 +85,7 @@ class Ledger:
     Members have rows (`member`), and so have open windows (`slot`). `members` holds by member:
     `model` (the clock's row), `predictions` and `last_seen` since they were last taken, the window
     that was counted into last with its slot, whether it is sure to have been `met`, that is to be
-    on its model's record, and whether it is `referred` to a reference.
+    on its model's record, and whether it is `referred` to a reference and learns no other.
     """
 
     def __init__(self) -> None:
@@ -110,6 +110,7 @@ class Ledger:
         self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
         self._at: dict[int, dict[int, int]] = {}  # member: window: slot
         self._references: dict[int, tuple[float, Held]] = {}
+        self._former: dict[int, tuple[float, Held]] = {}
 
     # ------------------------------------------------------------------------------- members
 
@@ -165,20 +166,36 @@ class Ledger:
         return n, last
 
     def refer(self, member: int, profile: Profile | None, after: float = float("-inf")) -> None:
-        """From now on windows that begin after `after` are measured against this reference."""
-        old = self._references.pop(member, None)
+        """From now on windows that begin after `after` are measured against this reference, those
+        from before against the old one."""
+        old, gone = self._references.pop(member, None), self._former.pop(member, None)
+        if profile is not None and old is not None and after > float("-inf"):
+            self._former[member], old = old, None
         self.members.arrays["referred"][member] = profile is not None
         if profile is not None:
             held = self._held(self.names[member].model, profile)
             held.holders += 1
             self._references[member] = after, held
+        for each in (old, gone):
+            if each is not None:
+                self.tables[each[1].table].release(each[1])
+
+    def forget_former(self, member: int) -> None:
+        """No window of a member is measured against the reference from before any more."""
+        old = self._former.pop(member, None)
         if old is not None:
             self.tables[old[1].table].release(old[1])
 
+    def learns(self, member: int, learns: bool) -> None:
+        """Whether a member's events are gathered for a reference in place of the one it has."""
+        self.members.arrays["referred"][member] = not learns
+
     def reference(self, member: int, start: float = float("inf")) -> Held | None:
         """What a member's window that begins at `start` is measured against."""
-        known = self._references.get(member)
-        return known[1] if known is not None and start > known[0] else None
+        for known in (self._references.get(member), self._former.get(member)):
+            if known is not None and start > known[0]:
+                return known[1]
+        return None
 
     def schema_of(self, held: Held | None) -> Schema:
         """The schema of a reference, or that of none."""

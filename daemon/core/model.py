@@ -50,6 +50,24 @@ class Health(msgspec.Struct):
     up: bool = True
 
 
+class Renewal(msgspec.Struct):
+    """A version's reference is learned anew, for a person accepted its `incident` ("": none) or
+    asked for it: who ("": nobody, it was deployed and healthy) and when.
+
+    `accepted` are the harms (signal, target, detector) that are none while this lasts. `candidate`
+    is what was learned, until all its windows are closed. `heirs` are versions that were met
+    meanwhile, with the old reference.
+    """
+
+    version: str
+    incident: str
+    by: str
+    at: float
+    accepted: list[tuple[str, str, str]] = []
+    candidate: Profile | None = None
+    heirs: list[str] = []
+
+
 class Share(msgspec.Struct):
     """What one partition holds of a spread model: of which, how many messages told of it so far,
     how far event time had come with the last one, and its first window once that is closed."""
@@ -87,6 +105,9 @@ class ModelState:
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
+    `renewals` are the versions whose references are learned anew, `former` the references that
+    windows from before a new one are still measured against; `accepted` names the incident that a
+    person took for the new normal.
     `share` is set for one partition's share of a spread model, `links` for the whole of one.
     `lasts` says that what only closed windows and references change is as it was stored.
     """
@@ -99,6 +120,9 @@ class ModelState:
     profiles: Profiles = field(default_factory=Profiles)
     learning: dict[str, list[PredictionFrame]] = field(default_factory=dict)
     to_learn: dict[str, int] = field(default_factory=dict)
+    renewals: dict[str, Renewal] = field(default_factory=dict)
+    former: Profiles = field(default_factory=Profiles)
+    accepted: str = ""
     judges: dict[Series, list[Judge]] = field(default_factory=dict)
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     live_version: str = ""
@@ -153,15 +177,30 @@ class ModelState:
     def reference(self, version: str, start: float) -> Profile | None:
         """The reference for a version's window: a learned one holds only for windows that begin
         after it was complete, so that no window's measure hangs on how events were batched."""
-        profile = self.profiles.get(version)
-        if profile is None or (profile.source == "learned" and start <= profile.until):
-            return None
-        return profile
+        for profile in (self.profiles.get(version), self.former.get(version)):
+            if profile is not None and not (profile.source == "learned" and start <= profile.until):
+                return profile
+        return None
 
     def refer(self, profile: Profile, version: str) -> None:
         """From now on a version is measured against this reference."""
+        self.renewals.pop(version, None)
+        self.former.pop(version, None)
         self.profiles[version] = profile
         self._measure(profile, version)
+
+    def renew(self, profile: Profile, version: str) -> None:
+        """As `refer`, of a learned reference in place of another: that stays in force for windows
+        from before."""
+        old = self.profiles[version]
+        self.refer(profile, version)
+        self.former[version] = old
+
+    def let_former_go(self, version: str) -> None:
+        """No window is measured against a version's former reference any more."""
+        self.lasts = False
+        del self.former[version]
+        self.arrays.ledger.forget_former(self.arrays.ledger.rows[Member(self.model, version)])
 
     def take_up(self, version: str, packed: bytes) -> None:
         """As `refer`, of a reference as it was packed."""
@@ -205,6 +244,8 @@ class ModelState:
         self.learning.pop(version, None)
         if self.estimates is not None:
             self.estimates.versions.pop(version, None)
+        self.renewals.pop(version, None)
+        self.former.pop(version, None)
         self.arrays.forget(Member(self.model, version))
         for series in [s for s in self.judges if s.version == version]:
             del self.judges[series]

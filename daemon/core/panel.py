@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
@@ -116,6 +116,16 @@ class Panel:
         for post in self.posts:
             post.bank.clear(np.array([row]))
         self._free.append(row)
+
+    def clear(self, member: int, series: Collection[tuple[str, str]]) -> None:
+        """Forgets what was learned of some of the member's series, (signal, target) each."""
+        row = self.places.get(member)
+        if row is None:
+            return
+        for post in self.posts:
+            columns = [i for i, t in enumerate(post.targets) if (post.signal, t) in series]
+            if columns:
+                post.bank.clear_series(row, np.array(columns, dtype=np.int64))
 
     def inherit(self, member: int, of: Panel, from_member: int) -> None:
         """Takes up what another member's windows taught, series by series."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core import incidents, spread
+from watchkeeper.daemon.core import incidents, renewing, spread
 from watchkeeper.daemon.core.commands import obey
 from watchkeeper.daemon.core.ingest import LIVE, ingest
 from watchkeeper.daemon.core.judging import Closing, judge
@@ -17,7 +17,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.core.stored import members_of
-from watchkeeper.daemon.core.versions import apart
+from watchkeeper.daemon.core.versions import apart, heed_deployed
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.windows import window_of
 from watchkeeper.handlers.types import Action, Context, Handler, Incident, Outcome, Rule
@@ -46,6 +46,7 @@ class Pipeline:
                 self.state, planner, command, step, batch.now, context_of
             )
         spread.merge(self.state, batch.merges, step)
+        heed_deployed(self.state, batch.frames)
         *first, last = apart(self.state, batch.frames)
         for frames in first:
             ingest(self.state, frames, step)
@@ -114,6 +115,13 @@ class Pipeline:
         return min([i for i in held if i < stop], default=stop)
 
     def _close(self, closing: Closing, planner: Planner, step: Step) -> None:
+        if closing.model.renewals:
+            closing.found = renewing.muted(closing.model, closing.found)
+        self._follow(closing, planner, step)
+        if closing.model.former or closing.model.model in self.state.renewing:
+            renewing.close(self.state, closing, step)
+
+    def _follow(self, closing: Closing, planner: Planner, step: Step) -> None:
         state, policy, window = closing.model, closing.policy, closing.window
         before, found = state.incident, closing.found
         if not found and (before is None or not before.open):

@@ -51,7 +51,8 @@ class State:
     """The core's memory of every model it has met.
 
     `names` are those of the models, by row. `shares` and `spread` name those that are a partition's
-    share, and the whole of shares.
+    share, and the whole of shares; `renewing` those of which a reference is learned anew, or may
+    be soon.
     """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
@@ -66,6 +67,7 @@ class State:
         self.arrays = Arrays()
         self.shares: set[str] = set()
         self.spread: set[str] = set()
+        self.renewing: set[str] = set()
 
     def policy(self, name: str) -> ModelPolicy:
         """What the user decided about a model."""
@@ -140,6 +142,8 @@ class State:
             raise StateError(f"stored state of model {name}: {error}") from error
         if self.models[name].links:
             self.spread.add(name)
+        if (state.renewals or state.changes) and state.share is None:
+            self.renewing.add(name)  # those that do not are told when their next window closes
         return refused
 
     def rejoin(self, kept: Iterable[Block], names: Collection[str]) -> None:
@@ -195,6 +199,7 @@ class State:
                 self.names[state.row] = None
                 self.shares.discard(name)
                 self.spread.discard(name)
+                self.renewing.discard(name)
                 rows[name] = state.row
         if rows:
             self._row_of.forget()

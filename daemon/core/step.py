@@ -82,6 +82,18 @@ class Sampled:
                     yield each.sample(row, column, *self.members[row])
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A version's reference was learned anew: what incident and who asked for it, and what was
+    done."""
+
+    model: str
+    version: str
+    incident: str
+    by: str
+    text: str
+
+
 @dataclass(slots=True)
 class Step:
     """One turn's output, in the order in which it came about.
@@ -92,8 +104,8 @@ class Step:
     labels to keep for label joins and retraining, `learning` the versions of which all are needed
     whole, since their reference is not complete; `samples` those closed in this step of series
     whose detectors are objects, `sampled` those of all others; `profiles` newly learned
-    references; `changes` those that applications told of; `dirty` the models whose state changed;
-    `live` the versions that became the live ones of theirs;
+    references, those `renewed` among them; `changes` those that applications told of; `dirty` the
+    models whose state changed; `live` the versions that became the live ones of theirs;
     `answers` says what became of each command, by its id. `evidence` is ln M of a model's harm and
     ln A, which it must pass to be worth a page.
     """
@@ -108,6 +120,7 @@ class Step:
     samples: list[Sample] = field(default_factory=list)
     sampled: list[Sampled] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
+    renewed: list[Renewed] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     counts: dict[str, Counts] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core import taught
-from watchkeeper.daemon.core.model import Health, Judge, ModelState, Share, Told
+from watchkeeper.daemon.core.model import Health, Judge, ModelState, Renewal, Share, Told
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
@@ -33,9 +33,11 @@ _STRUCTS: dict[str, Any] = {
     "incident": Incident | None,
     "health": list[Health],
     "actions": dict[str, Action],
+    "renewals": dict[str, Renewal],
 }
 _PLAIN: dict[str, Any] = {
     "absent": 0,
+    "accepted": "",
     "empty_run": 0,
     "live_version": "",
     "labelled": False,
@@ -113,6 +115,8 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
     for plain, state in zip(found, states, strict=True):
         if state.profiles:
             plain["profiles"] = dict(state.profiles.packed)
+        if state.former:
+            plain["former"] = dict(state.former.packed)
         if state.judges:
             plain["judges"] = [
                 [
@@ -152,15 +156,21 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     for name, value in clock._asdict().items():
         state.arrays.clocks.arrays[name][state.row] = value
     state.arrays.joins.restore(state.row, plain["joins"])
+    for version, packed in plain.get("former", {}).items():
+        state.take_up(version, packed)
+        state.former.take(version, packed)
     for version, packed in plain.get("profiles", {}).items():
         state.take_up(version, packed)
+    for version, renewal in state.renewals.items():
+        member = state.arrays.ledger.member(state.row, Member(state.model, version))
+        state.arrays.ledger.learns(member, renewal.candidate is None)
     if plain["window_s"] != policy.window_s:
         # What windows of another width held and taught is no measure for these: learn anew.
         known = clock.newest > float("-inf")
         limits = (policy.lateness_s, policy.window_s)
         state.next_window = first_open(clock.newest, *limits) if known else None
         return []
-    _load_windows(state, plain["open"])
+    _load_windows(state, plain["open"], policy.window_s)
     refused: list[str] = []
     for version, learned in plain.get("learned", {}).items():
         refused += _teach(state, policy, version, learned)
@@ -211,11 +221,11 @@ def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:
     return found
 
 
-def _load_windows(state: ModelState, stored: Sequence[Any]) -> None:
+def _load_windows(state: ModelState, stored: Sequence[Any], width: float) -> None:
     ledger = state.arrays.ledger
     for version, window, profiled, packed in stored:
         member = ledger.member(state.row, Member(state.model, version))
-        held = ledger.reference(member) if profiled else None
+        held = ledger.reference(member, window * width) if profiled else None
         if profiled and held is None:
             raise ValueError(f"no reference of version {version}")
         ledger.load(ledger.put(member, window, held), packed)

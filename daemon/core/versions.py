@@ -7,15 +7,19 @@ from itertools import pairwise
 
 import numpy as np
 
+from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.model import ModelState
-from watchkeeper.daemon.core.state import State
-from watchkeeper.detectors.blocks import Block, Member, PredictionBlock
-from watchkeeper.detectors.types import AnyFrame, PredictionFrame
+from watchkeeper.daemon.core.state import State, whole
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
+from watchkeeper.detectors.types import AnyFrame, ChangeFrame, PredictionFrame
+from watchkeeper.detectors.windows import window_index
 from watchkeeper.handlers.types import VersionRecord
 
 VERSIONS_LIMIT = 50  # versions whose record is kept
 OPEN_LIMIT = 20  # versions that are told apart in the open windows
+CUTS_LIMIT = 64  # windows of one batch that are closed one by one
 TAUGHT_LIMIT = 5  # versions whose reference and detectors are kept
+DEPLOYED = ("deployment", "promotion")  # changes by which a version goes live
 OTHER = "__other__"
 Events = Block | AnyFrame
 _FIRST, _LAST = -(2**62), 2**62  # places in a batch: before all, behind all
@@ -33,6 +37,11 @@ def met(state: State, member: Member, at: float) -> int:
     inherited = model.profiles.get(model.live_version)
     if inherited is not None and member.version not in model.profiles:
         model.refer(inherited, member.version)
+        renewal = model.renewals.get(model.live_version)
+        if renewal is not None:
+            renewal.heirs = [*renewal.heirs, member.version][-TAUGHT_LIMIT:]
+        if model.changes and model.share is None:
+            state.renewing.add(model.model)
     model.versions[member.version] = VersionRecord(member.version, first_seen=at, last_seen=at)
     if not model.live_version:
         model.live_version = member.version
@@ -42,8 +51,10 @@ def met(state: State, member: Member, at: float) -> int:
 
 def apart(state: State, events: Sequence[Events]) -> Iterator[Sequence[Events]]:
     """A batch cut before the first event of each further version of its models: what a version
-    begins with hangs on all that came before, however the stream is cut into batches."""
-    cuts = _meetings(state, events)
+    begins with hangs on all that came before, however the stream is cut into batches. So does the
+    window from which on a reference holds that is learned anew: of models that learn one, it is cut
+    behind each event that lets a window close."""
+    cuts = sorted({*_meetings(state, events), *_closings(state, events)})
     if not cuts:
         yield events
         return
@@ -66,6 +77,55 @@ def _meetings(state: State, events: Iterable[Events]) -> list[int]:
         first = 0 if known_model is not None and known_model.live_version else 1
         found.update(sorted(versions.values())[first:OPEN_LIMIT])
     return sorted(found)
+
+
+def heed_deployed(state: State, events: Iterable[Events]) -> None:
+    """Notes the models of which versions were deployed, that may get references of their own."""
+    for each in events:
+        if not isinstance(each, ChangeFrame) or whole(each.model) != each.model:
+            continue
+        if any(change.kind in DEPLOYED for change in each.events):
+            state.renewing.add(each.model)
+
+
+def _closings(state: State, events: Iterable[Events]) -> list[int]:
+    """The places in a batch behind events by which a window closes, of models that learn anew."""
+    if not state.renewing:
+        return []
+    firsts: dict[tuple[int, int], int] = {}
+    for each in events:
+        for row, stage, seq in _stages(state, each):
+            firsts[row, stage] = min(seq, firsts.get((row, stage), seq))
+    first_open = state.arrays.clocks.arrays["next_window"]
+    found = {
+        seq + 1
+        for (row, stage), seq in firsts.items()
+        if first_open[row] == NOT_BEGUN or stage > first_open[row]
+    }
+    return sorted(found)[:CUTS_LIMIT]
+
+
+def _stages(state: State, event: Events) -> Iterator[tuple[int, int, int]]:
+    """Of models that learn anew: the row, up to which window events let windows close, and the
+    place of the first of these events."""
+    if isinstance(event, PredictionBlock | LabelBlock):
+        names, place = models_of(event)
+        row = np.array([_renewing(state, name) for name in names], dtype=np.int64)[place]
+    else:
+        row = np.full(len(event), _renewing(state, event.model), dtype=np.int64)
+    chosen = np.flatnonzero(row >= 0)
+    if not len(chosen):
+        return
+    row, clocks = row[chosen], state.arrays.clocks.arrays
+    stage = window_index(event.at[chosen] - clocks["lateness"][row], clocks["width"][row])
+    pairs, which = np.unique(np.stack([row, stage]), axis=1, return_inverse=True)
+    first = np.full(pairs.shape[1], _LAST, dtype=np.int64)
+    np.minimum.at(first, which.ravel(), event.seq[chosen])
+    yield from zip(*pairs.tolist(), first.tolist(), strict=True)
+
+
+def _renewing(state: State, name: str) -> int:
+    return state.model(name).row if name in state.renewing else -1
 
 
 def _begun(state: State, event: PredictionBlock | PredictionFrame) -> Iterator[tuple[Member, int]]:

@@ -111,6 +111,12 @@ class Bank(ABC):
         for part in self._parts:
             part[rows[rows < len(part)]] = np.zeros((), dtype=part.dtype)
 
+    def clear_series(self, row: int, columns: IntArray) -> None:
+        """Forgets some series of a row."""
+        for part in self._parts:
+            if row < len(part):
+                part[row, columns] = np.zeros((), dtype=part.dtype)
+
     def inherit(
         self, row: int, from_row: int, of: Bank | None = None, columns: IntArray | None = None
     ) -> None:

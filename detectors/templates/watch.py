@@ -123,6 +123,17 @@ class LogWatch:
         found = found[:FOUND]
         return Watched(samples, found, self._explained(now, found), now.gone)
 
+    def accept(self, target: str) -> None:
+        """What a template's counts, or the mix of all, are from now on is what is normal."""
+        name, _, number = target.partition(":")
+        if target == MIX_TARGET:
+            row = self._history.rows.get(MIX)
+        else:
+            known = name == "template" and number.isdecimal()
+            row = self._history.rows.get(int(number)) if known else None
+        if row is not None:
+            self._history.begin_again(row)
+
     def said(self, target: str) -> Said | None:
         """What a template's target says; None where it is forgotten, or is of all templates."""
         name, _, number = target.partition(":")

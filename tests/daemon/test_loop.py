@@ -448,6 +448,38 @@ def test_what_is_learned_meanwhile_does_not_replace_what_was_imported(world: Wor
     assert world.store.registry.profiles("fraud") == [profile]
 
 
+@pytest.mark.parametrize("crash_at", [0, 150, 260, 420])
+def test_a_reference_is_learned_anew_over_a_crash(world: World, crash_at: int) -> None:
+    world.publish(0, 300)
+    loop = world.loop()
+    drain(loop)
+    loop.checkpoint()
+    (old,) = world.store.registry.profiles("fraud")
+    order = {"id": "r1", "time": moment(START), "command": "rebaseline", "target": "fraud"}
+    world.store.inbox.put(msgspec.convert({**order, "actor": "ann"}, Command), world.now)
+    world.now += 1.0
+    loop.turn(0.0)
+    loop.checkpoint()
+
+    world.publish(300, crash_at)
+    drain(loop)
+    loop.checkpoint()
+    world.publish(300 + crash_at, 900 - crash_at)
+    again = world.loop()  # the other one is not asked to stop
+    drain(again)
+    again.checkpoint()
+
+    assert world.store.inbox.answer("r1") == (
+        "done: 1: its reference is learned anew from its next 200 predictions"
+    )
+    (new,) = world.store.registry.profiles("fraud")
+    assert again.pipeline.state.models["fraud"].profiles["1"] == new
+    assert (new.n, new.since) == (200, old.since + 300 * 0.5)
+    done = [e for e in world.store.records.audit() if e.verb == "rebaselined"]
+    assert [(e.actor, e.target) for e in done] == [("watchkeeper", "fraud")]
+    assert done[0].detail.endswith("asked for by ann")
+
+
 def test_a_reference_may_be_imported_before_its_model_is_seen(world: World) -> None:
     loop = world.loop()
     profile = imported(world, "1")

@@ -78,6 +78,41 @@ def test_a_decision_reaches_the_daemon_and_its_answer_comes_back(
     ]
 
 
+def test_a_resolved_incident_can_be_the_new_normal(host: Host, daemon: Daemon) -> None:
+    taken = daemon(lambda command: f"done: {command.command}")
+
+    plain = host.run("incident", "resolve", INCIDENT.id)
+    ended = host.run("incident", "resolve", INCIDENT.id, "--new-normal", "--reason", "by design")
+
+    assert (plain.exit_code, ended.exit_code) == (0, 0)
+    assert [(c.args, c.reason) for c in taken] == [({}, ""), ({"new_normal": True}, "by design")]
+
+
+@pytest.mark.parametrize(
+    ("words", "args"), [((), {}), (("--version", "v2"), {"version": "v2"})], ids=["live", "named"]
+)
+def test_a_reference_can_be_learned_anew(
+    host: Host, daemon: Daemon, words: tuple[str, ...], args: dict[str, str]
+) -> None:
+    digest = "0" * 64
+    host.run("model", "register", "fraud", "v2", "--uri", "s3://models/v2", "--digest", digest)
+    taken = daemon(lambda command: f"done: {command.command}")
+
+    ended = host.run("model", "rebaseline", "fraud", *words, "--reason", "new season")
+
+    assert (ended.exit_code, ended.stdout) == (0, "done: rebaseline\n")
+    assert [(c.target, c.model_name, c.args, c.reason) for c in taken] == [
+        ("fraud", "fraud", args, "new season")
+    ]
+
+
+def test_nothing_is_learned_anew_of_a_model_that_is_not_known(host: Host) -> None:
+    ended = host.run("model", "rebaseline", "nothing", "--wait", "0")
+
+    assert ended.exit_code == 1
+    assert "no model nothing" in ended.stderr
+
+
 def test_a_refusal_ends_with_1_and_its_reason(host: Host, daemon: Daemon) -> None:
     daemon(lambda command: "refused: the action is started, not held")
 

@@ -177,6 +177,27 @@ def test_a_change_that_stays_becomes_normal(learned: Learned) -> None:
     assert not any(found[-100:])
 
 
+def test_a_change_that_was_accepted_is_normal_at_once(learned: Learned) -> None:
+    watch, kept = learned(), learned()
+
+    def more(k: int) -> list[str]:
+        return usual(k, cache=5.0)
+
+    took, finding, _ = until_found(watch, more, RATE)
+    assert until_found(kept, more, RATE)[0] == took
+
+    watch.accept(finding.series.target)
+
+    windows = range(LEARNED + took, LEARNED + took + 10)
+    target = finding.series.target
+    assert all(_about(close(kept, k, more(k)), target) for k in windows)
+    assert not any(_about(close(watch, k, more(k)), target) for k in windows)
+
+
+def _about(watched: Watched, target: str) -> bool:
+    return any(f.series.target == target and f.detector == RATE for f in watched.findings)
+
+
 def test_another_mix_is_found() -> None:
     watch = LogWatch(budget=1_000.0)
     rng = np.random.default_rng(5)
