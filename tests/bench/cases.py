@@ -274,12 +274,12 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
     logs.configure("error", "console", [])
+    kernels.warm()  # before it is a member of a group that waits for it
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
         settings = msgspec.structs.replace(config(job, folder), **sections)
         if source is None:
             source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
         service = Whole(settings, source, Nowhere())
-        kernels.warm()
         spare_collections()
         service.start()
         try:
