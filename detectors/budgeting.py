@@ -13,7 +13,7 @@ from watchkeeper.detectors.types import Scalar, Severity
 
 EVIDENCE_SHARE = 0.5  # of the budget that evidence may use up; the rest is for all others
 USUAL = 43_200.0  # windows without a false page that the built-in levels are chosen for
-_EVIDENCE = "shiryaev_roberts"  # what the names of detectors by evidence begin with
+EVIDENCE = "shiryaev_roberts"  # what the names of detectors by evidence begin with
 _TAILS = frozenset({"ewma", "robust_z", "reference_z"})
 _CHANCES = frozenset({"silence"})
 
@@ -30,10 +30,20 @@ def budgeted(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
     return tuple(_budgeted(each, windows) for each in watches)
 
 
+def evident(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
+    """Watches of a user's own, where evidence goes by the budget unless it is said otherwise."""
+    return tuple(
+        _with(each, "average_run_length", windows / EVIDENCE_SHARE)
+        if each.detector.startswith(EVIDENCE) and "average_run_length" not in each.settings
+        else each
+        for each in watches
+    )
+
+
 def _budgeted(watch: Watch, windows: float) -> Watch:
     if watch.severity is Severity.INFO:
         return watch
-    if watch.detector.startswith(_EVIDENCE):
+    if watch.detector.startswith(EVIDENCE):
         return _with(watch, "average_run_length", windows / EVIDENCE_SHARE)
     threshold, alpha = watch.settings.get("threshold"), watch.settings.get("alpha", 1e-9)
     if watch.detector in _TAILS and isinstance(threshold, float | int):

@@ -71,7 +71,7 @@ _BUSIER: Settings = {
     "min_n": 1,
 }
 _EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}
-_TOGETHER_UP: Settings = {"direction": "up", "series": 8, "average_run_length": 86_400.0}
+_TOGETHER_UP: Settings = {"direction": "up", "average_run_length": 86_400.0}
 _TOGETHER_DOWN: Settings = {**_TOGETHER_UP, "direction": "down"}
 _DRIFT: Settings = {"threshold": 6.0, "for_windows": 2}
 _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}

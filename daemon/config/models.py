@@ -13,7 +13,7 @@ from watchkeeper.daemon.config.sections import Section, doc, span
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.budget import parse
-from watchkeeper.detectors.budgeting import budgeted
+from watchkeeper.detectors.budgeting import budgeted, evident
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Scalar, Severity
 from watchkeeper.handlers.types import Kind, Mode
@@ -184,10 +184,11 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     def policy(self, built_in: Iterable[Watch]) -> ModelPolicy:
         """The core's form: the built-in watches, the model's own over them, less `without`."""
         accepted_s = parse(self.false_alarms).samples(1.0)
-        own = [each.watch() for each in self.detectors]
+        windows = accepted_s / float(self.window)
+        own = evident((each.watch() for each in self.detectors), windows)
         replaced = {(each.signal, each.target, each.detector) for each in own}
         kept = [w for w in built_in if (w.signal, w.target, w.detector) not in replaced]
-        kept = [*budgeted(kept, accepted_s / float(self.window))]
+        kept = [*budgeted(kept, windows)]
         return ModelPolicy(
             window_s=float(self.window),
             lateness_s=float(self.lateness),

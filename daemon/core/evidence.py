@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from watchkeeper.daemon.core.panel import Post, Verdicts
+from watchkeeper.daemon.core.panel import Post, Verdicts, weighs
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.sequential import averaged
-from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, Severity
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 _LOWEST = -700.0  # of a logarithm, so that no evidence is still a number
-_SURE = 1.5  # times the level that one series alone can reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Weighed:
 
 def by_evidence(post: Post) -> bool:
     """Whether a post's findings are harm that only stands if the whole model's evidence does."""
-    return isinstance(post.bank, EvidenceBank) and _harm(post)
+    return weighs(post.watch)
 
 
 def weighed(
@@ -43,17 +42,17 @@ def weighed(
     `rows` are places in the banks, those of model number `models[i]` (from 0 on); a false page is
     accepted in so many `windows`. The average of evidence is evidence, whatever its parts have to
     do with each other (see `sequential.fleet`), so that one level is right for all series
-    together. One series alone must be strong enough for all of them; where it cannot be, because
-    more were added than the watches' `series` say, the level is what it can reach.
+    together. One series alone must be strong enough for all of them.
     """
-    banks = [post.bank for post in posts if isinstance(post.bank, EvidenceBank) and _harm(post)]
+    banks = [
+        post.bank for post in posts if isinstance(post.bank, EvidenceBank) and by_evidence(post)
+    ]
     if not banks:
         return None
     logs = np.concatenate([bank.evidence(rows) for bank in banks], axis=1)
     series, count = logs.shape[1], int(models.max()) + 1
     evidence = averaged(np.exp(logs).ravel(), np.repeat(models, series), count)
-    alone = min(bank.most for bank in banks) - np.log(_SURE * series * np.bincount(models))
-    level = np.minimum(math.log(windows), alone)
+    level = np.full(count, math.log(windows))
     return Weighed(np.log(np.maximum(evidence, math.exp(_LOWEST))), level)
 
 
@@ -62,7 +61,3 @@ def standing(verdicts: Verdicts, stand: BoolArray) -> BoolArray:
     evidence."""
     found = verdicts.judged.found
     return found & stand[:, None] if by_evidence(verdicts.post) else found
-
-
-def _harm(post: Post) -> bool:
-    return post.watch.severity is not Severity.INFO

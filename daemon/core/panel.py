@@ -18,8 +18,12 @@ from watchkeeper.detectors.arrays.sampling import Targets, targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
 from watchkeeper.detectors.banks.sheet import Page, Sitting
+from watchkeeper.detectors.budgeting import EVIDENCE
+from watchkeeper.detectors.sequential.detector import MOST_SERIES
 from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.types import IntArray, StateError
+from watchkeeper.detectors.types import IntArray, Severity, StateError
+
+VERSIONS = 4  # versions of a model whose evidence is averaged, at most, for one to be enough
 
 
 @dataclass(slots=True)
@@ -93,11 +97,14 @@ class Panel:
         groups = targets_of(schema)
         posts: list[Post] = []
         loose: list[Watch] = []
+        series = sum(
+            len(c) for w in suite.watches if weighs(w) for _, c in _chosen(w, suite, groups)
+        )
         for watch in suite.watches:
             if bank_for(watch, 1) is None:
                 loose.append(watch)
             else:
-                posts += _posts(watch, suite, groups)
+                posts += _posts(watch, suite, groups, series)
         return cls(posts, tuple(loose), schema)
 
     def place(self, member: int) -> int:
@@ -180,25 +187,46 @@ def _plainly(post: Post, rows: IntArray, groups: Sequence[Columns]) -> Verdicts:
     return Verdicts(post, groups, judged, bool(judged.found.any()))
 
 
-def _posts(watch: Watch, suite: Suite, groups: Sequence[Targets]) -> Iterator[Post]:
-    first = 0
-    for group, samples in enumerate(groups):
-        first += len(groups[group - 1].targets) if group else 0
-        if samples.signal != watch.signal:
-            continue
-        columns = [
-            i
-            for i, target in enumerate(samples.targets)
-            if suite.stands(watch, watch.signal, target)
-        ]
-        bank = bank_for(watch, len(columns)) if columns else None
+def weighs(watch: Watch) -> bool:
+    """Whether a watch's findings are harm that is weighed together with others by its evidence."""
+    by_evidence = watch.detector.startswith(EVIDENCE)
+    return by_evidence and watch.severity is not Severity.INFO
+
+
+def _posts(watch: Watch, suite: Suite, groups: Sequence[Targets], series: int) -> Iterator[Post]:
+    """The posts of a watch; `series` are all of the model that are weighed together."""
+    firsts = [0, *accumulate(len(each.targets) for each in groups)]
+    for group, columns in _chosen(watch, suite, groups):
+        samples = groups[group]
+        bank = bank_for(_reaching(watch, series), len(columns))
         if bank is None:
             continue
         targets = tuple(samples.targets[i] for i in columns)
         name = _name(watch, targets)
         chosen, whole = np.array(columns), len(columns) == len(samples.targets)
-        places = first + chosen
+        places = firsts[group] + chosen
         yield Post(watch, group, chosen, watch.signal, targets, bank, name, whole, places)
+
+
+def _chosen(
+    watch: Watch, suite: Suite, groups: Sequence[Targets]
+) -> Iterator[tuple[int, list[int]]]:
+    """The groups with series that a watch stands over, and their columns."""
+    for group, samples in enumerate(groups):
+        if samples.signal == watch.signal:
+            targets = enumerate(samples.targets)
+            columns = [i for i, t in targets if suite.stands(watch, watch.signal, t)]
+            if columns:
+                yield group, columns
+
+
+def _reaching(watch: Watch, series: int) -> Watch:
+    """The watch, with evidence that counts so high that one series can be enough for all."""
+    if not weighs(watch):
+        return watch
+    return msgspec.structs.replace(
+        watch, settings={**watch.settings, "series": min(VERSIONS * series, MOST_SERIES)}
+    )
 
 
 def _name(watch: Watch, targets: tuple[str, ...]) -> bytes:

@@ -22,7 +22,7 @@ from watchkeeper.detectors.setting import Count, Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample, State, StateError
 
 LEAST, MOST = 2.0, 1e12  # windows: a smaller run length would fire on nothing
-MOST_SERIES = 1_000
+MOST_SERIES = 10_000
 
 
 @dataclass

@@ -339,6 +339,18 @@ def test_without_settings_the_built_in_detectors_stand_watch() -> None:
     assert policy.watches == tuple(DEFAULT_WATCHES)
 
 
+def test_a_detector_by_evidence_of_the_users_own_goes_by_the_budget_too(tmp_path: Path) -> None:
+    own = (
+        '[models.m]\nfalse_alarms = "1 per year"\n[[models.m.detectors]]\n'
+        'signal = "features"\ntarget = "*:missing"\ndetector = "shiryaev_roberts_rate"\n'
+    )
+
+    watches = load([written(tmp_path, own)], HOME).policy("m").watches
+
+    lengths = {w.settings.get("average_run_length") for w in watches if "shiryaev" in w.detector}
+    assert lengths == {2 * 365 * 1_440.0}
+
+
 def test_a_detector_of_the_defaults_that_is_wrong_is_told_once(tmp_path: Path) -> None:
     text = '[[defaults.detectors]]\nsignal = "latency"\ndetector = "x"\n[models.a]\n[models.b]\n'
 

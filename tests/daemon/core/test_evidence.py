@@ -11,7 +11,10 @@ import pytest
 from tests.playbook import MODEL, Play
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
 from watchkeeper.daemon.core.panel import Panel, Post
+from watchkeeper.daemon.core.policy import Suite
+from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Columns, bank_for
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import IntArray, Severity
@@ -64,6 +67,24 @@ def test_the_evidence_of_one_of_many_series_must_be_strong_enough_for_all() -> N
     counts = [len(each.columns) for each in posts if by_evidence(each)]
     together = sum(p * n for p, n in zip(parts, counts, strict=True)) / sum(counts)
     assert math.isclose(math.exp(float(alone.logarithm[0])), together, rel_tol=1e-9)
+
+
+def test_one_series_can_be_enough_for_all_however_many_there_are() -> None:
+    names = tuple(f"f{number}" for number in range(50))
+    watch = Watch(
+        signal="features",
+        target="*:missing",
+        detector="shiryaev_roberts_rate",
+        severity=Severity.WARNING,
+    )
+
+    panel = Panel.of(Suite((watch,)), Schema(profiled=True, numeric=names))
+
+    (post,) = panel.posts
+    assert len(post.targets) == 50
+    assert isinstance(post.bank, EvidenceBank)
+    assert post.bank.most > post.bank.level + math.log(50)
+    assert by_evidence(post)
 
 
 def test_what_explains_only_has_no_part_in_it() -> None:
