@@ -28,14 +28,17 @@ PASSES = 4  # times the wanted run length that are judged, for an interval worth
 class Row(msgspec.Struct, frozen=True):
     """One watch of one model: what was measured, and whether it may page by that.
 
-    `low` and `high` bound the mean windows between two runs of findings, with 95 % confidence.
+    `watch` tells it apart from others of its name. `low` and `high` bound the mean windows between
+    two runs of findings, with 95 % confidence.
     """
 
     model: str
     signal: str
     target: str
     detector: str
+    watch: str
     series: int
+    observed: int
     windows: int
     runs: int
     mean: float | None
@@ -102,23 +105,19 @@ def calibrate(config: Config, files: Sequence[Path], asked: Asked) -> list[Row]:
     return [_row(m, w, each, config.policy(m)) for (m, _), (w, each) in found.items()]
 
 
-def save(store: Store, rows: Sequence[Row], config: Config) -> None:
+def save(store: Store, rows: Sequence[Row]) -> None:
     """Keeps what was measured: by it the daemon decides who may page."""
     for row in rows:
-        watches = [w for w in config.policy(row.model).watches if _names(row, w)]
-        result = RunLength(row.windows, row.runs)
-        store.calibrations.put(row.model, [(w, result) for w in watches], time.time())
-
-
-def _names(row: Row, watch: Watch) -> bool:
-    mine = (row.signal, row.target, row.detector)
-    return (watch.signal, watch.target, watch.detector) == mine
+        found = RunLength(row.windows, row.runs, row.observed)
+        store.calibrations.put(row.model, row.watch, found, time.time())
 
 
 def _row(model: str, watch: Watch, found: Sequence[RunLength], policy: ModelPolicy) -> Row:
     """All series of a watch share one budget: their findings add up, in the time of one."""
-    windows = max(each.windows for each in found)
-    total = RunLength(windows, sum(each.runs for each in found))
+    windows, observed = (
+        max(n) for n in zip(*((r.windows, r.observed) for r in found), strict=True)
+    )
+    total = RunLength(windows, sum(each.runs for each in found), observed)
     low, high = total.interval()
     wanted = run_length_wanted(policy)
     return Row(
@@ -126,8 +125,10 @@ def _row(model: str, watch: Watch, found: Sequence[RunLength], policy: ModelPoli
         signal=watch.signal,
         target=watch.target,
         detector=watch.detector,
+        watch=watch.digest,
         series=len(found),
         windows=total.windows,
+        observed=total.observed,
         runs=total.runs,
         mean=total.mean if total.runs else None,
         low=low,

@@ -17,7 +17,8 @@ from watchkeeper.daemon.transport.codec.encode import event_message
 from watchkeeper.daemon.transport.ports import Message, Sink
 from watchkeeper.detectors.types import Metric, moment
 
-SEND_S = 10.0
+SEND_S = 2.0
+_CPU = ("cpu_busy", "cpu_idle")
 _GPUS = 16  # of one host that are measured
 
 log = structlog.get_logger()
@@ -54,9 +55,13 @@ class Host:
         self._at, self._before = steady, dict(_counters())
         if not 0.0 < seconds < math.inf:
             return
+        busy, idle = (self._before[name] - before.get(name, math.nan) for name in _CPU)
+        if busy >= 0.0 and idle >= 0.0 and busy + idle > 0.0:
+            yield Reading("host.cpu_used", busy / (busy + idle), "share")
         for name, count in self._before.items():
-            if count >= before.get(name, math.inf):  # a counter that fell began anew
-                yield Reading(f"host.{name}", (count - before[name]) / seconds, "1/s")
+            if name in _CPU or count < before.get(name, math.inf):
+                continue  # a counter that fell began anew
+            yield Reading(f"host.{name}", (count - before[name]) / seconds, "1/s")
 
     def _gpu(self) -> Iterator[Reading]:
         if self._gpus is None:
@@ -105,7 +110,6 @@ class Collector:
 def _levels(folder: str) -> Iterator[Reading]:
     cores = os.cpu_count() or 1
     memory, swap, disk = psutil.virtual_memory(), psutil.swap_memory(), psutil.disk_usage(folder)
-    yield Reading("host.cpu_used", psutil.cpu_percent() / 100.0, "share")
     yield Reading("host.load_per_core", psutil.getloadavg()[0] / cores)
     yield Reading("host.memory_used", memory.percent / 100.0, "share")
     yield Reading("host.swap_used", swap.percent / 100.0, "share")
@@ -114,7 +118,9 @@ def _levels(folder: str) -> Iterator[Reading]:
 
 def _counters() -> Mapping[str, float]:
     """What only grows: operations and bytes since the host started."""
-    found: dict[str, float] = {}
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    found: dict[str, float] = dict(zip(_CPU, (sum(times[:8]) - idle, idle), strict=True))
     disks, nets = psutil.disk_io_counters(), psutil.net_io_counters()
     if disks is not None:
         found |= {

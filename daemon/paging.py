@@ -13,6 +13,8 @@ from watchkeeper.detectors.run_length import RunLength
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.types import Severity
 
+LEAST_OBSERVED = 4  # times the observed windows that must be as many as are wanted
+
 Known = Mapping[tuple[str, str], RunLength]
 
 log = structlog.get_logger()
@@ -38,8 +40,11 @@ def restrained(policy: ModelPolicy, model: str, known: Known) -> tuple[ModelPoli
 
 
 def long_enough(measured: RunLength | None, wanted: int) -> bool:
-    """Whether a detector was seen to run as long as its user wants between two findings."""
-    return measured is not None and measured.windows >= wanted and measured.mean >= wanted
+    """Whether a detector was seen to run as long as its user wants between two findings, on at
+    least a quarter of that time."""
+    if measured is None or measured.windows < wanted or LEAST_OBSERVED * measured.observed < wanted:
+        return False
+    return measured.mean >= wanted
 
 
 def policies(policy: Callable[[str], ModelPolicy], known: Known) -> Callable[[str], ModelPolicy]:

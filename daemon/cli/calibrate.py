@@ -20,6 +20,7 @@ _COLUMNS = (
     "target",
     "detector",
     "series",
+    "observed",
     "windows",
     "runs",
     "mean",
@@ -37,7 +38,11 @@ _COLUMNS = (
 @click.option("--model", default="*", show_default=True, help="Shell pattern over models.")
 @click.option("--signal", default="*", show_default=True, help="Shell pattern over signals.")
 @click.option("--detector", default="*", show_default=True, help="Shell pattern over detectors.")
-@click.option("--save", is_flag=True, help="Keep it in the database: the daemon goes by it.")
+@click.option(
+    "--save",
+    is_flag=True,
+    help="Keep it in the database; the daemon reads it at its start.",
+)
 @output_option
 @click.pass_context
 def command(
@@ -52,10 +57,10 @@ def command(
     """Measure how often detectors would have been wrong.
 
     FILES hold recorded events of a time in which nothing was wrong, one a line, as for `replay`.
-    Each detector judges the history as it was and then in shuffled blocks of up to 240 windows.
+    Each detector judges the history as it was, and then blocks of up to 240 windows drawn from it.
     The table shows the mean number of windows between two runs of findings over all series of a
     watch, its 95 % bounds, and the number that `false_alarms` asks for. A detector from river or a
-    plugin pages only if it was measured, saved, and may.
+    plugin pages only if it was measured on at least a quarter of that time, saved, and may.
     """
     config = load(globals_of(ctx)).config
     from watchkeeper.daemon.calibrating import Asked, calibrate
@@ -68,7 +73,7 @@ def command(
         raise Refused(str(error)) from error
     if save:
         with opened(config) as store:
-            keep(store, rows, config)
+            keep(store, rows)
     show_rows([_plain(row) for row in rows], _COLUMNS, output, "no such series in these files")
 
 

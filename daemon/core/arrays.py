@@ -49,6 +49,7 @@ class Arrays:
             old.forget(member)
         elif before is not None and before in self.panel_of:
             panel.inherit(member, self.panel_of[before], before)
+        panel.place(member)  # others that are seated with it may inherit from it
         self.panel_of[member] = panel
 
     def forget(self, member: Member) -> None:

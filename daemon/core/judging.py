@@ -224,7 +224,8 @@ def _worth_a_page(
     if found is None:
         return np.ones(len(rows), dtype=np.bool_)
     logs, levels = found.logarithm.tolist(), found.level.tolist()
-    step.evidence.update({model: (logs[i], levels[i]) for model, i in number.items()})
+    for model, i in number.items():  # versions of another schema are weighed apart
+        step.evidence[model] = max(step.evidence.get(model, (logs[i], 0.0)), (logs[i], levels[i]))
     stand: BoolArray = found.passed[models]
     stand[list(harmed)] = True
     return stand

@@ -207,6 +207,11 @@ class ModelState:
         self.profiles.take(version, packed)
         self._measure(unpacked(packed), version)
 
+    def take_up_former(self, version: str, packed: bytes) -> None:
+        """What windows that have begun are measured against, though another reference is new."""
+        self.former.take(version, packed)
+        self._measure(unpacked(packed), version)
+
     def _measure(self, profile: Profile, version: str) -> None:
         ledger, self.lasts = self.arrays.ledger, False
         self.learning.pop(version, None)

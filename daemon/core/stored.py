@@ -157,8 +157,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
         state.arrays.clocks.arrays[name][state.row] = value
     state.arrays.joins.restore(state.row, plain["joins"])
     for version, packed in plain.get("former", {}).items():
-        state.take_up(version, packed)
-        state.former.take(version, packed)
+        state.take_up_former(version, packed)
     for version, packed in plain.get("profiles", {}).items():
         state.take_up(version, packed)
     for version, renewal in state.renewals.items():

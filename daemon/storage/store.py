@@ -361,6 +361,13 @@ def _set_aside(connection: Connection, model: str, reason: str, at: float) -> No
     blob = connection.execute(select(tables.states.c.blob).where(here)).scalar()
     if blob is None:
         return
-    kept = {"model": model, "reason": reason, "blob": blob, "at": at}
-    connection.execute(sa.insert(tables.states_set_aside), [kept])
+    lasting = connection.execute(
+        select(tables.states_lasting.c.blob).where(tables.states_lasting.c.model == model)
+    ).scalar()
+    kept = [{"model": model, "reason": reason, "blob": each, "at": at}
+            for each in (blob, lasting) if each is not None]  # fmt: skip
+    connection.execute(sa.insert(tables.states_set_aside), kept)
+    connection.execute(
+        sa.delete(tables.states_lasting).where(tables.states_lasting.c.model == model)
+    )
     connection.execute(update(tables.states).where(here).values(blob=snapshots.encode({})))

@@ -283,6 +283,7 @@ calibrations = Table(
     Column("watch", String(32), primary_key=True),
     Column("windows", BigInteger, nullable=False),
     Column("runs", BigInteger, nullable=False),
+    Column("observed", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
 )
 

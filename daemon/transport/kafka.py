@@ -247,6 +247,8 @@ class KafkaSource:
         count = self._take_once(timeout)
         most, more = min(self._settings.max_poll_records, _A_TURN), count
         while self.reading == "records" and more >= _MUCH and count < most:
+            if self._aligner.full():
+                return
             more = self._take_once(0.0)
             count += more
 

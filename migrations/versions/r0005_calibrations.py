@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("watch", sa.String(32), primary_key=True),
         sa.Column("windows", sa.BigInteger(), nullable=False),
         sa.Column("runs", sa.BigInteger(), nullable=False),
+        sa.Column("observed", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
     )
 

@@ -28,8 +28,10 @@ def test_levels_are_there_at_once_and_rates_from_the_second_time_on(tmp_path: Pa
     (tmp_path / "something").write_bytes(bytes(1_000_000))
     second = {r.name: r.value for r in host.readings(115.0)}
 
-    for share in ("host.cpu_used", "host.memory_used", "host.disk_used"):
+    for share in ("host.memory_used", "host.disk_used"):
         assert 0.0 <= first[share] <= 1.0
+    assert "host.cpu_used" not in first
+    assert 0.0 <= second.get("host.cpu_used", 0.0) <= 1.0
     assert not [name for name in first if name.endswith("_bytes")]
     assert second["host.net_received_bytes"] >= 0.0
     assert all(math.isfinite(value) for value in second.values())
@@ -38,7 +40,8 @@ def test_levels_are_there_at_once_and_rates_from_the_second_time_on(tmp_path: Pa
 def test_a_counter_that_began_anew_gives_no_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = iter([{"net_errors": 900.0}, {"net_errors": 4.0}, {"net_errors": 64.0}])
+    cpu = {"cpu_busy": 1.0, "cpu_idle": 1.0}
+    counts = iter([{"net_errors": n, **cpu} for n in (900.0, 4.0, 64.0)])
     monkeypatch.setattr(collecting, "_counters", lambda: next(counts))
     host = Host(f"{tmp_path}")
 
@@ -97,3 +100,15 @@ def test_only_the_first_of_several_workers_measures_the_host_they_share() -> Non
     config = load([], {"HOME": "/home/someone", "WATCHKEEPER_COLLECT__HOST": "true"})
 
     assert [config_of(config, number).collect.host for number in (1, 2, 3)] == [True, False, False]
+
+
+def test_the_share_of_busy_processors_is_that_since_the_measurement_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([{"cpu_busy": b, "cpu_idle": i} for b, i in ((10.0, 90.0), (13.0, 91.0))])
+    monkeypatch.setattr(collecting, "_counters", lambda: next(times))
+    host = Host(f"{tmp_path}")
+
+    shares = [[r.value for r in host.readings(t) if r.name == "host.cpu_used"] for t in (0, 4)]
+
+    assert shares == [[], [0.75]]

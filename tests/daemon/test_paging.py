@@ -30,14 +30,18 @@ def test_a_detector_of_river_that_was_not_measured_pages_nobody() -> None:
 
 
 def test_one_that_runs_long_enough_on_this_models_history_pages() -> None:
-    known = {("m", RIVER.digest): RunLength(4 * DAY, 3)}
+    known = {("m", RIVER.digest): RunLength(4 * DAY, 3, DAY)}
 
     assert restrained(POLICY, "m", known) == (POLICY, [])
     assert restrained(POLICY, "other", known)[1] == [RIVER]
 
 
 def test_one_that_is_wrong_too_often_or_was_looked_at_too_shortly_does_not() -> None:
-    for measured in (RunLength(4 * DAY, 5), RunLength(DAY - 1, 0)):
+    for measured in (
+        RunLength(4 * DAY, 5, 4 * DAY),
+        RunLength(DAY - 1, 0, DAY - 1),
+        RunLength(100 * DAY, 0, DAY // 4 - 1),
+    ):
         assert restrained(POLICY, "m", {("m", RIVER.digest): measured})[1] == [RIVER]
 
 

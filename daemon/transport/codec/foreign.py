@@ -123,6 +123,8 @@ def _read(form: _Format, record: Record, whole: Mapping[str, Any], latest: float
             rows += [_row(form.kind, event, latest, path) for event in events]
         except Refused as wrong:
             refused.append((path, wrong))
+        except (ValueError, OverflowError) as odd:  # a number or text that no reader foresaw
+            refused.append((path, Refused("schema", str(odd)[:200], path)))
         if max(len(rows), n) > MOST_EVENTS:
             raise Refused("too_large", f"more than {MOST_EVENTS} {form.called}")
     if not refused:

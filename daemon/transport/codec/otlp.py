@@ -119,7 +119,10 @@ def double_of(value: object, path: str) -> float:
         finite = value not in ("NaN", "Infinity", "-Infinity")
         reason: Any = "schema" if finite else "number_not_finite"
         raise Refused(reason, "is not a finite number", path)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise Refused("number_out_of_range", "is beyond a double", path) from None
     if not math.isfinite(number):
         raise Refused("number_not_finite", "is NaN or infinite", path)
     return number

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watchkeeper.daemon.transport.codec.naming import named
+from watchkeeper.daemon.transport.codec.otlp import double_of
 from watchkeeper.daemon.transport.codec.refused import Refused
 
 _MODEL_TAGS = ("model_name", "ml.model.name", "service.name")
@@ -76,7 +77,7 @@ def metrics_of(measured: object, path: str, _: None, id_: str) -> list[dict[str,
             **shared,
             "id": f"{id_}/{i}",
             "name": named(f"{name}.{field}", apart),
-            "value": float(value),
+            "value": float(value) if isinstance(value, bool) else double_of(value, path),
         }
         for i, (field, value) in enumerate(numbers)
     ]

@@ -31,6 +31,22 @@ def test_a_version_forgotten_while_its_window_is_open_is_restored() -> None:
     assert dump(steady) == dump(crashed)
 
 
+@pytest.mark.parametrize("first", ["v1", "v2"])
+def test_a_model_may_have_two_versions_from_its_first_window_on(first: str) -> None:
+    play, other = Play(), {"v1": "v2", "v2": "v1"}[first]
+    at = play.at
+    one = play.window(version=first)
+    play.at = at
+
+    for _ in range(3):
+        play.step(Batch([*one, *play.window(version=other)]))
+        at = play.at
+        one = play.window(version=first)
+        play.at = at
+
+    assert set(play.pipeline.state.models[MODEL].versions) == {"v1", "v2"}
+
+
 @pytest.mark.parametrize("cut", [1, 7, 29])
 def test_versions_that_are_met_in_one_batch_begin_as_if_they_came_one_by_one(cut: int) -> None:
     versions = ["v1"] * 9 + ["v2"] * 2 + [f"v{(i * 7) % 11}" for i in range(18)]

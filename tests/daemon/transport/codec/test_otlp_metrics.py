@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from watchkeeper.daemon.transport.codec import Decoded, Reason, decode
 from watchkeeper.daemon.transport.codec.foreign import MOST_EVENTS, foreign
+from watchkeeper.daemon.transport.codec.otlp import double_of
+from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.detectors.types import EventKind, MetricFrame
 
@@ -371,3 +373,8 @@ def test_whatever_a_metric_holds_costs_no_other(name: str, content: object) -> N
 def _names(found: object) -> list[str]:
     assert isinstance(found, MetricFrame)
     return [str(name) for name in found.name]
+
+
+def test_a_number_beyond_a_double_is_refused() -> None:
+    with pytest.raises(Refused, match="beyond a double"):
+        double_of(10**400, "$.asDouble")

@@ -188,3 +188,16 @@ def test_whatever_comes_is_read_or_refused(content: object) -> None:
     decoded = read({"metrics": content, "x": {"fields": 1}})
 
     assert len(decoded.dead) <= 1
+
+
+@pytest.mark.parametrize("topic", ["m", "other"])
+def test_a_number_beyond_a_double_is_refused_and_the_rest_taken(topic: str) -> None:
+    document = b'{"metrics": [%s, %s]}' % (
+        msgspec.json.encode(measured()),
+        msgspec.json.encode(measured(fields={"x": 1})).replace(b'"x":1', b'"x":1' + b"0" * 400),
+    )
+
+    decoded = read(document, topic)
+
+    assert len(frame(decoded)) == 2
+    assert [letter.reason for letter in decoded.dead] == ["number_out_of_range"]
