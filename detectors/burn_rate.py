@@ -12,6 +12,7 @@ from watchkeeper.detectors.types import Finding, Sample
 
 _BUCKET_S = 60.0  # event time that is counted together
 _LONGEST_S = 6 * 3_600.0
+_LEAST = 30  # events of the long span that a verdict needs
 
 
 class _Pace(NamedTuple):
@@ -33,13 +34,15 @@ class BurnRate(LevelDetector):
     For shares of bad events, such as errors. The share must be too large over a long span and over
     its newest twelfth: over an hour 14.4 times what the objective allows, or over six hours 6 times
     (Beyer et al., The Site Reliability Workbook, 2018, chapter 5, multiwindow burn rates). The
-    statistic is the larger of the two in units of its limit.
+    statistic is the larger of the two in units of its limit. A pace is not judged before its short
+    span is known and 30 events of its long one; time before the first event counts as good, with
+    as many events as came on average since.
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, shares = Series("m", "1", "errors", ""), [0.0] * 10 + [0.05] * 30
     >>> past = [Sample(series, Window(60 * i, 60 * i + 60), v, 100) for i, v in enumerate(shares)]
     >>> BurnRate(objective=0.999).update(Samples.of(past))[0].at
-    720.0
+    1680.0
     """
 
     name: ClassVar[str] = "burn_rate"
@@ -54,8 +57,7 @@ class BurnRate(LevelDetector):
         allowed = max(1.0 - self.objective, 1e-12) * self.pace
         at, paces = sample.window.end, []
         for each in _PACES:
-            burnt = min(self._share(at - each.long_s), self._share(at - each.short_s))
-            paces.append(burnt / (each.factor * allowed))
+            paces.append(self._burnt(at, each) / (each.factor * allowed))
         statistic, threshold = max(paces), self.limit(1.0)
         return self.sustained_finding(
             sample,
@@ -78,7 +80,17 @@ class BurnRate(LevelDetector):
         while self._buckets[0][0] < oldest and len(self._buckets) > 1:
             self._buckets.pop(0)
 
-    def _share(self, since: float) -> float:
-        """The share of bad events since then."""
+    def _burnt(self, at: float, pace: _Pace) -> float:
+        """The lesser of the shares of bad events in both spans; 0 while too little is known."""
+        known = at - self._buckets[0][0]
+        long_bad, long_n = self._events(at - pace.long_s)
+        short_bad, short_n = self._events(at - pace.short_s)
+        if known < pace.short_s or long_n < _LEAST or short_n <= 0:
+            return 0.0
+        missing = max(1.0, pace.long_s / known)
+        return min(long_bad / (long_n * missing), short_bad / short_n)
+
+    def _events(self, since: float) -> tuple[float, int]:
+        """Bad events since then, and all."""
         bad = sum(b for start, b, _ in self._buckets if start >= since)
-        return bad / max(1, sum(n for start, _, n in self._buckets if start >= since))
+        return bad, sum(n for start, _, n in self._buckets if start >= since)

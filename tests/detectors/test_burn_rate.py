@@ -44,6 +44,24 @@ def test_a_single_bad_minute_of_little_traffic_is_no_burn() -> None:
     assert not fired(BurnRate(objective=0.99), samples(share, n))
 
 
+def test_a_failure_at_the_very_beginning_is_no_burn() -> None:
+    assert not fired(BurnRate(), samples(np.array([1.0]), 1))
+    assert not fired(BurnRate(), samples(np.array([1.0, *np.zeros(60)]), 100))
+
+
+def test_an_outage_from_the_beginning_is_found_once_it_costs_what_it_may_of_an_hour() -> None:
+    # 14.4 times 1 % of an hour are 8.6 minutes, with the time before taken as good.
+    assert fired(BurnRate(objective=0.99), samples(np.ones(60), 100))[0] == 8
+
+
+def test_a_failure_after_hours_without_traffic_is_no_burn() -> None:
+    detector = BurnRate(objective=0.999)
+    shares, n = np.zeros(240), np.full(240, 100)
+    shares[-1], n[60:], n[-1] = 1.0, 0, 1
+
+    assert not fired(detector, samples(shares, n))
+
+
 def test_what_is_remembered_is_bounded_however_short_the_windows() -> None:
     detector = BurnRate()
 
