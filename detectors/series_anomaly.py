@@ -21,6 +21,7 @@ from watchkeeper.detectors.types import (
 )
 
 _RECENT = 64  # values before the newest that say what it came from
+_MARGIN = 0.01  # of the range so far, by which a value must be outside of it
 _SHORTEST = 256  # values that are the least to compare with
 
 
@@ -69,17 +70,18 @@ class SeriesAnomaly(EachSample):
     def judge(self, sample: Sample) -> Finding | None:
         before = self._before()
         value = bounded(float(sample.value))
-        start = np.array([sample.window.start], dtype=np.float64)
-        judged = self._watched.update(_ROW, start, np.array([value]))
-        score, seen = float(judged.score[0]), int(self._watched.state["seen"][0])
-        if seen <= self.warm_up or not judged.alarm[0] or score < self.threshold:
-            return None
         direction: Direction = "up" if value > before else "down"
-        if self.direction not in ("either", direction):
+        learned = int(self._watched.state["seen"][0]) >= self.warm_up
+        may = learned and self.direction in ("either", direction) and self._is_news(value)
+        start = np.array([sample.window.start], dtype=np.float64)
+        judged = self._watched.update(
+            _ROW, start, np.array([value]), np.array([may]), self.threshold
+        )
+        if not judged.alarm[0]:
             return None
         return self.finding(
             sample,
-            statistic=score,
+            statistic=float(judged.score[0]),
             threshold=self.threshold,
             expected=before,
             direction=direction,
@@ -95,6 +97,16 @@ class SeriesAnomaly(EachSample):
         if not isinstance(stored, bytes):
             raise StateError(f"{self.name}: stored state is damaged: it is not bytes")
         self._watched.load(0, stored)
+
+    def _is_news(self, value: float) -> bool:
+        """While an oddity that was not to be found is among the last values, all of them are odd:
+        only what is outside of all values before is news then."""
+        if not self._watched.hidden(0):
+            return True
+        known = self._watched.recent(0, self.memory)
+        low, high = float(known.min()), float(known.max())
+        margin = _MARGIN * (high - low)
+        return not low - margin <= value <= high + margin
 
     def _before(self) -> float:
         """The median of the values just before."""

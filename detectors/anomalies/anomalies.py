@@ -84,11 +84,19 @@ class Anomalies:
         """The bytes of state of one series."""
         return sum(part.nbytes // max(len(part), 1) for part in self.state.values())
 
-    def update(self, rows: IntArray, start: FloatArray, value: FloatArray) -> Judged:
+    def update(
+        self,
+        rows: IntArray,
+        start: FloatArray,
+        value: FloatArray,
+        may: BoolArray | None = None,
+        least: float = 0.0,
+    ) -> Judged:
         """Judges one value of each of these series, no series twice, and learns it.
 
         `start` is when the value's window began, in seconds since the epoch. What is not finite is
-        passed over: no evidence, no alarm, nothing learned.
+        passed over: no evidence, no alarm, nothing learned. Alarms need a score of `least`, and are
+        told where they `may` be (None: everywhere); others open a hidden incident, see `hidden`.
         """
         given = np.isfinite(value)
         judged = Judged(*(np.zeros(len(rows), kind) for kind in ("f8", "f8", "?", "f8")))
@@ -97,10 +105,15 @@ class Anomalies:
             return judged
         at = rows[given]
         with np.errstate(all="ignore"):
-            found = self._judge(at, start[given], value[given])
+            permitted = None if may is None else may[given]
+            found = self._judge(at, start[given], value[given], permitted, least)
         for part, new in zip(judged, found, strict=True):
             part[given] = new
         return judged
+
+    def hidden(self, row: int) -> bool:
+        """Whether an incident is open that no alarm told of."""
+        return bool(incidents.hidden(self.state, np.array([row]), self.rules.quiet)[0])
 
     def recent(self, row: int, count: int) -> FloatArray:
         """The last values of a series, at most so many, as exactly as they are kept."""
@@ -109,7 +122,14 @@ class Anomalies:
         plain: FloatArray = np.clip(kept / unit + self.state["origin"][row], -1e300, 1e300)
         return plain
 
-    def _judge(self, rows: IntArray, start: FloatArray, value: FloatArray) -> Judged:
+    def _judge(
+        self,
+        rows: IntArray,
+        start: FloatArray,
+        value: FloatArray,
+        may: BoolArray | None,
+        least: float,
+    ) -> Judged:
         state, rules = self.state, self.rules
         scaled = self._scaled(rows, value)
         usual = hours.departure(state, rows, start, scaled.astype(np.float64))
@@ -122,7 +142,7 @@ class Anomalies:
         state["level"][rows] += _SMOOTH * (evidence - state["level"][rows])
         seen = state["seen"][rows]
         alarm, score = incidents.alarms(
-            state, rows, seen, evidence, rules.quiet, rules.worse, rules.memory
+            state, rows, seen, evidence, rules.quiet, rules.worse, rules.memory, may, least
         )
         return Judged(evidence, state["level"][rows], alarm, score)
 

@@ -36,26 +36,43 @@ def alarms(
     quiet: int,
     worse: float,
     memory: int,
+    may: BoolArray | None = None,
+    least: float = 0.0,
 ) -> tuple[BoolArray, FloatArray]:
     """Which of these values begin or worsen an incident, and the scores of those that do, else 0.
 
     `seen` is the running number of the value, `quiet` for how many values an incident stays open,
     `worse` how many times its worst makes another alarm, `memory` after how many values an alarm
-    counts half.
+    counts half. Only scores of `least` or more are alarms. One that `may` not be, by its place, is
+    hidden: it is none, but opens an incident, out of which the next that may be comes at once.
     """
+    told = np.ones(len(rows), dtype=np.bool_) if may is None else may
+    peak = state["peak"][rows]
     opened = (state["alarms"][rows] > 0) & (seen - state["last"][rows] < quiet)
-    sound = (evidence > LEAST) & (~opened | (evidence > worse * state["peak"][rows]))
+    first = ~opened | ((peak < 0.0) & told)
+    sound = (evidence > LEAST) & (first | (evidence > worse * np.abs(peak)))
     score = np.zeros(len(rows))
     if sound.any():
         at, strong, now = rows[sound], evidence[sound], seen[sound]
-        score[sound] = np.maximum(
-            strong - np.log10(1.0 + _expected(state, at, strong, now, memory)), 0.0
-        )
+        rare = np.maximum(strong - np.log10(1.0 + _expected(state, at, strong, now, memory)), 0.0)
+        enough = rare >= least
+        sound[sound] = enough
+        at, strong, now, score[sound] = at[enough], strong[enough], now[enough], rare[enough]
         slot = state["alarms"][at] % KEPT
         state["strength"][at, slot], state["sounded"][at, slot] = strong, now
         state["alarms"][at] += 1
-        state["peak"][at], state["last"][at] = strong, now
-    return sound, score
+        # Below zero: the open incident is hidden, nobody was told of it.
+        state["peak"][at] = np.where(told[sound], strong, -strong)
+        state["last"][at] = now
+    return sound & told, np.where(told, score, 0.0)
+
+
+def hidden(state: State, rows: IntArray, quiet: int) -> BoolArray:
+    """Whose next value finds an incident open that nobody was told of."""
+    found: BoolArray = (state["peak"][rows] < 0.0) & (
+        state["seen"][rows] + 1 - state["last"][rows] < quiet
+    )
+    return found
 
 
 def _expected(

@@ -46,6 +46,21 @@ def test_only_the_direction_that_matters_is_found(direction: str, count: int) ->
     assert len(fired(detector, samples(values))) == count
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_oddity_that_does_not_matter_hides_none_that_does(seed: int) -> None:
+    values = lively(seed)
+    values[600], values[650] = 40.0, 150.0
+
+    assert fired(SeriesAnomaly(direction="up", threshold=2.0), samples(values)) == [650]
+
+
+def test_an_oddity_while_it_learns_hides_none_later() -> None:
+    values = lively(3, 300)
+    values[110], values[150] = 140.0, 200.0
+
+    assert fired(SeriesAnomaly(threshold=1.5), samples(values)) == [150]
+
+
 def test_the_finding_says_what_it_came_from() -> None:
     values = lively(4)
     values[700] = 160.0

@@ -18,10 +18,14 @@ class Series:
     def __init__(self) -> None:
         self.state = {name: np.zeros((1, *size), kind) for name, kind, size in FIELDS}
 
-    def at(self, place: int, evidence: float) -> tuple[bool, float]:
+    def at(
+        self, place: int, evidence: float, *, may: bool = True, least: float = 0.0
+    ) -> tuple[bool, float]:
         """Whether there is an alarm, and its score."""
         seen, given = np.array([place]), np.array([evidence])
-        sound, score = alarms(self.state, ROW, seen, given, QUIET, WORSE, MEMORY)
+        sound, score = alarms(
+            self.state, ROW, seen, given, QUIET, WORSE, MEMORY, np.array([may]), least
+        )
         return bool(sound[0]), float(score[0])
 
 
@@ -43,6 +47,22 @@ def test_an_incident_closes_when_it_was_quiet() -> None:
     series.at(0, 2.0)
 
     assert series.at(QUIET, 2.0)[0]
+
+
+def test_what_scores_too_little_opens_no_incident() -> None:
+    series = Series()
+
+    assert series.at(0, 2.0, least=2.1) == (False, 0.0)
+    assert series.at(1, 2.2, least=2.1) == (True, 2.2)
+
+
+def test_an_alarm_that_may_not_be_hides_none_that_may() -> None:
+    series = Series()
+
+    assert series.at(0, 4.0, may=False) == (False, 0.0)
+    assert not series.at(1, 3.0, may=False)[0]
+    assert series.at(2, 3.0)[0]
+    assert not series.at(3, 3.0)[0]
 
 
 def test_what_comes_all_the_time_counts_less() -> None:
