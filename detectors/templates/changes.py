@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,20 +24,21 @@ _HELD = 240  # windows after which what has changed is normal
 
 class Changed(NamedTuple):
     """A template, by number, that is not as before: how, since when, lines now and usually, and
-    log10 of the probability that it is gone by chance (0 where it is not gone)."""
+    the weight of that: log10 of the evidence when it was found, or, where it is gone, -log10 of the
+    probability of that by chance."""
 
     number: int
     kind: int
     since: float
     value: float
     usual: float
-    chance: float
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Judges windows of a history's rows, for one false alarm in `budget` windows of all of them
-    together, and learns from them."""
+    """Judges windows of a history's rows, by two tests: who is gone, and whose counts are others.
+    Each has one false alarm in `budget` windows of all rows together. Learns from the windows."""
 
     history: History
     budget: float
@@ -115,6 +117,7 @@ class Changes:
             left -= float(pairs[row, side])
             history.alarm[row] = LESS if side else MORE
             history.since[row] = since
+            history.weight[row] = math.log10(total / (2 * rows))
             history.held[row] = history.calm[row] = 0
         history.up[:] = history.down[:] = 0.0
 
@@ -157,9 +160,9 @@ class Changes:
         for number, row in history.rows.items():
             kind = int(history.alarm[row])
             if kind:
-                p = float(chance[row]) if kind == GONE else 0.0
+                weight = float(-chance[row] if kind == GONE else history.weight[row])
                 since, value = float(history.since[row]), float(values[row])
-                found.append(Changed(number, kind, since, value, float(usual[row]), p))
+                found.append(Changed(number, kind, since, value, float(usual[row]), weight))
         return found
 
 

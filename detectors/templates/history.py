@@ -19,7 +19,7 @@ MIX, ALL = -1, -2
 
 _RINGS = ("counts", "shares")
 _NUMBERS = ("age", "lines", "errors", "gap", "longest", "alarm", "held", "calm")
-_REALS = ("up", "down", "since")
+_REALS = ("up", "down", "since", "weight")
 _LARGEST = 1 << 28  # bytes of one array
 
 
@@ -31,7 +31,7 @@ class History:
     its lines, `gap` the windows since it last came and `longest` the longest gap before. `up` and
     `down` are the evidence that it comes more or less often. `alarm` says what is known to have
     changed (0: nothing), `since` when, `held` for how many windows, `calm` for how many it has
-    been as before.
+    been as before; `weight` is log10 of the evidence of all together that gave the alarm.
     """
 
     def __init__(self) -> None:
@@ -54,6 +54,7 @@ class History:
     up: FloatArray
     down: FloatArray
     since: FloatArray
+    weight: FloatArray
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -29,7 +29,7 @@ from watchkeeper.detectors.types import (
     Window,
 )
 
-LAYOUT = 1
+LAYOUT = 2
 SIGNAL = "logs"
 NEW, VANISHED, RATE, MIXED = "new_template", "vanished_template", "template_rate", "template_mix"
 DETECTORS = (NEW, VANISHED, RATE, MIXED)
@@ -37,6 +37,7 @@ EXAMPLES = 2  # lines that are kept of a template: the first, and the newest
 SAMPLED = 100  # templates of a window that have samples, the most frequent ones
 NEW_TARGET, MIX_TARGET = "templates:new", "templates:mix"
 ABOUT = 3  # templates that a finding about all of them names
+TESTS = 4  # new ones, new ones of errors, who is gone, and whose counts are others
 FOUND = 20  # findings of one window, the weightiest ones
 
 _FADING = 0.98  # of how many new templates came lately, a window
@@ -76,9 +77,10 @@ class _Now(NamedTuple):
 class LogWatch:
     """Learns the templates of a model's log lines, and finds where they are not as before.
 
-    `budget` is the number of windows in which one false alarm is accepted; nothing is found in the
-    first `learn` windows. A finding's series has signal `logs` and target `template:NUMBER`, or
-    `templates:new` and `templates:mix` for all of them; its detector is
+    `budget` is the number of windows in which one false alarm is accepted, of all tests together:
+    each has an equal part of it. Nothing is found in the first `learn` windows. A finding's series
+    has signal `logs` and target `template:NUMBER`, or `templates:new` and `templates:mix` for all
+    of them; its detector is
 
     - `new_template`: statistic -log10 of the probability that so many new ones come in so many
       lines, by how many have come once so far (Good, Biometrika 40, 1953, after Turing); each new
@@ -198,6 +200,11 @@ class LogWatch:
     # Judging
     # -----------------------------------------------------------------------------------------
 
+    @property
+    def _threshold(self) -> float:
+        """What the statistic of one test must be."""
+        return math.log10(TESTS * self.budget)
+
     def _new(self, now: _Now) -> Iterator[Finding]:
         """Each new template, and whether there are more of them than chance would bring."""
         history = self._history
@@ -211,7 +218,7 @@ class LogWatch:
         for place, (these, mean) in enumerate(counted):
             lately = now.n * self._recent[place] / max(self._recent[2], 1.0)
             weight = _weight(evidence.more_than(len(these), max(mean, lately)))
-            if weight >= math.log10(self.budget):
+            if weight >= self._threshold:
                 warned = {"severity": Severity.WARNING}
                 yield self._finding(now, NEW_TARGET, NEW, weight, len(these), mean, **warned)
                 return
@@ -247,25 +254,25 @@ class LogWatch:
         # With few lines a mix is far from others by chance: that is no news.
         values[row], shares[row] = mix, mix * math.sqrt(now.n)
         values[self._history.rows[ALL]] = now.n
-        changes = Changes(self._history, self.budget)
+        changes = Changes(self._history, TESTS * self.budget)
         for each in changes.judge(now.closed.window, values, shares, self._windows, ready):
             yield self._found(now, each)
 
     def _found(self, now: _Now, changed: Changed) -> Finding:
         history, row = self._history, self._history.rows[changed.number]
         target, name = f"template:{changed.number}", RATE
-        statistic, severity = math.log10(self.budget), Severity.INFO
+        severity = Severity.INFO
         if changed.number == MIX:
             target, name = MIX_TARGET, MIXED
         elif changed.kind == GONE:
-            name, statistic = VANISHED, -changed.chance
+            name = VANISHED
         elif changed.kind == MORE and 2 * history.errors[row] > history.lines[row]:
             severity = Severity.WARNING
         return self._finding(
             now,
             target,
             name,
-            statistic,
+            changed.weight,
             changed.value,
             changed.usual,
             since=changed.since,
@@ -301,7 +308,7 @@ class LogWatch:
             value=float(value),
             expected=float(expected),
             statistic=float(statistic),
-            threshold=math.log10(self.budget),
+            threshold=self._threshold,
             n=now.n,
             **given,
         )

@@ -17,6 +17,7 @@ from watchkeeper.detectors.templates.watch import (
     NEW,
     NEW_TARGET,
     RATE,
+    TESTS,
     VANISHED,
     LogWatch,
     Watched,
@@ -122,6 +123,7 @@ def test_a_template_that_comes_oftener_is_found(learned: Learned) -> None:
     took, finding, watched = until_found(learned(), lambda k: usual(k, cache=5.0), RATE)
 
     assert took <= 6
+    assert finding.statistic > finding.threshold
     assert finding.direction == "up"
     assert finding.value > 2 * finding.expected
     assert watched.said[finding.series.target].template == "cache miss of key <*>"
@@ -153,11 +155,30 @@ def test_ten_times_the_load_is_no_news_of_any_template(learned: Learned) -> None
     assert found == []
 
 
+def test_the_statistic_says_how_much_evidence_there_was(learned: Learned) -> None:
+    times = (2.0, 20.0)
+    found = [until_found(learned(), lambda k, x=x: usual(k, cache=x), RATE)[1] for x in times]
+
+    assert {each.threshold for each in found} == {math.log10(TESTS * LogWatch().budget)}
+    assert all(each.statistic >= each.threshold for each in found)
+    assert found[0].statistic != found[1].statistic
+
+
+def test_the_budget_is_that_of_all_tests_together() -> None:
+    budget, windows, alarms = 50.0, 1_500, 0
+    watch, on = LogWatch(budget=budget), False
+    for k in range(windows):
+        now = bool(close(watch, k, usual(k)).findings)
+        alarms, on = alarms + (now and not on), now
+
+    assert alarms <= windows / budget
+
+
 def test_a_heartbeat_that_stops_is_missed_and_comes_back(learned: Learned) -> None:
     watch = learned()
     took, finding, watched = until_found(watch, lambda k: usual(k)[:-1], VANISHED)
 
-    assert took <= 4
+    assert took <= 5
     assert finding.since == LEARNED * 60.0
     assert finding.value == 0
     assert watched.said[finding.series.target].examples == ("heartbeat of node 7",)
@@ -199,7 +220,7 @@ def _about(watched: Watched, target: str) -> bool:
 
 
 def test_another_mix_is_found() -> None:
-    watch = LogWatch(budget=1_000.0)
+    watch = LogWatch(budget=250.0)
     rng = np.random.default_rng(5)
     words = ["pump", "valve", "engine", "brake", "door", "lamp", "horn", "wheel", "seat", "belt"]
 
