@@ -3,7 +3,7 @@
 Each part measures on its own: on drawn streams, and on the labelled data of `$WATCHKEEPER_DATA`
 (default `../shared/data`). A part whose data is absent says so, and the rest is measured.
 `--quick` takes fewer seeds and the smaller half of the work; its figures are those that
-`tests/bench/test_detection.py` compares with `stored.json`.
+`tests/bench/detection/test_stored.py` compares with `stored.json`.
 """
 
 from __future__ import annotations

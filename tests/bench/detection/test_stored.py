@@ -14,16 +14,18 @@ _STORED = Path(__file__).with_name("stored.json")
 
 
 class Stored(msgspec.Struct):
-    """A figure as it was, and how much worse it may be."""
+    """A figure as it was, and how much worse it may be; one that neither more nor less of is
+    better may be off by the tolerance either way."""
 
     value: float
     tolerance: float
-    better: Literal["more", "less"]
+    better: Literal["more", "less", "about"]
 
     def worse(self, now: float) -> bool:
         """Whether the figure is worse than it may be."""
-        loss = self.value - now if self.better == "more" else now - self.value
-        return loss > self.tolerance
+        more = now - self.value
+        loss = {"more": -more, "less": more, "about": abs(more)}[self.better]
+        return not loss <= self.tolerance
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def quick() -> Measured:
 def _figure(found: dict[str, Any], path: str) -> float:
     value: Any = found
     for name in path.split("."):
-        value = value[name]
+        value = value[int(name) if isinstance(value, list | tuple) else name]
     return float(value)
 
 
@@ -45,6 +47,17 @@ def test_a_figure_may_be_worse_by_its_tolerance_and_better_by_anything() -> None
 
     assert [score.worse(v) for v in (68.9, 69.1, 99.0)] == [True, False, False]
     assert [delay.worse(v) for v in (105.1, 104.9, 1.0)] == [True, False, False]
+
+
+def test_a_figure_that_must_stay_may_move_neither_way() -> None:
+    ratio = Stored(1.25, 0.25, "about")
+
+    assert [ratio.worse(v) for v in (0.9, 1.0, 1.5, 1.6)] == [True, False, False, True]
+    assert ratio.worse(float("nan"))
+
+
+def test_a_figure_in_a_list_is_found_by_its_place() -> None:
+    assert _figure({"delay": {"of": (3.0, 5.0)}}, "delay.of.1") == 5.0
 
 
 @pytest.mark.slow
