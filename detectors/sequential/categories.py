@@ -34,6 +34,7 @@ _CLOSEST = 0.25  # of N: the largest concentration
 _VARIANCE_SLOWEST = 1.0 / 200
 _DISPERSED = 4.0
 _FAR = 25.0
+FEWEST = 50.0  # windows at least that are remembered: the usual shares must be surer than the last
 
 
 def category_fields(bins: int) -> Fields:
@@ -64,7 +65,8 @@ class CategoryEvidence(Kept):
         most: float = MOST,
     ) -> None:
         """`start` events are learned before the first bet. The last `recent` windows or so are bet
-        on. Of more than `memory` events the older count less; evidence ends at `most`."""
+        on. Of more than `memory` events, and 50 windows, the older count less; evidence ends at
+        `most`."""
         self.bins = max(2, min(bins, BINS))
         self._start, self._memory, self._most = float(start), float(memory), most
         self._keep = 1.0 - 1.0 / max(recent, 1.0)
@@ -127,8 +129,8 @@ class CategoryEvidence(Kept):
         sums = np.minimum(sums, self._most)
         held["evidence"] = np.where(betting[:, None], sums, held["evidence"])
         _watch(held, seen, n, betting, learn)
-        whole = total + n
-        keep = np.where(whole > self._memory, self._memory / whole, 1.0)
+        whole, memory = total + n, np.maximum(self._memory, FEWEST * n)
+        keep = np.where(whole > memory, memory / whole, 1.0)
         held["usual"] = np.where(learn[:, None], (usual + seen) * keep[:, None], usual)
         held["n"] = np.where(learn, whole * keep, total)
         held["recent"] = held["recent"] * self._keep + seen

@@ -46,6 +46,23 @@ def test_alarms_are_no_more_than_asked_for() -> None:
     assert series * 400 / max(alarms, 1) > 0.9 * level
 
 
+def test_windows_that_are_large_against_memory_do_not_alarm_without_a_change() -> None:
+    random, rows, memory = np.random.default_rng(7), np.arange(20), 1e6
+    evidence, shares, highest = CategoryEvidence(20, memory=memory), np.full(20, 0.05), 0.0
+    for _ in range(400):
+        counts = random.multinomial(round(memory / 3), shares, len(rows)).astype(np.float64)
+        highest = max(highest, float(evidence.update(rows, counts).max()))
+    changed = np.full(20, 0.05)
+    changed[:2] += [0.004, -0.004]
+    found = [
+        evidence.update(rows, random.multinomial(round(memory / 3), changed, len(rows)) * 1.0)
+        for _ in range(3)
+    ]
+
+    assert highest < 43_200
+    assert found[-1].min() > 43_200
+
+
 def test_another_mix_is_found_at_once_and_a_little_one_in_time() -> None:
     random, rows = np.random.default_rng(2), np.arange(3)
     evidence = CategoryEvidence(4)
