@@ -16,6 +16,7 @@ from watchkeeper.detectors.sequential.rates_fast import advance, running, total
 from watchkeeper.detectors.sequential.watching import (
     ABOVE,
     BELOW,
+    HARMLESS,
     KNOWN,
     NEWEST,
     NEWEST_FIRING,
@@ -28,7 +29,7 @@ _LOGARITHM, _LEVEL, _CHANGE, _RATIO = 0, 1, 2, 3  # of those as numbers; then th
 _FOLLOWED, _NORMAL, _NEWEST_AT, _EVENTS = 2, 3, 4, 5  # of a series' state
 _N, _HITS = rates_fast.N, rates_fast.HITS
 _EVIDENCE = rates_fast.EVIDENCE
-_ABOVE, _BELOW, _KNOWN, _TINY = ABOVE, BELOW, KNOWN, TINY
+_ABOVE, _BELOW, _HARMLESS, _KNOWN, _TINY = ABOVE, BELOW, HARMLESS, KNOWN, TINY
 _NEWEST, _NEWEST_FIRING = NEWEST, NEWEST_FIRING
 
 
@@ -80,7 +81,8 @@ def judge(
             _follow(floats, whole, row, at, share, quiet)
             change = floats[row, at + _NEWEST_AT] - normal
             matters = abs(change) >= max(settings[_CHANGE], settings[_RATIO] * abs(normal))
-            if not quiet and (evidence < settings[_LEVEL] / _ABOVE or not matters):
+            ended = not matters and (not quiet or evidence >= settings[_LEVEL] * _HARMLESS)
+            if ended or (not quiet and evidence < settings[_LEVEL] / _ABOVE):
                 for k in range(kinds):
                     floats[row, events + _EVIDENCE + k] = 0.0
             if of[_REFERENCE] and not known:

@@ -4,6 +4,7 @@ A window's value is one value of its series. Evidence counts up to three times t
 finding ends at a third of it: so it does end once the fault is over, and evidence begins anew.
 While a detector fires, nothing is learned. What is normal is the mean of the calm windows, what is
 now the mean of the last five or so: between them lies the change that must matter in practice.
+Evidence of one that does not begins anew at a tenth of the level, while normal follows.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from watchkeeper.detectors.sequential.whiten import bounded, calibration
 from watchkeeper.detectors.types import Direction
 
 ABOVE = 3.0  # times the level: where evidence ends; and a finding at this part of it
+HARMLESS = 0.1  # times the level: where evidence of a change that does not matter begins anew
 NEWEST = 0.2  # weight of the newest window in what is now
 NEWEST_FIRING = 1 / 3  # while there is a finding, so that its end is soon seen
 BELOW = math.log(ABOVE)  # by which the logarithm must be below the level for a finding to end
@@ -261,8 +263,10 @@ def _end(
     held: Records, evidence: FloatArray, matters: BoolArray, calm: BoolArray, level: float
 ) -> None:
     """Begins the evidence anew where a run of windows beyond the limit ends, or of such that
-    matter: evidence of the fault would take long to fade."""
-    ended = ~calm & ((evidence < level / ABOVE) | ~matters)
+    matter: evidence of the fault would take long to fade. That of a change too small to matter
+    begins anew before it is at the level: kept, it would make a finding of each flicker."""
+    ended = ~matters & (~calm | (evidence >= level * HARMLESS))
+    ended |= ~calm & (evidence < level / ABOVE)
     held["evidence"] = np.where(ended[:, None], 0.0, held["evidence"])
 
 

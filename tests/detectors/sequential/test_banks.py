@@ -35,6 +35,9 @@ WATCHES = {
         detector="shiryaev_roberts_rate",
         settings=SOON | {"against": "reference", "min_change": 0.01},
     ),
+    "rate with a floor": Watch(
+        signal="s", detector="shiryaev_roberts_rate", settings=SOON | {"min_change": 0.05}
+    ),
     "counts": Watch(signal="s", detector="shiryaev_roberts_counts", settings=SOON),
 }
 every_watch = pytest.mark.parametrize("watch", WATCHES.values(), ids=WATCHES)
