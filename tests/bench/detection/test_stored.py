@@ -37,7 +37,7 @@ def quick() -> Measured:
 
 def _figure(found: dict[str, Any], path: str) -> float:
     value: Any = found
-    for name in path.split("."):
+    for name in path.split("/"):
         value = value[int(name) if isinstance(value, list | tuple) else name]
     return float(value)
 
@@ -57,7 +57,7 @@ def test_a_figure_that_must_stay_may_move_neither_way() -> None:
 
 
 def test_a_figure_in_a_list_is_found_by_its_place() -> None:
-    assert _figure({"delay": {"of": (3.0, 5.0)}}, "delay.of.1") == 5.0
+    assert _figure({"delay": {"of": (3.0, 5.0)}}, "delay/of/1") == 5.0
 
 
 @pytest.mark.slow
