@@ -156,8 +156,10 @@ def test_ten_times_the_load_is_no_news_of_any_template(learned: Learned) -> None
 
 
 def test_the_statistic_says_how_much_evidence_there_was(learned: Learned) -> None:
-    times = (2.0, 20.0)
-    found = [until_found(learned(), lambda k, x=x: usual(k, cache=x), RATE)[1] for x in times]
+    def of(times: float) -> Finding:
+        return until_found(learned(), lambda k: usual(k, cache=times), RATE)[1]
+
+    found = [of(2.0), of(20.0)]
 
     assert {each.threshold for each in found} == {math.log10(TESTS * LogWatch().budget)}
     assert all(each.statistic >= each.threshold for each in found)
