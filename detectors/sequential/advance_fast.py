@@ -9,12 +9,13 @@ import numpy as np
 from watchkeeper.detectors.fast import kernel
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.scores import LARGE
-from watchkeeper.detectors.sequential import chance, layout, whiten
+from watchkeeper.detectors.sequential import chance, layout, ranks, whiten
 from watchkeeper.detectors.sequential.advance import Given, Rules
 from watchkeeper.detectors.sequential.chance import Words
 from watchkeeper.detectors.sequential.layout import Records
 
 _SIDE, _GAPS, _EDGES = layout.SIDE, layout.GAPS, layout.EDGES
+_WIDE = ranks.WIDE
 _STEP, _FIRST, _SECOND, _MASK = chance.STEP, chance.FIRST, chance.SECOND, chance.TIE_MASK
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 _UNIT = chance.UNIT
@@ -318,16 +319,17 @@ def _learn(
 
 @kernel(apart=True)
 def _halve(counts: Words, r: int) -> int:
-    total = 0
+    total, widest = 0, 0
     for block in range(_SIDE):
         here = 0
         for j in range(block * _SIDE, (block + 1) * _SIDE):
             half = (int(counts[r, _COUNTS + j]) + 1) >> 1
             counts[r, _COUNTS + j] = half
             here += half
+            widest = max(widest, half)
         counts[r, _SUMS + block] = here
         total += here
-    return total - 1
+    return 0 if widest * _WIDE > total else total - 1
 
 
 @kernel(apart=True)

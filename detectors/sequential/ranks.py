@@ -10,7 +10,8 @@ is uniform on (0, 1) and independent of all ranks before, whatever the distribut
 since equal values are put in order by lot (Vovk, Gammerman and Shafer, Algorithmic Learning in a
 Random World, 2nd ed., 2022, chapter 8). Before there are 256 gaps, each value is an edge.
 
-Counts of the same edges add up, in any order.
+Counts of the same edges add up, in any order. Where values have come to fall mostly between two of
+them, or beyond all, edges are learned anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.sequential.chance import Ties
 from watchkeeper.detectors.sequential.layout import EDGES, GAPS, SIDE, Records
+
+WIDE = 8  # a gap with more than this part of the values no longer tells ranks apart
 
 
 def gaps_of(
@@ -74,12 +77,14 @@ def learn(
 
 
 def halve(sketch: Records, rows: IntArray) -> IntArray:
-    """Forgets half of a full history; says how many values are left in it."""
+    """Forgets half of a full history; says how many values are left in it: none where one gap has
+    become so wide that ranks within it are hardly told apart. Edges are then learned anew."""
     counts = (sketch["counts"][rows] + np.uint32(1)) >> np.uint32(1)
     sketch["counts"][rows] = counts
     sums = counts.reshape(-1, SIDE, SIDE).sum(axis=2, dtype=np.int64)
     sketch["sums"][rows] = sums
-    return np.asarray(sums.sum(axis=1) - 1)
+    total, widest = sums.sum(axis=1), counts.max(axis=1).astype(np.int64)
+    return np.where(widest * WIDE > total, 0, total - 1)
 
 
 def _behind(edges: FloatArray, edge_ties: Ties, x: FloatArray, tie: Ties) -> BoolArray:

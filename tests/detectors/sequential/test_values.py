@@ -31,7 +31,7 @@ def taken(values: FloatArray, **rules: int) -> tuple[ValueEvidence, FloatArray]:
 
 
 def mixture(seed: int, series: int, values: int) -> FloatArray:
-    """Streams of all kinds: normal, with ties, constant, correlated, huge, drifting, with gaps."""
+    """Streams of all kinds: normal, tied, constant, correlated, huge, moved, with gaps or leaps."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(series, values))
     table[1::7] = random.integers(0, 4, table[1::7].shape)
@@ -39,12 +39,15 @@ def mixture(seed: int, series: int, values: int) -> FloatArray:
     table[3::7] = np.cumsum(table[3::7], axis=1)
     table[4::7] *= 1e200
     table[5::7, values // 2 :] += 1.0
+    table[12::14, values // 2 :] += 30.0
     table[6::7][random.random(table[6::7].shape) < 0.2] = np.nan
     return table
 
 
 @needs_numba
-@pytest.mark.parametrize(("start", "memory"), [(30, 100_000), (255, 600), (300, 512), (1, 700)])
+@pytest.mark.parametrize(
+    ("start", "memory"), [(30, 100_000), (255, 600), (300, 512), (1, 700), (255, 520)]
+)
 def test_compiled_loops_do_what_numpy_does_to_the_last_bit(start: int, memory: int) -> None:
     values = mixture(start, 28, 900)
     compiled, found = taken(values, start=start, memory=memory)
@@ -60,6 +63,7 @@ def test_compiled_loops_do_what_numpy_does_to_the_last_bit(start: int, memory: i
         other.rules,
     )
 
+    assert memory > 900 or (compiled.parts[0]["learned"][12:28:14] < 900 - 450).all()  # anew
     assert plainly.tobytes() == found.tobytes()
     for mine, theirs in zip(compiled.parts, other.parts, strict=True):
         assert mine[: len(rows)].tobytes() == theirs[: len(rows)].tobytes()
@@ -146,6 +150,33 @@ def test_changes_of_level_spread_and_shape_are_found() -> None:
 
     assert (found[:4, -1] > 1e6).all()
     assert found[4, -1] < 1e4
+
+
+def test_after_a_tolerated_change_of_level_changes_are_found_again() -> None:
+    values = np.random.default_rng(10).normal(size=(6, 7_000))
+    values[:, 1_000:] += 12.0  # beyond all edges
+    values[:3, 6_600:] += 1.0
+    evidence, rows = ValueEvidence(memory=2_000), np.arange(6)
+    keys = keys_for(rows)
+    evidence.update(rows, keys, values[:, :6_500])
+    evidence.restart(rows)
+
+    found = evidence.update(rows, keys, values[:, 6_500:])
+
+    assert (found[:3, 180] > 43_200).all()
+    assert (found[3:] < 43_200).all()
+
+
+def test_edges_stay_while_nothing_changes() -> None:
+    values = np.random.default_rng(11).normal(size=(6, 5_000))
+    values[3:] = np.round(values[3:])
+    evidence, rows = ValueEvidence(memory=1_000, whitens=False), np.arange(6)
+    evidence.update(rows, keys_for(rows), values[:, :300])
+    edges = evidence.parts[1]["edges"][:6].copy()
+
+    evidence.update(rows, keys_for(rows), values[:, 300:])
+
+    np.testing.assert_array_equal(evidence.parts[1]["edges"][:6], edges)
 
 
 def test_directed_evidence_heeds_one_direction() -> None:
