@@ -71,14 +71,13 @@ class BurnRate(LevelDetector):
     def _count(self, sample: Sample) -> None:
         start = math.floor(sample.window.start / _BUCKET_S) * _BUCKET_S
         bad = min(1.0, max(0.0, sample.value)) * sample.n
-        if self._buckets and self._buckets[-1][0] >= start:
-            last, before, n = self._buckets.pop()
-            self._buckets.append((last, before + bad, n + sample.n))
-        else:
-            self._buckets.append((start, bad, sample.n))
         oldest = sample.window.end - _LONGEST_S
-        while self._buckets[0][0] < oldest and len(self._buckets) > 1:
-            self._buckets.pop(0)
+        kept = [each for each in self._buckets if each[0] >= oldest]
+        if kept and kept[-1][0] >= start:
+            last, before, n = kept.pop()
+            self._buckets = [*kept, (last, before + bad, n + sample.n)]
+        else:
+            self._buckets = [*kept, (start, bad, sample.n)]
 
     def _burnt(self, at: float, pace: _Pace) -> float:
         """The lesser of the shares of bad events in both spans; 0 while too little is known."""

@@ -166,8 +166,10 @@ class KafkaSource:
             self._commit_now(wanted)
 
     def close(self, timeout: float = 10.0) -> None:
-        wanted = self._committing[1] if self._committing is not None else None
-        if not self._heed_commit() and self._member.consumer is not None:
+        if self._committing is not None and self._member.consumer is not None:
+            # Once more and waited for: the library may take another answer for the commit's.
+            ours = {spot(partition) for partition in self._member.assignment.ours}
+            wanted = {at: meta for at, meta in self._committing[1].items() if at in ours}
             with suppress(Replaced):  # whoever has the name by now commits
                 self._commit_now(wanted)
         self._member.closed.set()

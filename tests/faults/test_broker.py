@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,10 +160,11 @@ def check_stop(watched: Watched) -> None:
     """Stops it in the middle of a backlog, starts it again, and counts what was read."""
     group = watched.group
     watched.give(40)
-    began = time.monotonic()
-    group.signal(watched.name, signal.SIGTERM)
-    assert group.gone(watched.name) == 0
-    assert time.monotonic() - began <= STOPPED_S
+    with giving(watched):  # or all would be read before it stops
+        began = time.monotonic()
+        group.signal(watched.name, signal.SIGTERM)
+        assert group.gone(watched.name) == 0
+        assert time.monotonic() - began <= STOPPED_S
     stopped_at = group.read()
     first = polled(watched)
 
@@ -172,6 +175,25 @@ def check_stop(watched: Watched) -> None:
     assert any(n < group.log.sent[p] for p, n in stopped_at.items() if p in group.log.sent)
     assert polled(watched) == sum(group.log.sent.values()), "read again"
     assert first == sum(stopped_at.values())
+
+
+@contextmanager
+def giving(watched: Watched) -> Iterator[None]:
+    """Writes one slot after another meanwhile, and one at the end."""
+    enough = threading.Event()
+
+    def give() -> None:
+        while not enough.wait(0.02):
+            watched.give(1)
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+    watched.give(1)
 
 
 def polled(watched: Watched) -> int:

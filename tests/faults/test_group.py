@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.fleet import Fleet
+from tests.faults.size import FULL
 from tests.services.brokers import Broker
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -74,6 +75,7 @@ def test_a_member_frozen_beyond_its_session_makes_nothing_double(
     check_frozen(fleet(*THREE, assignor=assignor, session="6s"))
 
 
+@pytest.mark.skipif(not FULL, reason="to hit a transaction takes minutes: full size only")
 def test_a_member_frozen_within_a_transaction_keeps_the_others_waiting_no_longer_than_a_bound(
     fleet: StartFleet, postgres_url: str
 ) -> None:
