@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 _BUSY_MS = 10_000
+_ASK_AGAIN_S = 0.01
 _LOCK_TIMEOUT_S = 10
 # A process that stands still within a transaction keeps what it has locked for no longer.
 _IDLE_S = 30
@@ -115,13 +119,27 @@ def make_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     del record
     connection.isolation_level = None  # we say BEGIN ourselves
+    _log_ahead(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={_BUSY_MS}",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _log_ahead(connection: Any) -> None:
+    """Turns write-ahead logging on. While another process does the same to a new file, SQLite
+    answers "locked" at once, whatever its time-out (two would wait for each other): ask again."""
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            threading.Event().wait(_ASK_AGAIN_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
