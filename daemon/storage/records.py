@@ -135,7 +135,9 @@ class Records:
     def set_aside(self) -> list[SetAside]:
         """States that were put away, oldest first."""
         t = tables.states_set_aside.c
-        wanted = select(t.model, t.reason).order_by(t.id)
+        # The two parts of a state are put away at one moment.
+        wanted = select(t.model, t.reason).group_by(t.model, t.reason, t.at)
+        wanted = wanted.order_by(func.min(t.id))
         with self._db.read() as connection:
             return [SetAside(model, reason) for model, reason in connection.execute(wanted)]
 
@@ -154,7 +156,7 @@ class Records:
                 outbox_oldest_at=oldest,
                 dead_letters=_count(connection, tables.dead_letters),
                 commands_waiting=_count(connection, tables.inbox, b.taken_at.is_(None)),
-                states_set_aside=_count(connection, tables.states_set_aside),
+                states_set_aside=_states_set_aside(connection),
             )
 
     def note(self, entry: AuditEntry) -> None:
@@ -218,3 +220,10 @@ def profile_blobs(
     for some in parts(models):
         found += connection.execute(oldest_first.where(t.model.in_(some))).scalars()
     return found
+
+
+def _states_set_aside(connection: Connection) -> int:
+    """How many states were put away; each may be in two parts."""
+    t = tables.states_set_aside.c
+    each = select(t.model, t.at).distinct().subquery()
+    return connection.execute(select(func.count()).select_from(each)).scalar_one()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -61,3 +64,33 @@ def test_who_stands_still_within_a_transaction_blocks_the_others_no_longer_than_
 
         with frozen.write() as connection:
             assert connection.execute(text("SELECT epoch FROM owners")).scalar() == 2
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    many, rounds = 4, 30
+    context = multiprocessing.get_context("spawn")
+    together, said = context.Barrier(many), context.Queue()
+    given = (str(tmp_path), rounds, together, said)
+    openers = [context.Process(target=_open_and_write, args=given) for _ in range(many)]
+    for each in openers:
+        each.start()
+    found = [said.get(timeout=60) for _ in range(many)]
+    for each in openers:
+        each.join(60)
+
+    assert found == [["wal"] * rounds] * many
+
+
+def _open_and_write(folder: str, rounds: int, together: Any, said: Any) -> None:
+    """What is said of each file by one of the processes that open it at once."""
+    modes = []
+    for number in range(rounds):
+        together.wait(30)
+        with closing(Database(f"sqlite:///{folder}/{number}.db")) as mine:
+            try:
+                with mine.write() as connection:
+                    modes.append(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+                    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS owners (epoch)")
+            except DatabaseDown as error:
+                modes.append(str(error))
+    said.put(modes)

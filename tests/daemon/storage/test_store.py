@@ -233,6 +233,16 @@ def test_the_core_may_set_a_state_aside(store: Store, url: str) -> None:
     assert [each.reason for each in store.records.set_aside()] == ["layout 0"]
 
 
+def test_a_state_in_two_parts_is_set_aside_as_one(store: Store, url: str) -> None:
+    store.commit(replace(checkpoint(own(store, P0)), lasting={"fraud": {"taught": 1}}))
+
+    store.set_aside("fraud", "damaged", T0)
+
+    assert len(rows(url)["states_set_aside"]) == 2
+    assert [each.model for each in store.records.set_aside()] == ["fraud"]
+    assert store.records.totals().states_set_aside == 1
+
+
 def test_a_model_has_one_open_incident_even_after_its_state_was_lost(store: Store) -> None:
     epoch = own(store, P0)
     store.commit(Checkpoint(at=T0, epochs={P0: epoch}, incidents=[incident()]))
