@@ -89,7 +89,7 @@ def test_what_does_not_arrive_is_let_go(tmp_path: Path) -> None:
 
 
 def test_without_a_driver_no_card_is_measured(tmp_path: Path) -> None:
-    pytest.importorskip("pynvml", reason="the extra gpu is not installed")
+    pytest.importorskip("pynvml", reason="needs the extra `gpu`")
 
     names = [r.name for r in Host(f"{tmp_path}").readings(0.0)]
 

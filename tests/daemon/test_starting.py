@@ -26,7 +26,7 @@ def test_the_folder_and_the_layout_are_made(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_away_is_waited_for_and_then_given_up(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    pytest.importorskip("psycopg", reason="needs the extra `postgres`")
     waited: list[float] = []
     url = f"postgresql+psycopg://u:hunter2@127.0.0.1:{free_ports(1)[0]}/w"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import needs_kernels
 from watchkeeper.detectors import fast
-
-needs_numba = pytest.mark.skipif(not fast.available(), reason="needs the extra fast")
 
 ADD = """
 import numpy as np
@@ -97,7 +96,7 @@ else:
 """
 
 
-@needs_numba
+@needs_kernels
 def test_where_code_may_not_be_made_nothing_is_compiled(tmp_path: Path) -> None:
     said = run(FORBIDDEN, tmp_path)
     if said.startswith("this"):
@@ -106,7 +105,7 @@ def test_where_code_may_not_be_made_nothing_is_compiled(tmp_path: Path) -> None:
     assert said == "False True False"
 
 
-@needs_numba
+@needs_kernels
 @pytest.mark.parametrize(
     ("name", "below"),
     [
@@ -124,7 +123,7 @@ def test_a_kernel_is_compiled_once_and_kept(example: Path, name: str, below: str
     assert list((cache / below).glob("*/*/*.nbi"))
 
 
-@needs_numba
+@needs_kernels
 def test_a_kernel_works_where_nothing_can_be_kept(example: Path) -> None:
     (example / "file").write_text("")
 
@@ -133,7 +132,7 @@ def test_a_kernel_works_where_nothing_can_be_kept(example: Path) -> None:
     assert hits == "0"
 
 
-@needs_numba
+@needs_kernels
 def test_kernels_of_other_versions_give_way_in_time(example: Path) -> None:
     cache = example / "cache"
     for age in range(5):

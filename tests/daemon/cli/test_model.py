@@ -67,7 +67,7 @@ def test_a_running_daemon_is_told_of_the_reference(
 
 
 def test_parquet_gives_the_same_reference_as_csv(host: Host) -> None:
-    arrow = pytest.importorskip("pyarrow")
+    arrow = pytest.importorskip("pyarrow", reason="needs the extra `parquet`")
     import pyarrow.csv
     import pyarrow.parquet
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.compiled import needs_kernels
 from watchkeeper.daemon.core.keyed import FIRST, Index
-from watchkeeper.detectors import fast
 
-pytestmark = pytest.mark.skipif(not fast.available(), reason="needs the extra fast (numba)")
+pytestmark = needs_kernels
 
 
 @pytest.mark.parametrize("different", [30, 3_000])

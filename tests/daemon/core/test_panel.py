@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from tests.compiled import needs_kernels
 from tests.detectors.banks.twins import windows
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import Suite
-from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays.sampling import targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Columns, Judged
@@ -56,7 +56,7 @@ def same(one: Verdicts, other: Verdicts) -> int:
     return int(found.sum())
 
 
-@pytest.mark.skipif(not fast.available(), reason="the extra fast is not installed, or not wanted")
+@needs_kernels
 def test_all_posts_at_once_judge_as_each_does_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = Panel.of(SUITE, SCHEMA), Panel.of(SUITE, SCHEMA)
     assert len(one.posts) > 25

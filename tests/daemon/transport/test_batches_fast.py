@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.compiled import needs_kernels
 from tests.daemon.transport import crafted
 from tests.daemon.transport.drawn import Batch, Row, plain_batches
 from tests.daemon.transport.test_batches import same
-from watchkeeper.daemon.transport import batches
+from watchkeeper.daemon.transport import batches, batches_fast
 from watchkeeper.daemon.transport.batches import Cursor
-from watchkeeper.detectors import fast
 
-if not fast.available():
-    pytest.skip("needs the extra fast", allow_module_level=True)
-
-from watchkeeper.daemon.transport import batches_fast
+pytestmark = needs_kernels
 
 
 def assert_same(data: bytes, most: int, floor: int, stops: int, check: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchkeeper.detectors import fast
+from tests.compiled import needs_kernels
 from watchkeeper.detectors.anomalies.nearest import Values, nearest
 from watchkeeper.detectors.frames import IntArray
 
@@ -59,7 +59,7 @@ def test_one_value_has_nothing_before_it() -> None:
     assert np.isnan(levels).all()
 
 
-@pytest.mark.skipif(not fast.available(), reason="needs the extra fast")
+@needs_kernels
 @pytest.mark.parametrize("held", [1, 2, 3, 31, 32, 33, 511, 512, 513, 530, 1025, 1600])
 def test_the_compiled_form_is_the_same_to_the_last_bit(held: int) -> None:
     from watchkeeper.detectors.anomalies import nearest_fast

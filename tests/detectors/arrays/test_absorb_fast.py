@@ -8,18 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.compiled import needs_kernels
 from tests.detectors.arrays.examples import block, frame, profile
-from watchkeeper.detectors import fast
+from watchkeeper.detectors.arrays import absorb_fast
 from watchkeeper.detectors.arrays.absorb import Pairs, absorb_pairs, absorb_predictions
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
 from watchkeeper.detectors.blocks import PredictionBlock
 
-if not fast.available():
-    pytest.skip("needs the extra fast", allow_module_level=True)
-
-from watchkeeper.detectors.arrays import absorb_fast
+pytestmark = needs_kernels
 
 ODD_NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 5e-324, 50.0, 65_536.5)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from watchkeeper.detectors import fast
+from tests.compiled import needs_kernels
 from watchkeeper.detectors.arrays import rates, sampled_fast, sampled_serving
 from watchkeeper.detectors.arrays.tally import DURATIONS
 
-pytestmark = pytest.mark.skipif(
-    not fast.available(), reason="the extra fast is not installed, or not wanted"
-)
+pytestmark = needs_kernels
 
 
 @pytest.mark.parametrize("seed", range(20))

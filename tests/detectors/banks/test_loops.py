@@ -7,17 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.compiled import needs_kernels
 from tests.detectors.banks.test_bank import WATCHES, same
 from tests.detectors.banks.test_banks import SETTINGS, watches
 from tests.detectors.banks.twins import bank_of, windows
-from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 
-pytestmark = pytest.mark.skipif(
-    not fast.available(), reason="the extra fast is not installed, or not wanted"
-)
+pytestmark = needs_kernels
 ROWS = np.array([4, 0, 9])
 COMPILED = sorted(SETTINGS)
 

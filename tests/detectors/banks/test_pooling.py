@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from watchkeeper.detectors import fast
+from tests.compiled import needs_kernels
 from watchkeeper.detectors.banks import pooling, pooling_fast
 from watchkeeper.detectors.banks.columns import Counts
 
 
-@pytest.mark.skipif(not fast.available(), reason="the extra fast is not installed, or not wanted")
+@needs_kernels
 @pytest.mark.parametrize("seed", range(30))
 def test_compiled_pools_are_the_same_to_the_last_bit(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchkeeper.detectors import fast
+from tests.compiled import needs_kernels
 from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.sequential import Calibration, ValueEvidence
 from watchkeeper.detectors.sequential.advance import Given, plain
@@ -15,7 +15,6 @@ from watchkeeper.detectors.sequential.bets import CELLS, bets, normal_scores, ov
 from watchkeeper.detectors.sequential.chance import Words, mixed
 from watchkeeper.detectors.types import Direction, StateError
 
-needs_numba = pytest.mark.skipif(not fast.available(), reason="needs the extra fast")
 ODD = st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 0.0, -0.0, 1.0])
 VALUES = st.lists(st.one_of(ODD, st.floats(-5, 5)), min_size=1, max_size=120)
 
@@ -44,7 +43,7 @@ def mixture(seed: int, series: int, values: int) -> FloatArray:
     return table
 
 
-@needs_numba
+@needs_kernels
 @pytest.mark.parametrize(
     ("start", "memory"), [(30, 100_000), (255, 600), (300, 512), (1, 700), (255, 520)]
 )

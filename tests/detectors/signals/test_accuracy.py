@@ -45,7 +45,7 @@ def measured(frame: JoinedFrame) -> dict[str, Sample]:
 
 @pytest.mark.parametrize("base", [-6.0, -1.0, 2.0])
 def test_measures_are_those_of_scikit_learn(base: float) -> None:
-    of = pytest.importorskip("sklearn.metrics", reason="needs the extra train")
+    of = pytest.importorskip("sklearn.metrics", reason="needs the extra `train`")
     score, truth = drawn(1, 20_000, base)
     guess = score >= 0.5
 
@@ -62,7 +62,7 @@ def test_measures_are_those_of_scikit_learn(base: float) -> None:
 
 
 def test_regression_measures_are_those_of_scikit_learn() -> None:
-    of = pytest.importorskip("sklearn.metrics", reason="needs the extra train")
+    of = pytest.importorskip("sklearn.metrics", reason="needs the extra `train`")
     rng = np.random.default_rng(2)
     truth = rng.lognormal(3, 2, 1_000)
     guess = truth * rng.lognormal(0, 0.3, 1_000)

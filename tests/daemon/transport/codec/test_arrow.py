@@ -19,7 +19,7 @@ from watchkeeper.daemon.transport.codec.arrow_write import stream_message
 from watchkeeper.daemon.transport.ports import Headers, Message, Record
 from watchkeeper.detectors.types import EventKind, Label, Prediction, PredictionValue
 
-arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+arrow = pytest.importorskip("pyarrow", reason="needs the extra `parquet`")
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KINDS: dict[str, EventKind] = {"p": "prediction", "l": "label"}

@@ -9,20 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.compiled import needs_kernels
 from tests.daemon.transport.codec import mutants
 from watchkeeper.daemon.transport.codec.bulk import Learned, Taken
+from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
 from watchkeeper.daemon.transport.codec.router import Decoded, decode
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
-from watchkeeper.detectors import fast
 from watchkeeper.detectors.blocks import PredictionBlock, Spans
 from watchkeeper.detectors.types import FloatArray, IntArray
 
-if not fast.available():
-    pytest.skip("needs the extra fast", allow_module_level=True)
-
-from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
+pytestmark = needs_kernels
 
 NOW = 1_790_000_000.0
 KINDS: dict[str, BulkKind] = {"predictions": "prediction", "labels": "label"}
