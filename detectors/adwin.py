@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from river.drift import ADWIN
 
-from watchkeeper.detectors.river_detector import Drift, RiverDetector, likeliest_cut
-from watchkeeper.detectors.scores import normal_cdf
+from watchkeeper.detectors.cut_detector import CutDetector
+from watchkeeper.detectors.river_detector import Drift
 from watchkeeper.detectors.setting import Count, Probability, setting
 
 
 @dataclass
-class Adwin(RiverDetector):
+class Adwin(CutDetector):
     """Finds a change of the mean of unknown size and date (Bifet and Gavalda, SDM 2007).
 
     It gets the normal distribution's share below the score, since it assumes inputs in 0..1. The
@@ -36,9 +36,5 @@ class Adwin(RiverDetector):
         river: Drift = ADWIN(delta=self.delta, clock=self.clock)  # type: ignore[no-untyped-call]
         return river
 
-    def put(self, z: float) -> float:
-        return normal_cdf(z)
-
-    def evidence(self, river: Drift) -> tuple[float, float]:
-        limit = math.sqrt(2.0 * math.log(2.0 * math.log(len(self._inputs)) / self.delta))
-        return likeliest_cut(self._inputs), limit
+    def limit(self) -> float:
+        return math.sqrt(2.0 * math.log(2.0 * math.log(len(self._inputs)) / self.delta))

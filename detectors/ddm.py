@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from river.drift.binary import DDM as River
 
-from watchkeeper.detectors.river_detector import Drift, RiverDetector, likeliest_cut
+from watchkeeper.detectors.cut_detector import CutDetector
+from watchkeeper.detectors.river_detector import Drift
 from watchkeeper.detectors.setting import Count, Positive, setting
 
 
 @dataclass
-class Ddm(RiverDetector):
+class Ddm(CutDetector):
     """Finds that the value is more often above its normal than it was (Gama et al., SBIA 2004).
 
     The method counts errors; here a window above the normal value is one, so that it is blind for
@@ -42,5 +43,5 @@ class Ddm(RiverDetector):
     def put(self, z: float) -> float:
         return float(z > 0.0)
 
-    def evidence(self, river: Drift) -> tuple[float, float]:
-        return likeliest_cut(self._inputs), self.threshold
+    def limit(self) -> float:
+        return self.threshold

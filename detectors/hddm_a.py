@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from river.drift.binary import HDDMA as River
 
-from watchkeeper.detectors.river_detector import Drift, RiverDetector, likeliest_cut
-from watchkeeper.detectors.scores import normal_cdf
+from watchkeeper.detectors.cut_detector import CutDetector, farthest_by_chance
+from watchkeeper.detectors.river_detector import Drift
 from watchkeeper.detectors.setting import Probability, setting
 
 
 @dataclass
-class HddmA(RiverDetector):
+class HddmA(CutDetector):
     """Finds an abrupt change of the mean (Frias-Blanco et al., IEEE TKDE 27, 2015, test A).
 
     It gets the normal distribution's share below the score, since the inequality is about 0..1.
@@ -39,8 +38,5 @@ class HddmA(RiverDetector):
         )
         return river
 
-    def put(self, z: float) -> float:
-        return normal_cdf(z)
-
-    def evidence(self, river: Drift) -> tuple[float, float]:
-        return likeliest_cut(self._inputs), math.sqrt(2.0 * math.log(1.0 / self.confidence))
+    def limit(self) -> float:
+        return farthest_by_chance(self.confidence)

@@ -25,6 +25,7 @@ _OTHER_FILES = frozenset(
         "budget",
         "budgeting",
         "checks",
+        "cut_detector",
         "events",
         "fast",
         "frames",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
-
-import numpy as np
 
 from watchkeeper.detectors.scores import bounded, known, score
 from watchkeeper.detectors.setting import Count, setting
@@ -27,18 +26,8 @@ class Drift(Protocol):
         """Takes the next input."""
 
 
-def likeliest_cut(inputs: list[float]) -> float:
-    """The difference of the means before and after the likeliest cut, in standard errors."""
-    x = np.array(inputs)
-    cut, n = np.arange(1, len(x)), len(x)
-    sums = np.cumsum(x)[:-1]
-    gap = np.abs(sums / cut - (x.sum() - sums) / (n - cut))
-    error = math.sqrt(max(float(x.var()), 1e-12)) * np.sqrt(1.0 / cut + 1.0 / (n - cut))
-    return float(np.max(gap / error, initial=0.0))
-
-
 @dataclass
-class RiverDetector(EachSample):
+class RiverDetector(EachSample, ABC):
     """Fires once when river finds a change; then learns anew what is normal.
 
     River's detectors assume inputs of a certain scale, so they get normal scores: the value minus
@@ -59,17 +48,17 @@ class RiverDetector(EachSample):
     def __post_init__(self) -> None:
         self._river: Drift | None = None
 
+    @abstractmethod
     def fresh(self) -> Drift:
         """river's object with these settings, without a past."""
-        raise NotImplementedError
 
     def put(self, z: float) -> float:
         """The input that river gets for a normal score."""
         return z
 
+    @abstractmethod
     def evidence(self, river: Drift) -> tuple[float, float]:
         """Statistic and threshold of the change that river has just found."""
-        raise NotImplementedError
 
     def restore(self, state: State) -> None:
         super().restore(state)
