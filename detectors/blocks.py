@@ -87,6 +87,10 @@ class Words:
         """The chosen rows."""
         return Words(self.codes[rows], self.words)
 
+    def if_any(self) -> Words | None:
+        """The column; None where no row has a text."""
+        return self if (self.codes >= 0).any() else None
+
     def texts(self) -> ObjectArray:
         """The texts themselves (object, str | None)."""
         known = np.empty(len(self.words) + 1, dtype=np.object_)
@@ -278,6 +282,7 @@ class LabelBlock(_Block):
     request_id: Texts
     label: Words
     value: FloatArray
+    source: Words | None = None
 
     def __len__(self) -> int:
         return len(self.at)
@@ -294,6 +299,7 @@ class LabelBlock(_Block):
             request_id=frame.request_id,
             label=Words.of(frame.label),
             value=frame.value,
+            source=None if frame.source is None else Words.of(frame.source),
         )
 
     def frame(self, place: int, rows: Rows | None = None) -> LabelFrame:
@@ -306,6 +312,7 @@ class LabelBlock(_Block):
             request_id=texts_of(mine.request_id),
             label=mine.label.texts(),
             value=mine.value,
+            source=None if mine.source is None else mine.source.texts(),
         )
 
     def frames(self) -> Iterable[LabelFrame]:

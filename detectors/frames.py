@@ -70,16 +70,21 @@ class PredictionFrame(Frame):
 
 @dataclass(frozen=True, slots=True)
 class LabelFrame(Frame):
-    """Truths: `label` (object, str | None) or `value` (NaN where absent) by `request_id`."""
+    """Truths: `label` (object, str | None) or `value` (NaN where absent) by `request_id`.
+
+    `source` says who told them (object, str | None); None where nobody is named.
+    """
 
     request_id: ObjectArray
     label: ObjectArray
     value: FloatArray
+    source: ObjectArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedFrame(Frame):
-    """Predictions with their truth; `at` is the label's time, `predicted_at` the prediction's."""
+    """Predictions with their truth; `at` is the label's time, `predicted_at` the prediction's, and
+    `source` as in `LabelFrame`."""
 
     version: str
     predicted_at: FloatArray
@@ -88,6 +93,7 @@ class JoinedFrame(Frame):
     predicted_value: FloatArray
     label: ObjectArray
     value: FloatArray
+    source: ObjectArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,15 @@ def labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
         request_id=_texts([b.request_id for b in blocks]),
         label=merged_words([b.label for b in blocks]),
         value=np.concatenate([b.value for b in blocks]),
+        source=merged_sources(blocks),
     )
+
+
+def merged_sources(blocks: Sequence[LabelBlock]) -> Words | None:
+    """Who told the truths of blocks, one after the other; None where nobody is named."""
+    if all(block.source is None for block in blocks):
+        return None
+    return merged_words([b.source or Words.missing(len(b)) for b in blocks])
 
 
 def add_frame(frames: list[PredictionFrame], frame: PredictionFrame) -> None:

@@ -59,6 +59,8 @@ def encode(block: Block) -> bytes:
             "label": _words(block.label),
             "value": _numbers(block.value),
         }
+        if block.source is not None:
+            columns["source"] = _words(block.source)
         stored = _Stored("label", len(block), names, columns)
     else:
         stored = _prediction(block)
@@ -154,6 +156,7 @@ def _label_block(stored: _Stored) -> LabelBlock:
         request_id=_read_texts(columns["request_id"], n),
         label=_read_words(columns["label"], n),
         value=_real(columns["value"], n),
+        source=_read_words(columns["source"], n) if "source" in columns else None,
     )
 
 

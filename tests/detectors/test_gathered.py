@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
 from tests.detectors.signals.frames import predictions
+from tests.playbook import labels as truths
+from watchkeeper.detectors.blocks import LabelBlock, Words
 from watchkeeper.detectors.frames import PredictionFrame
-from watchkeeper.detectors.gathered import add_frame, one_frame
+from watchkeeper.detectors.gathered import add_frame, labels, one_frame
 
 
 def row(i: int) -> PredictionFrame:
@@ -56,3 +58,13 @@ def alike(one: PredictionFrame, other: PredictionFrame) -> bool:
         else:
             np.testing.assert_array_equal(mine, theirs)
     return True
+
+
+def test_labels_whose_source_is_named_are_joined_with_others() -> None:
+    none = LabelBlock.of(truths([(0.0, "r1", "yes"), (1.0, "r2", "no")], 0))
+    named = replace(none, source=Words.of(["crew", None]))
+
+    assert labels([none, none]).source is None
+    both = labels([none, named]).source
+    assert both is not None
+    assert both.texts().tolist() == [None, None, "crew", None]

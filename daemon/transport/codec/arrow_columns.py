@@ -89,6 +89,7 @@ def _labels(columns: _Columns) -> LabelBlock:
         request_id=requests,
         label=columns.words("label"),
         value=columns.numbers("value"),
+        source=columns.words("source").if_any(),
     )
 
 

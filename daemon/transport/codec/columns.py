@@ -222,8 +222,11 @@ def from_probabilities(
 # -------------------------------------------------------------------------------- other kinds
 
 
+_LABEL = attrgetter("request_id", "label", "value", "source")
+
+
 def _label_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) -> LabelFrame:
-    request, label, value = zip(*map(attrgetter("request_id", "label", "value"), rows), strict=True)
+    request, label, value, source = zip(*map(_LABEL, rows), strict=True)
     return LabelFrame(
         model=model,
         at=at,
@@ -231,6 +234,7 @@ def _label_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) -> 
         request_id=objects(request),
         label=objects(label),
         value=floats(value),
+        source=objects(source) if any(source) else None,
     )
 
 

@@ -120,7 +120,15 @@ def _labels(frames: Sequence[LabelFrame]) -> LabelBlock:
         request_id=requests,
         label=Words.of(_column(frames, "label")[order]),
         value=_column(frames, "value")[order],
+        source=_sources(frames, order),
     )
+
+
+def _sources(frames: Sequence[LabelFrame], order: IntArray) -> Words | None:
+    if all(frame.source is None for frame in frames):
+        return None
+    columns = [np.full(len(f), None) if f.source is None else f.source for f in frames]
+    return Words.of(np.concatenate(columns)[order])
 
 
 def _predictions(frames: Sequence[PredictionFrame]) -> PredictionBlock:

@@ -100,6 +100,7 @@ def _begin(out: Out, row: int) -> None:
     out.entities[1, row] = -1
     out.keys[1, row] = 0
     out.codes[LABEL, row] = -1
+    out.codes[MEMBER, row] = -1
     out.status[row] = OK
 
 

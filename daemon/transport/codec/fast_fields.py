@@ -70,7 +70,7 @@ class Out(NamedTuple):
     requests: Array  # int64, (2, n): start and end
     entities: Array  # int64, (2, n)
     keys: Array  # uint64, (2, n): of request and entity
-    codes: Array  # int32, (4, n): model, version, label, member
+    codes: Array  # int32, (4, n): model, version, label, and member or, of a truth, source
     status: Array  # int64
     valid: Array  # bool
     numeric: Array  # float64, (most, n)

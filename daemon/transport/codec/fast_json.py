@@ -18,6 +18,7 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     LABEL,
     MEMBER,
     MODEL,
+    SOURCE,
     VERSION,
     Coded,
     Known,
@@ -259,6 +260,7 @@ class _Found:
             request_id=Spans(self.buffer, out.requests[0, :n], out.requests[1, :n]),
             label=Words(out.codes[LABEL, :n], self._texts(LABEL)),
             value=out.numbers[f.VALUE_AT, :n],
+            source=Words(out.codes[MEMBER, :n], self._texts(SOURCE)).if_any(),
         )
 
     def _texts(self, column: int) -> tuple[str, ...]:

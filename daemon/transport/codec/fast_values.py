@@ -39,8 +39,10 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     FIRST_TEXT,
     FULL,
     LABEL,
+    MEMBER,
     MODEL,
     ODD,
+    SOURCE,
     VERSION,
     Coded,
     Names,
@@ -134,6 +136,10 @@ def _text(
         spans[0, row], spans[1, row] = at, stop
         out.keys[place, row] = key_of(raw, words, at, stop)
         return 0 if 0 < size <= _SHORT else ODD
+    if field == f.SOURCE and scope == f.TRUTH:
+        code = coded(raw, words, table, SOURCE, at, stop)
+        out.codes[MEMBER, row] = code
+        return code if 0 < size <= _SHORT else ODD
     if field == f.ID or field == f.SOURCE:
         return 0 if 0 < size <= _SHORT else ODD
     if field == f.ERROR_TYPE or field == f.TRACE:

@@ -32,6 +32,7 @@ Array = npt.NDArray[Any]
 ODD, FULL = -1, -2
 # Columns of words. A member's texts are the codes of its model and its version.
 MODEL, VERSION, LABEL, MEMBER, FIRST_TEXT = 0, 1, 2, 3, 4
+SOURCE = FIRST_TEXT  # of truths, which have no features
 LONGEST = 128  # bytes of a name that the table takes
 _WIDTH = LONGEST // 8
 _SPREAD = 40_503

@@ -78,6 +78,7 @@ def label_block(
         request_id=objects(requests),
         label=filled.words("label"),
         value=filled.numbers("value"),
+        source=filled.words("source").if_any(),
     )
     if good.all():
         return [block], None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import astuple
 
-from watchkeeper.daemon.transport.codec.shapes import BOTH, NULL, NUMBER, WORD, Reader
+from watchkeeper.daemon.transport.codec.shapes import BOTH, NULL, NUMBER, WORD, BulkKind, Reader
 from watchkeeper.detectors.blocks import Words
 from watchkeeper.detectors.types import FloatArray
 
@@ -63,12 +63,18 @@ _SINKS: Mapping[str, type[_Sink]] = {
     "model_name": _Coded,
     "model_version": _Coded,
     "label": _Coded,
+    "source": _Coded,
     "duration_s": _Numbers,
     "score": _Numbers,
     "value": _Numbers,
 }
 _FEATURES: Mapping[int, type[_Sink]] = {NUMBER: _Numbers, WORD: _Coded, BOTH: _Kept, NULL: _Kept}
-_UNREAD = frozenset({"id", "error_type", "source", "segment", "sample_rate", "traceparent"})
+_UNREAD: Mapping[BulkKind, frozenset[str]] = {
+    "prediction": frozenset(
+        {"id", "error_type", "source", "segment", "sample_rate", "traceparent"}
+    ),
+    "label": frozenset({"id"}),
+}
 
 
 class Filled:
@@ -77,8 +83,9 @@ class Filled:
     def __init__(self, reader: Reader, capacity: int) -> None:
         self.reader = reader
         self._rows = 0
+        unread = _UNREAD[reader.shape.kind]
         self._fields = {
-            name: _SINKS.get(name, _Kept)(capacity) for name in reader.fields if name not in _UNREAD
+            name: _SINKS.get(name, _Kept)(capacity) for name in reader.fields if name not in unread
         }
         self._answers = {name: _SINKS.get(name, _Kept)(capacity) for name in reader.answers}
         features = reader.shape.features

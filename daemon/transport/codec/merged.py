@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, Words
+from watchkeeper.detectors.gathered import merged_sources
 
 _PREDICTION = (
     "at", "seq", "key", "request_id", "entity_key", "entity",
@@ -60,6 +61,7 @@ def _labels(blocks: Sequence[LabelBlock]) -> LabelBlock:
         models=models,
         model=model,
         label=_words(block.label for block in blocks),
+        source=merged_sources(blocks),
         **{n: np.concatenate([getattr(b, n) for b in blocks]) for n in _LABEL},
     )
 

@@ -14,7 +14,10 @@ from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, Spa
 from watchkeeper.detectors.types import BoolArray, IntArray
 
 NUMBERS = ("duration_s", "score", "value")
-CODED = ("model_name", "model_version", "label")
+CODED: Mapping[BulkKind, tuple[str, ...]] = {
+    "prediction": ("model_name", "model_version", "label"),
+    "label": ("model_name", "label", "source"),
+}
 _INT64 = 2.0**63
 Coders = Mapping[tuple[str, str], Coder]
 
@@ -22,14 +25,16 @@ Coders = Mapping[tuple[str, str], Coder]
 class Outlined:
     """Columns of a batch; only the rows that are `taken` have values."""
 
-    def __init__(self, n: int, numeric: tuple[str, ...], categorical: tuple[str, ...]) -> None:
+    def __init__(
+        self, kind: BulkKind, n: int, numeric: tuple[str, ...], categorical: tuple[str, ...]
+    ) -> None:
         self.taken = np.zeros(n, dtype=np.bool_)
         self.at = np.empty(n)
         self.request, self.entity = np.empty((2, n), np.int64), np.empty((2, n), np.int64)
         self.key, self.entity_key = np.empty(n, np.uint64), np.empty(n, np.uint64)
         self.status = np.empty(n, np.int64)
         self.numbers = {name: np.empty(n) for name in NUMBERS}
-        self.codes = {name: np.empty(n, np.int32) for name in CODED}
+        self.codes = {name: np.empty(n, np.int32) for name in CODED[kind]}
         self.numeric = {name: np.empty(n) for name in numeric}
         self.categorical = {name: np.empty(n, np.int32) for name in categorical}
 
@@ -69,6 +74,7 @@ class Outlined:
             request_id=Spans(buffer, self.request[0, every], self.request[1, every]),
             label=coders["", "label"].column(self.codes["label"][every]),
             value=self.numbers["value"][every],
+            source=coders["", "source"].column(self.codes["source"][every]).if_any(),
         )
 
     def _predictions(

@@ -34,7 +34,8 @@ from watchkeeper.daemon.transport.codec.stencil import (
 from watchkeeper.daemon.transport.codec.times import seconds_in
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
-_UNREAD = frozenset({"id", "source", "error_type", "traceparent"})
+_UNREAD = frozenset({"id", "source", "error_type", "traceparent"})  # but for what is coded
+_MAY_LACK = frozenset({"label", "source"})
 _NEVER_NULL = frozenset({"id", "time", "model_name", "model_version", "request_id"})
 _NEVER_EMPTY = frozenset({"id", "request_id", "entity_id", "source", "model_name", "model_version"})
 _QUOTE = ord('"')
@@ -62,6 +63,7 @@ class Slots:
         self.words, self.raw = places.words, places.words.view(np.uint8)
         self.begin, self.end = places.begin, places.end
         rows = places.rows
+        self._unread = _UNREAD - out.codes.keys()
         self.good = np.ones(len(rows), dtype=np.bool_)
         in_a_row = rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all()
         self.into: Any = slice(rows[0], rows[-1] + 1) if in_a_row else rows
@@ -90,8 +92,8 @@ class Slots:
             out.numeric[name][into] = np.nan
         for name in out.categorical.keys() - features:
             out.categorical[name][into] = -1
-        if "label" not in there:
-            out.codes["label"][into] = -1
+        for name in _MAY_LACK & out.codes.keys() - there:
+            out.codes[name][into] = -1
         if "entity_id" not in there:
             out.entity[:, into] = -1
             out.entity_key[into] = 0
@@ -178,7 +180,7 @@ class Slots:
             own = [word[i] for word in words]
             if slot.scope == EVENT and slot.name in _NEVER_EMPTY:
                 self.good &= (size[i] > 0) | ~there[i]
-            if slot.scope == SEGMENT or (slot.scope == EVENT and slot.name in _UNREAD):
+            if slot.scope == SEGMENT or (slot.scope == EVENT and slot.name in self._unread):
                 continue
             self._column(slot, own, begin[i], size[i], None if there[i].all() else there[i])
 

@@ -224,5 +224,5 @@ class _Reading:
         if out is None:
             columns = self.topic.columns
             numeric, categorical = columns(group, NUMBER), columns(group, WORD)
-            out = self.outs[group] = Outlined(len(self.seq), numeric, categorical)
+            out = self.outs[group] = Outlined(self.kind, len(self.seq), numeric, categorical)
         return out

@@ -94,6 +94,17 @@ def test_labels_come_back_exactly() -> None:
     equal(blocks.decode(blocks.encode(block)), block)
 
 
+def test_sources_of_labels_come_back() -> None:
+    source = as_objects(["crew", None, "vendor"])
+    block = LabelBlock.of(replace(labels(n=3), source=source))
+
+    back = blocks.decode(blocks.encode(block))
+
+    assert isinstance(back, LabelBlock)
+    assert back.source is not None
+    assert back.source.texts().tolist() == source.tolist()
+
+
 def test_text_in_a_buffer_comes_back_as_text() -> None:
     block = LabelBlock.of(labels(n=3))
     spans = Spans("aßc".encode(), np.array([0, 1, -1]), np.array([1, 3, 0]))

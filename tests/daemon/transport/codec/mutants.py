@@ -70,6 +70,7 @@ def label(rng: random.Random) -> Event:
         "label": lambda r: r.choice(("yes", "no", "", None)),
         "value": lambda r: r.choice((1, 2.5, None)),
         "kind": lambda r: r.choice(("final", "provisional", "proxy")),
+        "source": lambda r: r.choice(("crew", "a vendor's feed", "é", "", None)),
         "schema": lambda r: "label.v1",
         "extra": lambda r: {"a": 1},
     }
@@ -195,7 +196,9 @@ def _columns(block: Block) -> dict[str, list[Any]]:
         "value": _bits(block.value),
     }
     if not isinstance(block, PredictionBlock):
-        return columns | {"model": [block.models[i] for i in block.model.tolist()]}
+        source = [None] * len(block) if block.source is None else _texts(block.source)
+        models = [block.models[i] for i in block.model.tolist()]
+        return columns | {"model": models, "source": source}
     return columns | {
         "member": [block.members[i] for i in block.member.tolist()],
         "entity": _texts(block.entity),

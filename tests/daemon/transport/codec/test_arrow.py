@@ -116,7 +116,8 @@ def test_predictions_are_what_they_are_as_json(blocks: bool) -> None:
 
 
 def test_labels_are_what_they_are_as_json() -> None:
-    events = [label(i, value=0.5 if i % 2 else None, kind="proxy") for i in range(9)]
+    told = [label(i, value=0.5 if i % 2 else None, kind="proxy") for i in range(9)]
+    events = [*told, label(9, source="crew"), label(10, source="vendor")]
 
     decoded = decode([record(stream_message(events, "l"))], KINDS, blocks=True)
 

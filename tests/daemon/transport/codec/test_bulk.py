@@ -46,6 +46,8 @@ def rows_of(decoded: Decoded) -> dict[int, Any]:
         for i, seq in enumerate(frame.seq.tolist()):
             assert seq not in rows
             cells = {name: repr(c[i]) for name, c in zip(names, columns, strict=True)}
+            if isinstance(frame, LabelFrame):
+                cells["source"] = repr(None if frame.source is None else frame.source[i])
             rows[seq] = (frame.model, cells, *features_of(frame, i))
     return rows
 
@@ -160,6 +162,7 @@ labels = st.fixed_dictionaries(
         "label": st.one_of(st.none(), texts),
         "value": st.one_of(st.none(), st.floats(allow_nan=False)),
         "kind": st.sampled_from(["final", "proxy", "other"]),
+        "source": st.one_of(st.none(), texts),
         "zz": json_values,
     },
 )

@@ -115,7 +115,7 @@ BOTH: dict[str, Any] = {
     "time": lambda r: r.choice(mutants.TIMES[4:6]),
     "model_name": lambda r: r.choice(("credit", "fraud", "a/b.c-d_e")),
     "request_id": lambda r: f"r-{r.getrandbits(r.choice((4, 32, 64))):x}",
-    "source": lambda r: r.choice(("eu-1", None)),
+    "source": lambda r: r.choice(("eu-1", "a vendor's feed", "", None)),
 }
 FIELDS: dict[str, dict[str, Any]] = {
     "labels": BOTH
