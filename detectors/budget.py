@@ -10,14 +10,7 @@ import math
 import re
 
 import msgspec
-import numpy as np
 
-from watchkeeper.detectors.frames import FloatArray
-
-LEAST, MOST = 100.0, 1e12  # samples for one false alarm
-HALF_LIFE = 7 * 86_400.0  # seconds of event time after which an observed rate counts half
-
-_HUGE = 1e15
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _UNITS |= {"month": 30 * 86_400, "year": 365 * 86_400}
 _SHORT = {"min": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
@@ -43,17 +36,17 @@ class Budget(msgspec.Struct, frozen=True):
         days = self.seconds / 86_400
         return f"{self.alarms:g} per {days:g} day{'' if days == 1 else 's'}"
 
+    def shared(self, models: int) -> Budget:
+        """The budget of each of so many models that keeps this one for all together.
+
+        >>> str(Budget(1, 7 * 86_400).shared(100))
+        '0.01 per 7 days'
+        """
+        return Budget(self.alarms / max(1, models), self.seconds)
+
     def samples(self, per_second: float) -> float:
         """The samples in which one false alarm is accepted, at this rate of samples."""
         return self.seconds * per_second / self.alarms
-
-    def threshold(self, per_second: float) -> float:
-        """A: what evidence must pass, at least 100 and at most 1e12. Where the rate is not known
-        or none, as high as can be."""
-        samples = self.samples(per_second)
-        if not samples > 0.0:
-            return MOST
-        return min(max(samples, LEAST), MOST)
 
 
 def parse(text: str) -> Budget:
@@ -80,36 +73,6 @@ def parse(text: str) -> Budget:
     if not (math.isfinite(alarms) and math.isfinite(seconds)):
         raise BadBudget(f"false alarms {text!r}: the numbers are too large; {_EXAMPLE}")
     return Budget(alarms, seconds)
-
-
-def logarithm(evidence: FloatArray | float) -> FloatArray:
-    """ln of evidence or a threshold, at least 0, as it is shown: 0 where there is no evidence."""
-    return np.asarray(np.log(np.maximum(evidence, 1.0)), dtype=np.float64)
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """Samples per second of event time, of which the older count less; nothing is known at first.
-
-    `count` and `seconds` both fade, so a gap in which nothing was to be seen changes nothing.
-    """
-
-    count: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def per_second(self) -> float:
-        """The rate; 0 where nothing is known."""
-        return self.count / self.seconds if self.seconds > 0.0 else 0.0
-
-    def seen(self, count: float, seconds: float, half_life: float = HALF_LIFE) -> Rate:
-        """The rate after so many samples in so many seconds more; odd numbers change nothing."""
-        if not (0.0 <= count <= _HUGE and 1.0 / _HUGE <= seconds <= _HUGE):
-            return self
-        faded = math.log(2.0) * seconds / half_life
-        keep = math.exp(-faded)
-        # What fades in the interval itself: the mean of 0.5 ** (age / half_life) over it.
-        weight = -math.expm1(-faded) / faded
-        return Rate(self.count * keep + count * weight, self.seconds * keep + seconds * weight)
 
 
 def _number(text: str) -> float:

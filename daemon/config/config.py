@@ -12,6 +12,7 @@ from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Section, doc
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
+from watchkeeper.detectors.budget import parse
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
 
 
@@ -82,4 +83,10 @@ class Config(Section, frozen=True, kw_only=True):
 
     def policy(self, model: str) -> ModelPolicy:
         """What the core has to know about a model."""
-        return self.model(model).policy(DEFAULT_WATCHES)
+        return self.model(model).policy(DEFAULT_WATCHES, self._share_s())
+
+    def _share_s(self) -> float:
+        """The seconds in which one model may cause one false page for all to keep the fleet's
+        budget: the expected numbers of their pages add up, whatever models have in common."""
+        fleet = self.daemon.fleet_false_alarms
+        return parse(fleet).shared(self.daemon.max_models).samples(1.0) if fleet else 0.0

@@ -181,9 +181,10 @@ class ModelSettings(Section, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=list)
     serving: Annotated[Serving, doc("Where its live version is decided")] = Serving()
 
-    def policy(self, built_in: Iterable[Watch]) -> ModelPolicy:
-        """The core's form: the built-in watches, the model's own over them, less `without`."""
-        accepted_s = parse(self.false_alarms).samples(1.0)
+    def policy(self, built_in: Iterable[Watch], least_s: float = 0.0) -> ModelPolicy:
+        """The core's form: the built-in watches, the model's own over them, less `without`. No more
+        than one false page in `least_s` is accepted, whatever `false_alarms` says."""
+        accepted_s = max(parse(self.false_alarms).samples(1.0), least_s)
         windows = accepted_s / float(self.window)
         own = evident((each.watch() for each in self.detectors), windows)
         replaced = {(each.signal, each.target, each.detector) for each in own}

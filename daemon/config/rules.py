@@ -38,6 +38,7 @@ def _holder(layers: Sequence[Layer], key: Key) -> Layer:
 
 
 def _complaints(config: Config) -> Iterator[_Complaint]:
+    yield from _fleet(config)
     yield from _web(config)
     yield from _kafka(config)
     yield from _notify(config)
@@ -52,6 +53,14 @@ def _complaints(config: Config) -> Iterator[_Complaint]:
         yield from ((("models", name, *key), message) for key, message in own)
         kept = [each for each in settings.detectors if each in config.defaults.detectors]
         yield from _detectors(("models", name), settings.detectors[len(kept) :])
+
+
+def _fleet(config: Config) -> Iterator[_Complaint]:
+    if config.daemon.fleet_false_alarms is not None:
+        try:
+            budget.parse(config.daemon.fleet_false_alarms)
+        except budget.BadBudget as error:
+            yield ("daemon", "fleet_false_alarms"), str(error)
 
 
 def _web(config: Config) -> Iterator[_Complaint]:

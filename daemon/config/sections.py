@@ -67,6 +67,14 @@ class Daemon(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=1_000_000),
         doc("Most models that are watched; events of further ones are refused", "models"),
     ] = 2_000
+    fleet_false_alarms: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        doc(
+            "How many false pages of all models together are accepted, in what time: each may then "
+            "cause a `max_models`-th of them at most. Default: each has its own budget alone",
+            example="1 per 7 days",
+        ),
+    ] = None
     stop_timeout: Annotated[
         Duration, span("How long a stop waits for work in hand", "1s", "10m")
     ] = Duration(30)

@@ -41,7 +41,7 @@ def weighed(
 
     `rows` are places in the banks, those of model number `models[i]` (from 0 on); a false page is
     accepted in so many `windows`. The average of evidence is evidence, whatever its parts have to
-    do with each other (see `sequential.fleet`), so that one level is right for all series
+    do with each other (see `sequential.averages`), so that one level is right for all series
     together. One series alone must be strong enough for all of them.
     """
     banks = [

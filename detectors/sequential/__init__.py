@@ -6,9 +6,8 @@ Evidence is compared with one number, the samples in which one false alarm is ac
 
 from __future__ import annotations
 
-from watchkeeper.detectors.sequential.bets import normal_scores
+from watchkeeper.detectors.sequential.averages import averaged
 from watchkeeper.detectors.sequential.categories import CategoryEvidence
-from watchkeeper.detectors.sequential.fleet import averaged, e_bh, fleet_alarms, shared_threshold
 from watchkeeper.detectors.sequential.rates import RateEvidence
 from watchkeeper.detectors.sequential.sketch import QuantileSketch
 from watchkeeper.detectors.sequential.values import ValueEvidence
@@ -21,8 +20,4 @@ __all__ = [
     "RateEvidence",
     "ValueEvidence",
     "averaged",
-    "e_bh",
-    "fleet_alarms",
-    "normal_scores",
-    "shared_threshold",
 ]

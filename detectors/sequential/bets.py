@@ -74,13 +74,6 @@ def over(edges: Sequence[float]) -> FloatArray:
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
-def normal_scores(ranks: FloatArray) -> FloatArray:
-    """Ranks in (0, 1) as quantiles of the standard normal distribution."""
-    from scipy.special import ndtri  # heavy, and only where somebody wants scores
-
-    return np.asarray(ndtri(np.clip(ranks, 1e-12, 1.0 - 1e-12)), dtype=np.float64)
-
-
 def _ratios(share: Share, low: FloatArray, high: FloatArray) -> FloatArray:
     below = np.array([share(u) for u in low.tolist()])
     beyond = np.array([share(u) for u in high.tolist()])

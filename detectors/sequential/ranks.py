@@ -10,8 +10,7 @@ is uniform on (0, 1) and independent of all ranks before, whatever the distribut
 since equal values are put in order by lot (Vovk, Gammerman and Shafer, Algorithmic Learning in a
 Random World, 2nd ed., 2022, chapter 8). Before there are 256 gaps, each value is an edge.
 
-Counts of the same edges add up, in any order. Where values have come to fall mostly between two of
-them, or beyond all, edges are learned anew.
+Where values have come to fall mostly between two edges, or beyond all, edges are learned anew.
 """
 
 from __future__ import annotations

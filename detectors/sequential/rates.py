@@ -109,11 +109,6 @@ class RateEvidence(Kept):
             total = total + weight * held["evidence"][:, j]
         return total
 
-    def rate(self, rows: IntArray) -> FloatArray:
-        """The running rates of these series (R,)."""
-        self.reach(rows)
-        return running(self.parts[0][rows])
-
     def calibrated(self, rows: IntArray) -> IntArray:
         """A number of `Calibration` for each of these series (R,)."""
         self.reach(rows)

@@ -87,25 +87,6 @@ class ValueEvidence(Kept):
         held = self.parts[0][rows]
         return calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
 
-    def relearn(self, rows: IntArray) -> None:
-        """Begins these series anew: history, correlation and evidence."""
-        self.clear(rows)
-
-    def merge_history(self, row: int, other: ValueEvidence, other_row: int) -> None:
-        """Adds the history of a series that was ranked among the same first values elsewhere.
-
-        Counts are added, so the order of merges changes nothing. Raises `ValueError` where the
-        edges are not the same.
-        """
-        mine, theirs = self.parts[1][row], other.parts[1][other_row]
-        learned = int(self.parts[0]["learned"][row]), int(other.parts[0]["learned"][other_row])
-        same = all(np.array_equal(mine[name], theirs[name]) for name in ("edges", "ties"))
-        if not same or min(learned) < EDGES:
-            raise ValueError("histories can only be merged that begin with the same values")
-        for name, first in (("counts", 1), ("sums", SIDE)):
-            mine[name] += theirs[name] - np.asarray(first, dtype=mine[name].dtype)
-        self.parts[0]["learned"][row] = sum(learned) - EDGES
-
     def sound(self, parts: list[Records]) -> bool:
         """Whether these could be states."""
         return evident(parts[0]) and sound(*parts)

@@ -129,6 +129,7 @@ def test_problems_of_files_environment_and_flags_come_together(tmp_path: Path) -
         ('[defaults]\nserving = { target = "mlflow" }\n', 2, "needs mlflow.uri"),
         ("[models.m]\nrecover_windows = 21\n", 2, "more than verify_windows"),
         ('[models.m]\nfalse_alarms = "sometimes"\n', 2, "'1 per 30 days'"),
+        ('[daemon]\nfleet_false_alarms = "seldom"\n', 2, "'1 per 30 days'"),
         ('[defaults]\nlateness = "3d"\n', 2, "is outside 0s to 24h"),
         ('[defaults]\nactions = { rolback = "act" }\n', 2, 'did you mean "rollback"'),
     ],

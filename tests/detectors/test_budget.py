@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchkeeper.detectors.budget import LEAST, MOST, BadBudget, Budget, Rate, logarithm, parse
+from watchkeeper.detectors.budget import BadBudget, Budget, parse
 
 DAY = 86_400.0
 
@@ -69,46 +66,12 @@ def test_what_it_says_of_itself_can_be_read_again(alarms: int, days: int) -> Non
 
 
 def test_a_window_a_minute_makes_a_month_43200_samples() -> None:
-    assert parse("1 per 30 days").threshold(1 / 60) == 43_200
+    assert parse("1 per 30 days").samples(1 / 60) == 43_200
 
 
-@pytest.mark.parametrize(
-    ("rate", "threshold"), [(0.0, MOST), (math.nan, MOST), (1e-9, LEAST), (1e30, MOST)]
-)
-def test_a_threshold_is_within_what_evidence_can_reach(rate: float, threshold: float) -> None:
-    assert parse("1 per day").threshold(rate) == threshold
+@given(st.integers(1, 10_000))
+def test_shares_of_a_budget_add_up_to_it(models: int) -> None:
+    share = parse("2 per week").shared(models)
 
-
-def test_a_rate_follows_what_is_seen_slowly() -> None:
-    rate = Rate()
-    for _ in range(7 * 24):
-        rate = rate.seen(60, 3_600)
-    before = rate.per_second
-    for _ in range(7 * 24):
-        rate = rate.seen(180, 3_600)
-
-    assert before == pytest.approx(1 / 60)
-    assert rate.per_second == pytest.approx((1 / 60) * (1 + 2 * 2 / 3), rel=0.01)
-
-
-def test_a_rate_does_not_hang_on_how_time_is_cut() -> None:
-    fine, coarse = Rate(), Rate()
-    for _ in range(1_000):
-        fine = fine.seen(1, 60)
-    for _ in range(10):
-        coarse = coarse.seen(100, 6_000)
-
-    assert fine.per_second == pytest.approx(coarse.per_second)
-    assert fine.seconds == pytest.approx(coarse.seconds)
-
-
-@given(st.floats(), st.floats())
-def test_odd_numbers_leave_a_rate_finite(count: float, seconds: float) -> None:
-    rate = Rate(60.0, 60.0).seen(count, seconds)
-
-    assert math.isfinite(rate.per_second)
-    assert rate.per_second >= 0
-
-
-def test_no_evidence_is_shown_as_nothing() -> None:
-    assert logarithm(np.array([0.0, 1.0, math.e])).tolist() == pytest.approx([0.0, 0.0, 1.0])
+    assert models * share.alarms == pytest.approx(2.0)
+    assert share.samples(1.0) == pytest.approx(models * 7 * DAY / 2)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.playbook import MODEL, Play
+from watchkeeper.daemon.config.config import Config
+from watchkeeper.daemon.config.models import ModelSettings
+from watchkeeper.daemon.config.sections import Daemon
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
 from watchkeeper.daemon.core.panel import Panel, Post
-from watchkeeper.daemon.core.policy import Suite
+from watchkeeper.daemon.core.policy import ModelPolicy, Suite
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Columns, bank_for
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
-from watchkeeper.detectors.types import IntArray, Severity
+from watchkeeper.detectors.types import BoolArray, IntArray, Severity
 
 MONTH = 43_200.0
 
@@ -101,37 +106,49 @@ def test_what_explains_only_has_no_part_in_it() -> None:
 
 @dataclass
 class Months:
-    """Normal traffic of several models a window at a time, before the default watches that are
-    weighed together."""
+    """Normal traffic of several models a window at a time, before the watches by evidence, which
+    are weighed together. All models may be `alike`, to the last event."""
 
     models: int
+    watches: Sequence[Watch] = tuple(DEFAULT_WATCHES)
+    alike: bool = False
     posts: list[Post] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rows = np.arange(self.models)
-        for watch in DEFAULT_WATCHES:
+        for watch in self.watches:
             bank = bank_for(watch, 1) if watch.detector.startswith("shiryaev") else None
             if bank is not None:
                 only = np.zeros(1, dtype=np.int64)
                 post = Post(watch, 0, only, watch.signal, ("",), bank, b"", True, only)
                 self.posts.append(post)
 
-    def window(self, index: int, shares: dict[str, float], n: int, seed: int) -> bool:
-        """Whether the window gives any model a finding that is worth a page."""
+    def window(
+        self,
+        index: int,
+        shares: dict[str, float],
+        n: int,
+        seed: int,
+        windows: float = MONTH / EVIDENCE_SHARE,
+    ) -> BoolArray:
+        """Which models the window gives a finding that is worth a page: one in so many `windows`
+        is accepted."""
         random, found = np.random.default_rng([seed, index]), np.zeros(self.models, dtype=bool)
         times = np.full(self.models, 60.0 * index)
         blank, given = np.full((self.models, 1), np.nan), np.ones((self.models, 1), dtype=bool)
         for post in self.posts:
-            sizes = random.poisson(n, (self.models, 1))
+            sizes = random.poisson(n, (1 if self.alike else self.models, 1))
             value = random.binomial(sizes, shares[post.signal]) / np.maximum(sizes, 1)
+            copies = self.models // len(sizes)
+            value, sizes = np.repeat(value, copies, axis=0), np.repeat(sizes, copies, axis=0)
             samples = Columns(
                 post.signal, ("",), times, times + 60.0, given, value, sizes, blank, blank
             )
             found |= post.bank.judge_plainly(self.rows, samples).found[:, 0]
         if not found.any():
-            return False
-        held = weighed(self.posts, self.rows, self.rows, MONTH / EVIDENCE_SHARE)
-        return held is not None and bool((found & held.passed).any())
+            return found
+        held = weighed(self.posts, self.rows, self.rows, windows)
+        return found if held is None else np.asarray(found & held.passed)
 
 
 @pytest.mark.slow
@@ -142,8 +159,57 @@ def test_months_of_normal_traffic_keep_to_the_budget() -> None:
     for index in range(windows):
         level = 1 + 0.3 * np.sin(2 * np.pi * index / 1440)
         shares = {"errors": 0.005 * level, "output": 0.0005 * level, "accuracy": 0.85}
-        now = months.window(index, shares, 200, seed=4)
+        now = bool(months.window(index, shares, 200, seed=4).any())
         pages, before = pages + (now and not before), now
 
     accepted = EVIDENCE_SHARE * months.models * windows / MONTH
     assert pages <= accepted + 2 * math.sqrt(accepted)
+
+
+def fleet(models: int, budget: str, own: str) -> ModelPolicy:
+    """What holds for each of so many models that share a budget, besides each having its own."""
+    config = Config(
+        daemon=Daemon(max_models=models, fleet_false_alarms=budget),
+        defaults=ModelSettings(false_alarms=own),
+    )
+    return config.policy("any")
+
+
+def test_a_fleets_budget_raises_what_evidence_must_pass() -> None:
+    alone, together = Play(), Play()
+    together.policy = fleet(50, "1 per 6 days", "1 per 30 days")
+    for each in (alone, together):
+        each.traffic(30)
+
+    levels = [each.steps[-1].evidence[MODEL][1] for each in (alone, together)]
+
+    assert levels == pytest.approx([math.log(2 * MONTH), math.log(2 * 50 * 6 * 1_440)])
+
+
+def test_a_fleets_budget_never_gives_a_model_more_than_its_own() -> None:
+    policy = fleet(2, "10 per hour", "1 per 30 days")
+
+    assert policy.false_alarm_s == 30 * 86_400.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_fleet_of_quiet_models_keeps_to_one_budget(alike: bool) -> None:
+    windows, models = 2_000, 240
+    policy = fleet(models, "1 per 1000 min", "1 per 1000 min")
+    touchy = [
+        replace(each, settings={**each.settings, "min_change": 0.0})
+        for each in policy.watches
+        if each.detector == "shiryaev_roberts_rate"
+    ]
+    months, pages = Months(models, touchy, alike), 0
+    level = policy.false_alarm_s / policy.window_s / EVIDENCE_SHARE
+    before = np.zeros(models, dtype=np.bool_)
+
+    for index in range(windows):
+        shares = {"errors": 0.05, "output": 0.02, "accuracy": 0.85}
+        now = months.window(index, shares, 100, seed=5, windows=level)
+        pages, before = pages + int((now & ~before).sum()), now
+
+    assert pages <= EVIDENCE_SHARE * windows / 1_000

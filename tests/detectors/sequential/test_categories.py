@@ -1,4 +1,4 @@
-"""Evidence in histograms: of categories, and of ranks in bins of reference quantiles."""
+"""Evidence in histograms: of categories, classes, the bins of a score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from watchkeeper.detectors.frames import FloatArray
 from watchkeeper.detectors.sequential import CategoryEvidence
-from watchkeeper.detectors.sequential.blocks import block_bets, block_logs, block_step, block_total
 from watchkeeper.detectors.types import StateError
 
 COUNTS = st.lists(
@@ -117,30 +116,3 @@ def test_damaged_state_is_refused() -> None:
 
     with pytest.raises(StateError):
         evidence.load(0, whole[:8] + b"\xff" * (len(whole) - 8))
-
-
-def test_bets_over_bins_of_a_reference_are_fair() -> None:
-    shares = np.array([[0.1, 0.0, 0.4, 0.5], [1.0, 0.0, 0.0, 0.0]])
-
-    table = block_bets(shares)
-
-    np.testing.assert_allclose((shares[..., None] * table).sum(axis=1), 1.0, rtol=1e-9)
-
-
-def test_a_block_of_ranks_shows_a_shift() -> None:
-    random, table = np.random.default_rng(6), block_bets(np.full((2, 32), 1 / 32))
-    evidence = np.zeros((2, table.shape[2]))
-    for _ in range(10):
-        moved = random.normal([[0.0], [0.3]], 1.0, (2, 100))
-        ranks = np.array(
-            [
-                [np.mean(each <= x) for x in row]
-                for row, each in zip(moved, [random.normal(size=2_000)] * 2, strict=True)
-            ]
-        )
-        counts = np.array([np.histogram(r, 32, (0, 1))[0] for r in ranks])
-        evidence = block_step(evidence, block_logs(counts, table))
-
-    total = block_total(evidence)
-    assert total[0] < 1e3
-    assert total[1] > 1e6

@@ -11,7 +11,7 @@ from tests.compiled import needs_kernels
 from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.sequential import Calibration, ValueEvidence
 from watchkeeper.detectors.sequential.advance import Given, plain
-from watchkeeper.detectors.sequential.bets import CELLS, bets, normal_scores, over
+from watchkeeper.detectors.sequential.bets import CELLS, bets, over
 from watchkeeper.detectors.sequential.chance import Words, mixed
 from watchkeeper.detectors.types import Direction, StateError
 
@@ -222,31 +222,6 @@ def test_it_says_where_false_alarms_are_not_as_rare_as_asked_for() -> None:
     )
 
 
-def test_histories_merge_in_any_order() -> None:
-    random = np.random.default_rng(9)
-    first, rest = random.normal(size=255), random.normal(size=(3, 400))
-    row = np.array([0])
-
-    def shard(part: FloatArray) -> ValueEvidence:
-        evidence = ValueEvidence(whitens=False)
-        evidence.update(row, keys_for(row), np.concatenate([first, part])[None])
-        return evidence
-
-    def merged(order: list[int]) -> ValueEvidence:
-        whole = shard(rest[order[0]])
-        for each in order[1:]:
-            whole.merge_history(0, shard(rest[each]), 0)
-        return whole
-
-    one, other = merged([0, 1, 2]), merged([2, 0, 1])
-
-    assert one.parts[1][0].tobytes() == other.parts[1][0].tobytes()
-    assert int(one.parts[0]["learned"][0]) == 255 + 1_200
-    assert one.sound([part[:1] for part in one.parts])
-    with pytest.raises(ValueError, match="same values"):
-        one.merge_history(0, ValueEvidence(), 0)
-
-
 def test_damaged_state_is_refused() -> None:
     evidence, _ = taken(mixture(1, 7, 600))
     whole = evidence.dump(1)
@@ -260,10 +235,3 @@ def test_damaged_state_is_refused() -> None:
 
 def test_a_series_takes_at_most_300_bytes_beside_its_history() -> None:
     assert ValueEvidence().bytes_per_series <= 300
-
-
-def test_ranks_become_normal_scores() -> None:
-    scores = normal_scores(np.array([0.0, 0.5, 0.975, 1.0]))
-
-    assert np.isfinite(scores).all()
-    assert scores[1:3].tolist() == pytest.approx([0.0, 1.959964])
