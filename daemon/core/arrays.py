@@ -11,6 +11,7 @@ from watchkeeper.daemon.core.joins import Joined, Joins
 from watchkeeper.daemon.core.ledger import Ledger
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import Suite
+from watchkeeper.daemon.core.sources import Sources
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.keys import Keys, combined
@@ -24,6 +25,7 @@ class Arrays:
         self.clocks = Clocks()
         self.ledger = Ledger()
         self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0)
+        self.sources = Sources()
         self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
         self._tallied = np.zeros((2, 0), dtype=np.int64)
@@ -129,7 +131,10 @@ class Arrays:
         """Takes in labels; gives the predictions they belong to."""
         keys = combined(block.key, self.clocks.arrays["key"][models])
         label = block.label.keys()
-        return self.joins.labels(models, keys, block.at, label, block.value, again=again)
+        source = None if block.source is None else self.sources.numbers(block.source)
+        return self.joins.labels(
+            models, keys, block.at, label, block.value, source=source, again=again
+        )
 
     def _keys(self, models: IntArray, block: PredictionBlock) -> Keys:
         return combined(block.key, self.clocks.arrays["key"][models])

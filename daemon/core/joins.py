@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,11 @@ from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 _TAIL = 4_096  # rows that are searched one by one before all are grouped by model anew
 _Chosen = BoolArray | slice
+
+
+def _taken(columns: Sequence[Any], rows: _Chosen) -> Iterator[Any]:
+    """The chosen rows of columns, of which some may be none."""
+    return (None if column is None else column[rows] for column in columns)
 
 
 class _Predicted(NamedTuple):
@@ -36,7 +41,7 @@ class _Predicted(NamedTuple):
 
 
 class _Truths(NamedTuple):
-    """Labels, columns of equal length."""
+    """Labels, columns of equal length; no `source` where nobody is named."""
 
     model: IntArray
     key: Keys
@@ -44,14 +49,16 @@ class _Truths(NamedTuple):
     label: Keys
     value: FloatArray
     time: FloatArray
+    source: FloatArray | None
 
     def take(self, rows: _Chosen) -> _Truths:
         """The chosen rows."""
-        return _Truths(*(column[rows] for column in self))  # type: ignore[arg-type]
+        return _Truths(*_taken(self, rows))
 
 
 class Joined(NamedTuple):
-    """Predictions with their labels, columns of equal length; `at` is the label's time."""
+    """Predictions with their labels, columns of equal length; `at` is the label's time. `source`
+    is the number of who told the label, NaN for nobody; None where nobody is named."""
 
     member: Numbers
     at: FloatArray
@@ -61,6 +68,7 @@ class Joined(NamedTuple):
     predicted_value: FloatArray
     label: Keys
     value: FloatArray
+    source: FloatArray | None = None
 
     @property
     def n(self) -> int:
@@ -69,7 +77,7 @@ class Joined(NamedTuple):
 
     def take(self, rows: BoolArray) -> Joined:
         """The chosen rows."""
-        return Joined(*(column[rows] for column in self))  # type: ignore[arg-type]
+        return Joined(*_taken(self, rows))
 
 
 class Tally(NamedTuple):
@@ -177,18 +185,19 @@ class Joins:
         label: Keys,
         value: FloatArray,
         time: FloatArray | None = None,
+        source: FloatArray | None = None,
         *,
         again: bool = False,
     ) -> Joined:
         """Takes in labels; gives the predictions they belong to.
 
         `time` is how far the model's time had come with each row, by which waiting labels grow
-        old; by default `at`. `again`: as for predictions.
+        old; by default `at`. `source` is as in `Joined`. `again`: as for predictions.
         """
         if not len(key):
             return _NOTHING
         self._meet(int(model.max()) + 1)
-        truths = _Truths(model, key, at, label, value, at if time is None else time)
+        truths = _Truths(model, key, at, label, value, at if time is None else time, source)
         kept = self.sampling.kept(model, key)
         if kept is not None:
             if not again:
@@ -273,7 +282,7 @@ class Joins:
                 self._predict(made.take(rows), again)
                 for rows in (slice(None, half), slice(half, None))
             ]
-            return Joined(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
+            return _behind(*parts)
         waiting, met = self._waiting.find(made.model, made.key)
         truth = self._waiting.table.rows.take(waiting)
         joined = _joined(made, truth, met & (truth["at"] >= made.closed))
@@ -307,7 +316,7 @@ class Joins:
         if not here.all():
             self._wait(truths.take(~here), again)
         told = (found["at"], found["label"], found["score"], found["value"])
-        return Joined(found["owner"], mine.at, *told, mine.label, mine.value)
+        return Joined(found["owner"], mine.at, *told, mine.label, mine.value, mine.source)
 
     def _wait(self, truths: _Truths, again: bool) -> None:
         """Lets labels wait for their predictions, unless there is one that waits."""
@@ -316,12 +325,13 @@ class Joins:
         self._waiting.reach(truths.model, truths.time)
         if not again:
             self._count(0, truths.model[~new])
-        model, key, at, label, value, _ = truths.take(new)
+        model, key, at, label, value, _, source = truths.take(new)
         owner = model.astype(np.int32)
         unsure = np.ones(len(key), dtype=np.bool_) if again else self.sampling.unsure(model, key)
         if unsure is not None:
             owner = np.where(unsure, ~owner, owner)
-        _, lost = self._waiting.add(model, key, at, label, float("nan"), value, owner)
+        score = float("nan") if source is None else source  # a label has no score of its own
+        _, lost = self._waiting.add(model, key, at, label, score, value, owner)
         self._lose(lost)
 
     def _meet(self, n: int) -> None:
@@ -385,7 +395,21 @@ def _joined(made: _Predicted, truth: Rows, given: BoolArray) -> Joined:
         return _NOTHING
     truth, made = truth.take(np.flatnonzero(given)), made.take(given)
     told = (made.at, made.label, made.score, made.value)
-    return Joined(made.member, truth["at"], *told, truth["label"], truth["value"])
+    source = None if np.isnan(truth["score"]).all() else truth["score"]
+    return Joined(made.member, truth["at"], *told, truth["label"], truth["value"], source)
+
+
+def _behind(*parts: Joined) -> Joined:
+    """Rows one behind the other."""
+    if any(part.source is not None for part in parts):
+        parts = tuple(
+            part._replace(source=np.full(part.n, np.nan)) if part.source is None else part
+            for part in parts
+        )
+    columns: Iterable[Any] = (
+        None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    return Joined(*columns)
 
 
 def _nothing() -> Joined:
