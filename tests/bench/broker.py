@@ -21,7 +21,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -30,15 +29,15 @@ import msgspec
 from kafka.protocol.consumer import FetchRequest
 
 from tests.bench.coordinator import Groups, answers
+from tests.bench.fetching import NEWEST, OLDEST, Fetches
 from tests.bench.replay import Empty, Live, Log, Replay, Stream
 from tests.bench.traffic import Shape
 from tests.e2e.daemon import python_path
 
 KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
 _FETCH, _API_VERSIONS = 1, 18
-# The newest version that is spoken of each request: those of a broker of 2.1, but for fetches,
-# whose version 4 has all that matters here and no sessions.
-_SPOKEN = {2: 4, 3: 7, 8: 5, 9: 5, 10: 2, 11: 5, 12: 3, 13: 3, 14: 3, 18: 2}
+# The newest version that is spoken of each request: those of a broker of 2.1.
+_SPOKEN = {1: NEWEST, 2: 4, 3: 7, 8: 5, 9: 5, 10: 2, 11: 5, 12: 3, 13: 3, 14: 3, 18: 2}
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -71,45 +70,6 @@ class Topics:
         if not shape.alone:
             self.logs[f"{name}.labels"] = [Replay(stream, True, n) for n in numbers]
 
-    def read(self, request: Any) -> bytes:
-        """The answer to a fetch, once there is enough of it or the time is over."""
-        wanted = [(t.topic, p) for t in request.topics for p in t.partitions]
-        deadline = time.monotonic() + request.max_wait_ms / 1000
-        with self.grown:
-            while True:
-                found = self._found(wanted, request.max_bytes)
-                left = deadline - time.monotonic()
-                if sum(map(len, found)) >= request.min_bytes or left <= 0:
-                    break
-                self.grown.wait(left)
-        return self._packed(request, found)
-
-    def _found(self, wanted: list[tuple[str, Any]], most: int) -> list[bytes]:
-        found, size = [], 0
-        for topic, each in wanted:
-            log = self.logs[topic][each.partition]
-            room = min(each.partition_max_bytes, most - size)
-            part = log.read(each.fetch_offset, room, not size)
-            found.append(part)
-            size += len(part)
-        return found
-
-    def _packed(self, request: Any, found: list[bytes]) -> bytes:
-        parts = iter(found)
-        packed = [struct.pack(">ii", 0, len(request.topics))]
-        for topic in request.topics:
-            packed += [_text(topic.topic), struct.pack(">i", len(topic.partitions))]
-            for each in topic.partitions:
-                end = self.logs[topic.topic][each.partition].end()
-                part = next(parts)
-                head = struct.pack(">ihqqii", each.partition, 0, end, end, 0, len(part))
-                packed += [head, part]
-        return b"".join(packed)
-
-
-def _text(text: str) -> bytes:
-    return struct.pack(">h", len(text)) + text.encode()
-
 
 class Broker(socketserver.ThreadingTCPServer):
     """Listens on a free port of this host, a thread a connection."""
@@ -120,15 +80,17 @@ class Broker(socketserver.ThreadingTCPServer):
     def __init__(self, topics: Topics, groups: Groups) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.topics, self.groups = topics, groups
+        self.fetches = Fetches(topics.logs, topics.grown)
         self.port: int = self.server_address[1]
 
     def answer(self, key: int, version: int, body: bytes) -> tuple[bytes, bool]:
         """The body of the response, and whether its header is of the flexible form."""
         if key == _FETCH:
-            return self.topics.read(FetchRequest.decode(body, version=version)), False
+            request = FetchRequest.decode(body, version=version)
+            return self.fetches.answer(request, version), False
         if key == _API_VERSIONS and version > _SPOKEN[key]:
             return struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, _SPOKEN[18]), False
-        spoken = {**{k: (0, v) for k, v in _SPOKEN.items()}, _FETCH: (4, 4)}
+        spoken = {k: (OLDEST if k == _FETCH else 0, v) for k, v in _SPOKEN.items()}
         ends = {name: [log.end() for log in logs] for name, logs in self.topics.logs.items()}
         return answers(key, version, body, self.groups, self.port, ends, spoken), False
 
