@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from watchkeeper.daemon.core.model_set import ModelSet
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.kept import Keeping
@@ -34,7 +35,7 @@ class Pending:
     refused_bytes: int = 0
     urgent: bool = False
     offsets: dict[Partition, int] = field(default_factory=dict)
-    dirty: set[str] = field(default_factory=set)
+    dirty: ModelSet = field(default_factory=ModelSet)
     findings: list[Finding] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Pending:
 
     def add_step(self, step: Step) -> None:
         """Takes in what one step gave out; incidents and actions must not wait long."""
-        self.dirty |= step.dirty
+        self.dirty.update(step.dirty)
         self.findings += step.findings
         self.incidents.update(step.incidents)
         self.actions.update(step.actions)

@@ -13,7 +13,7 @@ import structlog
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.spread import Counted, Merge, take
 from watchkeeper.daemon.core.state import State, share_of, whole
-from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
 from watchkeeper.daemon.transport.partials import (
@@ -191,8 +191,8 @@ class Spreading:
 
     def counted(self, step: Step) -> None:
         """Counts what happened to shares under the names of their models."""
-        for name in [each for each in step.counts if whole(each) != each]:
-            step.counts.setdefault(whole(name), Counts()).add(step.counts.pop(name))
+        if any(whole(each) != each for each in step.counts):
+            step.counts = step.counts.renamed(whole)
         for name in [each for each in step.live if whole(each) != each]:
             del step.live[name]
 

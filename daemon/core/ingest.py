@@ -75,12 +75,11 @@ def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None
             _labels(state, each, models, late, step)
         else:
             _frame(state.models[each.model], state.policy(each.model), each, late, step)
-        step.dirty.update(state.names[np.flatnonzero(np.bincount(models))].tolist())
+        step.dirty.mark(models, state.names)
     for row, conflicts, orphans in state.arrays.tallied():
         if row in state.by_row:
             state.counting.add_to(Happened.CONFLICTS, row, conflicts)
             state.counting.add_to(Happened.UNMATCHED, row, orphans)
-    state.counting.told(state.names, step.counts)
 
 
 def _as_block(event: Block | AnyFrame) -> Block | AnyFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core import incidents, renewing, spread
@@ -54,10 +53,11 @@ class Pipeline:
         ingest(self.state, last, step)
         if batch.tick is not None:
             moved = self.state.arrays.clocks.tick(batch.tick.at)
-            step.dirty.update(self.state.names[moved].tolist())
+            step.dirty.mark(moved, self.state.names)
         if self.state.spread:
             spread.follow(self.state, step)
         self._close_windows(planner, step)
+        step.counts = self.state.counting.told(self.state.names)
         return step
 
     def _adopt(self, profile: Profile, step: Step) -> None:
@@ -84,7 +84,7 @@ class Pipeline:
         if state.shares:
             spread.age(state, dirty & state.shares)
             dirty = dirty - state.shares
-        due = state.arrays.clocks.due(np.sort(state.rows_of(list(dirty))))
+        due = state.arrays.clocks.due(dirty.rows(lambda name: state.models[name].row))
         while len(due):
             closing = [each for row in due.tolist() if (each := self._next(row)) is not None]
             judge(state, closing, step)

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.ingest import CHANGES_LIMIT
 from watchkeeper.daemon.core.ledger import Slot
 from watchkeeper.daemon.core.model import ModelState, Told
 from watchkeeper.daemon.core.state import State
-from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.stored import members_of
 from watchkeeper.daemon.core.versions import met, release_old
 from watchkeeper.detectors.arrays import tally as t
@@ -138,7 +139,7 @@ def merge(state: State, merges: Iterable[Merge], step: Step) -> None:
         state.spread.add(each.model)
         heed_shares(state, each.model)
         for part in each.parts:
-            _merge(state, model, part, step)
+            _merge(state, model, part)
         for number in range(each.numbers):
             model.links.setdefault(number, Told())
         known = model.links.get(each.number, Told())
@@ -173,7 +174,7 @@ def follow(state: State, step: Step) -> None:
             model.next_window = min(held, default=None)
 
 
-def _merge(state: State, model: ModelState, part: Counted, step: Step) -> None:
+def _merge(state: State, model: ModelState, part: Counted) -> None:
     if part.signal == SEEN:
         _meet(state, model, part)
     elif part.signal == CHANGES:
@@ -184,7 +185,7 @@ def _merge(state: State, model: ModelState, part: Counted, step: Step) -> None:
     elif part.signal == BEGINS:
         _begin(model, part.window)
     elif model.next_window is not None and part.window < model.next_window:
-        _late(model, part, step)
+        _late(state, model, part)
     elif part.signal == TALLY:
         _add(state, model, part)
     else:
@@ -212,9 +213,9 @@ def _meet(state: State, model: ModelState, part: Counted) -> None:
     )
 
 
-def _late(model: ModelState, part: Counted, step: Step) -> None:
+def _late(state: State, model: ModelState, part: Counted) -> None:
     n = int(part.arrays["head"][t.N]) if part.signal == TALLY else 1
-    step.counts.setdefault(model.model, Counts()).late += n
+    state.counting.add_to(Happened.LATE, model.row, n)
 
 
 def _add(state: State, model: ModelState, part: Counted) -> None:

@@ -50,7 +50,8 @@ def whole(name: str) -> str:
 class State:
     """The core's memory of every model it has met.
 
-    `names` are those of the models, by row. `shares` and `spread` name those that are a partition's
+    `names` are those of the models, by row; in one array a row's name never becomes another, so
+    what is kept of rows can be named later. `shares` and `spread` name those that are a partition's
     share, and the whole of shares; `renewing` those of which a reference is learned anew, or may
     be soon.
     """
@@ -191,6 +192,7 @@ class State:
     def forget(self, names: Iterable[str]) -> None:
         """Drops models whose partition now belongs to another instance."""
         rows: dict[str, int] = {}
+        self.names = self.names.copy()
         for name in names:
             self._policies.pop(name, None)
             state = self.models.pop(name, None)

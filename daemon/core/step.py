@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from watchkeeper.daemon.core.counting import Counted
+from watchkeeper.daemon.core.model_set import ModelSet
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
@@ -44,27 +46,6 @@ class Batch:
     now: float | None = None
     profiles: Iterable[Profile] = ()
     merges: Sequence[Merge] = ()
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened to one model's events in one step."""
-
-    predictions: int = 0
-    labels: int = 0
-    late: int = 0
-    joined: int = 0
-    unmatched: int = 0
-    conflicts: int = 0
-
-    def add(self, other: Counts) -> None:
-        """Takes in what happened in another step."""
-        self.predictions += other.predictions
-        self.labels += other.labels
-        self.late += other.late
-        self.joined += other.joined
-        self.unmatched += other.unmatched
-        self.conflicts += other.conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +103,8 @@ class Step:
     profiles: list[Profile] = field(default_factory=list)
     renewed: list[Renewed] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    dirty: set[str] = field(default_factory=set)
-    counts: dict[str, Counts] = field(default_factory=dict)
+    dirty: ModelSet = field(default_factory=ModelSet)
+    counts: Counted = field(default_factory=Counted.nothing)
     live: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)

@@ -92,3 +92,15 @@ def test_nothing_is_remembered_of_a_model_that_was_forgotten() -> None:
     assert asked == ["fraud"]
     assert state._policies == {}
     assert list(state.models) == []
+
+
+def test_a_row_that_goes_to_another_model_keeps_its_old_name_for_who_holds_the_names() -> None:
+    state = State(lambda _: ModelPolicy(watches=DEFAULT_WATCHES))
+    row, names = state.model("fraud").row, state.names
+
+    state.forget(["fraud"])
+    again = state.model("churn").row
+
+    assert again == row
+    assert names[row] == "fraud"
+    assert state.names[row] == "churn"

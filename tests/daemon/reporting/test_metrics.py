@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import unavailable
 from tests.daemon.storage.examples import T0, action, finding, incident
 from tests.services.base import Missing, find_executable
-from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.counting import Counted, Counts
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.transport.ports import Partition
@@ -24,7 +25,8 @@ CLASHING = {"type", "env", "service", "region", "job", "instance", "le", "quanti
 
 def step(model: str = "fraud") -> Step:
     made = Step()
-    made.counts[model] = Counts(predictions=10, labels=4, late=1, joined=3, unmatched=1)
+    counts = Counts(predictions=10, labels=4, late=1, joined=3, unmatched=1)
+    made.counts = Counted.of({model: counts})
     made.findings.append(finding())
     series = Series(model, "13", "accuracy", "accuracy")
     made.samples.append(Sample(series, Window(T0 - 60, T0), 0.875, 400))
