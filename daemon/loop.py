@@ -16,6 +16,7 @@ from watchkeeper.daemon.actions.executor import Submitted
 from watchkeeper.daemon.admission import admit
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
+from watchkeeper.daemon.checkpointing import Checkpoints
 from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.spread import heed_shares
@@ -40,9 +41,6 @@ from watchkeeper.handlers.types import Action, ActionState, Outcome
 log = structlog.get_logger()
 
 TICK_S = 1.0
-CHECKPOINT_SHARE = 0.05  # of the time that checkpoints may take
-FURTHEST = 200  # times `checkpoint_events` that may wait for one all the same
-MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 INBOX_S = 0.5
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
 UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
@@ -68,7 +66,7 @@ class Reporter(Protocol):
         """Counts what happened, for metrics and logs."""
 
     def stage(self, name: Stage) -> AbstractContextManager[None]:
-        """Measures one stage of a turn."""
+        """Measures one stage of a turn; a commit may be measured in another thread."""
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order; says what became of it."""
@@ -91,7 +89,8 @@ class Loop:
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, later
     where checkpoints would take too much of the time, and at once when an incident or action
-    changed. Events of more than `models_limit` models are refused.
+    changed. With `beside` a thread of its own writes those that are not urgent. Events of more
+    than `models_limit` models are refused.
     `spreading` is there where events of some model lie in several partitions.
     Without `ticks` only events make time pass. While the database is away nothing is read on, for
     at most `patience_s` seconds.
@@ -109,6 +108,7 @@ class Loop:
     ticks: bool = True
     models_limit: int = 2_000
     patience_s: float = math.inf
+    beside: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
@@ -118,20 +118,22 @@ class Loop:
     _untaken: dict[str, Action] = field(default_factory=dict)
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
-    _committed_at: float = float("-inf")
-    _cost_s: float = 0.0
     _examples: Examples = field(default_factory=Examples)
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
     _trouble: Trouble = field(init=False)
     _patience: Patience = field(init=False)
+    _checkpoints: Checkpoints = field(init=False)
 
     def __post_init__(self) -> None:
         told = self.reporter.database_away
         self._patience = Patience(self.stopping, self._rest, told, self.patience_s)
         self._trouble = Trouble(self.source)
         self._steady = self.steady or self.clock
+        self._checkpoints = Checkpoints(
+            self._write, self._patience, lambda: self._steady(), self.beside
+        )
 
     @property
     def idle_s(self) -> float | None:
@@ -159,6 +161,8 @@ class Loop:
 
     def turn(self, timeout: float) -> Step:
         """One turn; returns what it brought about."""
+        if not self._hear_written():
+            self._start_again()
         with self.reporter.stage("poll"):
             polled = self.source.poll(timeout)
         again = self._own(polled)
@@ -192,7 +196,8 @@ class Loop:
         if self.spreading is not None:
             self.spreading.counted(step)
         self._remember(records, decoded, step, now)
-        if self._due():
+        due = self._checkpoints.due(self._pending, self.checkpoint_s, self.checkpoint_events)
+        if due and not self._checkpoint_beside():
             self.checkpoint()
         self._act(list(self._untaken.values()))
         self.reporter.observe(step, records, decoded)
@@ -215,32 +220,66 @@ class Loop:
 
     def _commit(self) -> bool:
         """False when another instance has taken over: nothing that is pending became true."""
-        pending, at = self._pending, self.clock()
-        self._committed_at = self._steady()
-        if pending.empty:
-            return True
-        if self.spreading is not None:
-            state = self.pipeline.state
-            pending.outbox += self.spreading.rows(state, pending.dirty, self._epochs, at)
-        checkpoint = pending.checkpoint(self.pipeline.state, self._homes, self._epochs, at)
-        built_s = self._steady() - self._committed_at
-        try:
-            with self.reporter.stage("commit"):
-                self._patience.insist(lambda: self._write(checkpoint))
-        except Fenced as fenced:
-            log.warning("another instance took over; reading again", reason=str(fenced))
+        if not self._hear_written(now=True):
             return False
-        self._cost_s += built_s
+        pending = self._pending
+        if pending.empty:
+            self._checkpoints.begin()
+            return True
+        checkpoint = self._build(pending)
+        try:
+            self._checkpoints.write(checkpoint)
+        except Fenced as fenced:
+            return self._fenced(fenced)
         self._pending = Pending()
+        self._became_true(pending)
+        return True
+
+    def _checkpoint_beside(self) -> bool:
+        """Has a checkpoint written while it reads on; False where it must be written at once."""
+        pending = self._pending
+        if pending.empty or not self._checkpoints.may_wait(pending):
+            return False
+        self._checkpoints.write_beside(pending, self._build(pending))
+        self._pending = Pending()
+        return True
+
+    def _hear_written(self, now: bool = False) -> bool:
+        """Takes note of what was written beside; False when another instance has taken over."""
+        try:
+            written = self._checkpoints.written(now)
+        except Fenced as fenced:
+            return self._fenced(fenced)
+        if written is not None:
+            self._became_true(written)
+        return True
+
+    def _build(self, pending: Pending) -> Checkpoint:
+        """Everything that is pending, cut off from what the next turns change."""
+        self._checkpoints.begin()
+        state, at = self.pipeline.state, self.clock()
+        with self.reporter.stage("dump"):
+            if self.spreading is not None:
+                pending.outbox += self.spreading.rows(state, pending.dirty, self._epochs, at)
+            return pending.checkpoint(state, self._homes, dict(self._epochs), at)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        with self.reporter.stage("commit"):
+            self.store.commit(checkpoint)
+
+    def _fenced(self, fenced: Fenced) -> bool:
+        log.warning("another instance took over; reading again", reason=str(fenced))
+        return False
+
+    def _became_true(self, pending: Pending) -> None:
+        """Tells whoever waits for it."""
         self.source.commit(pending.offsets)
         self.reporter.committed()
         self._act(pending.actions.values())
-        return True
 
-    def _write(self, checkpoint: Checkpoint) -> None:
-        began = self._steady()
-        self.store.commit(checkpoint)
-        self._cost_s = self._steady() - began
+    def close(self, timeout: float) -> None:
+        """Waits for a checkpoint that is being written; makes nothing true. Idempotent."""
+        self._checkpoints.close(timeout)
 
     def _rest(self, seconds: float) -> None:
         """Lets time pass while nothing can be made true; that is no standstill."""
@@ -415,16 +454,6 @@ class Loop:
         share = self._examples.share(sum(map(len, step.captured)), self._steady())
         self._pending.keeping.add(step.captured, self._homes, step.learning, share)
         self._pending.outbox += self.reporter.rows(step, decoded, now)
-
-    def _due(self) -> bool:
-        """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
-        too far: what a crash makes read again is so much the more the more there is to write."""
-        pending, waited = self._pending, self._steady() - self._committed_at
-        far = pending.events >= FURTHEST * self.checkpoint_events
-        if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
-            return True
-        often = waited >= self.checkpoint_s or pending.events >= self.checkpoint_events
-        return often and waited >= self._cost_s / CHECKPOINT_SHARE
 
     def _act(self, actions: Iterable[Action]) -> None:
         """Gives committed actions to the executor; its claims keep it from doing one twice. What

@@ -93,13 +93,16 @@ def topic_names(config: Config) -> TopicNames:
 class Daemon:
     """Everything that runs, built but not started. `clock` is the wall clock, or the demo's.
 
-    `source` and `sink` belong to the daemon from here on and are closed by it.
+    With `beside` routine checkpoints are written while the loop reads on; by default where the
+    clock is the wall clock, as a simulated one waits for nobody. `source` and `sink` belong to
+    the daemon from here on and are closed by it.
     """
 
     config: Config
     source: Source
     sink: Sink
     clock: Callable[[], float] = time.time
+    beside: bool | None = None
     store: Store = field(init=False)
     loop: Loop = field(init=False)
     reporter: StepReporter = field(init=False)
@@ -114,6 +117,7 @@ class Daemon:
 
     def __post_init__(self) -> None:
         config = self.config
+        real = self.clock is time.time
         folder = Path(config.daemon.state_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self._home = _lock(folder, config.daemon.instance).open("a")
@@ -156,7 +160,8 @@ class Daemon:
             config.checkpoint.events,
             models_limit=config.daemon.max_models,
             # A simulated clock steps evenly; the wall clock may be set.
-            steady=time.monotonic if self.clock is time.time else None,
+            steady=time.monotonic if real else None,
+            beside=real if self.beside is None else self.beside,
             spreading=self._spreading(),
         )
         self.timers = self._timers()
@@ -190,6 +195,7 @@ class Daemon:
                 if close is not None:
                     last.callback(close)
             last.callback(self.sink.close, limit / 6)
+            last.callback(self.loop.close, limit / 6)
             last.callback(self.source.close, limit / 6)
             last.callback(self.outbox.stop, limit / 3)
             last.callback(self.timers.stop, limit / 6)

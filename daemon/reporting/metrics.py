@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, get_args
@@ -13,15 +14,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.step import Counts, Step
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
-from watchkeeper.daemon.reporting.sums import Sums
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
 from watchkeeper.handlers.types import Action, Incident
 
-Stage = Literal["poll", "decode", "step", "commit"]
+Stage = Literal["poll", "decode", "step", "dump", "commit"]
 
 QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
 HEALTHS = ("healthy", "degraded", "faulty", "unknown")
@@ -46,7 +46,8 @@ class Metrics:
         self._targets: dict[str, set[tuple[str, str]]] = {}
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
-        self._uncounted = Sums()
+        self._uncounted: dict[str, Counts] = {}
+        self._counting = threading.Lock()
         self.registry.register(_Before(self._count))
         self._make_pipeline()
         self._make_models()
@@ -92,7 +93,12 @@ class Metrics:
 
     def stepped(self, step: Step) -> None:
         """All that one step of the core has to show."""
-        self._uncounted.add(step.counts)
+        with self._counting:
+            for model, counts in step.counts.items():
+                known = self._uncounted.get(model)
+                if known is None:
+                    known = self._uncounted[model] = Counts()
+                known.add(counts)
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
@@ -143,7 +149,9 @@ class Metrics:
     def _count(self) -> None:
         """Adds up what was counted since the page was last read: a counter a model and turn would
         cost as much as all the rest."""
-        for model, counts in self._uncounted.take().items():
+        with self._counting:
+            counted, self._uncounted = self._uncounted, {}
+        for model, counts in counted.items():
             if self._admitted(model):
                 self._predictions.labels(model).inc(counts.predictions)
                 self._late.labels(model).inc(counts.late)

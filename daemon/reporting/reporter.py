@@ -24,7 +24,7 @@ from watchkeeper.handlers.types import Action
 
 log = structlog.get_logger()
 
-_BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step"})  # a commit may wait long
+_BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step", "dump"})  # a commit may wait long
 
 
 @dataclass
@@ -103,13 +103,15 @@ class StepReporter:
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
-        """Measures one stage of a turn."""
+        """Measures one stage of a turn; a commit may be measured in another thread."""
         began = time.perf_counter()
-        self._busy_since = began if name in _BOUNDED else None
+        if name in _BOUNDED:
+            self._busy_since = began
         try:
             yield
         finally:
-            self._busy_since = None
+            if name in _BOUNDED:
+                self._busy_since = None
             self.metrics.spent(name, time.perf_counter() - began)
 
     def busy_since(self) -> float | None:

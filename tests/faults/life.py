@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -201,25 +202,25 @@ def _inside(points: Points) -> None:
     from sqlalchemy.engine import Engine
 
     def committing(connection: sa.Connection) -> None:
-        name = _CALLING[-1] if _CALLING else ""
+        name = getattr(_CALLS, "name", "")
         if name:
             points.reached(f"inside {name}")
 
     sa.event.listen(Engine, "commit", committing)
 
 
-_CALLING: list[str] = []
+_CALLS = threading.local()  # a checkpoint may be written by a thread of its own
 
 
 def _naming(owner: Any, method: str, name: str) -> None:
     call = getattr(owner, method)
 
     def called(*arguments: Any, **named: Any) -> Any:
-        _CALLING.append(name)
+        before, _CALLS.name = getattr(_CALLS, "name", ""), name
         try:
             return call(*arguments, **named)
         finally:
-            _CALLING.pop()
+            _CALLS.name = before
 
     setattr(owner, method, called)
 
@@ -241,7 +242,8 @@ def live(life: Life, say: Callable[[str], None]) -> int:
     store.close()
     chance = random.Random(life.seed)
     source = MemorySource(broker, list(kinds_of(config)), max_records=chance.choice((7, 20, 60)))
-    daemon = Daemon(config, source, Journal(folder / "told"), clock=lambda: feed.at)
+    told, beside = Journal(folder / "told"), chance.random() < 0.5
+    daemon = Daemon(config, source, told, clock=lambda: feed.at, beside=beside)
     daemon.loop.ticks = False
     daemon.loop.checkpoint_events = chance.choice((10, 60, 200))
     if life.armed:

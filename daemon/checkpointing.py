@@ -1,0 +1,109 @@
+"""When what was done is made true, and by which thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from watchkeeper.daemon.patience import Patience
+from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.storage.values import Checkpoint
+
+CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take
+FURTHEST = 200  # times `checkpoint_events` that may wait for one all the same
+MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
+LONG_S = 5.0  # a write that takes longer is waited for: memory must not grow meanwhile
+
+
+@dataclass
+class Writing:
+    """A checkpoint that a thread of its own writes; `pending` is what becomes true by it."""
+
+    pending: Pending
+    checkpoint: Checkpoint
+    begun: float
+    done: Future[float]
+
+
+@dataclass
+class Checkpoints:
+    """Has checkpoints written, one at a time and in the order in which they were made.
+
+    With `beside` a routine one is written by a thread of its own while the loop reads on; the loop
+    hears of it in a later turn. `commit` raises Fenced or DatabaseDown; the latter is waited out
+    by `patience`, in the loop's own thread. `steady` is a clock that nobody sets.
+    """
+
+    commit: Callable[[Checkpoint], None]
+    patience: Patience
+    steady: Callable[[], float]
+    beside: bool = False
+    _begun: float = float("-inf")
+    _cost_s: float = 0.0
+    _built_s: float = 0.0
+    _writing: Writing | None = None
+    _writer: ThreadPoolExecutor | None = field(default=None, repr=False)
+
+    def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
+        """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
+        too far: what a crash makes read again is so much the more the more there is to write."""
+        waited = self.steady() - self._begun
+        far = pending.events >= FURTHEST * every_events
+        if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
+            return True
+        often = waited >= every_s or pending.events >= every_events
+        return often and self._writing is None and waited >= self._cost_s / CHECKPOINT_SHARE
+
+    def may_wait(self, pending: Pending) -> bool:
+        """Whether it is a routine checkpoint, which the loop need not stand still for."""
+        bulky = pending.refused_bytes >= MOST_REFUSED_BYTES
+        return self.beside and self._writing is None and not (pending.urgent or bulky)
+
+    def begin(self) -> None:
+        """One is being made from here on."""
+        self._begun = self.steady()
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""
+        self._built_s = self.steady() - self._begun
+        self._cost_s = self._built_s + self.patience.insist(lambda: self._write(checkpoint))
+
+    def write_beside(self, pending: Pending, checkpoint: Checkpoint) -> None:
+        """Has it written by another thread; `written` tells of its end."""
+        self._built_s = self.steady() - self._begun
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "checkpoints")
+        done = self._writer.submit(self._write, checkpoint)
+        self._writing = Writing(pending, checkpoint, self.steady(), done)
+
+    def written(self, now: bool = False) -> Pending | None:
+        """What was being written beside and has become true since; waits for its end with `now`,
+        or once it has taken long. Raises as `write` does; what was being written is lost then."""
+        writing = self._writing
+        if writing is None:
+            return None
+        if now or self.steady() - writing.begun >= LONG_S:
+            wait([writing.done])
+        if not writing.done.done():
+            return None
+        self._writing = None
+        try:
+            wrote_s = writing.done.result()
+        except DatabaseDown:
+            wrote_s = self.patience.insist(lambda: self._write(writing.checkpoint))
+        self._cost_s = self._built_s + wrote_s
+        return writing.pending
+
+    def close(self, timeout: float) -> None:
+        """Waits for what is being written, and writes nothing more. Idempotent."""
+        if self._writing is not None:
+            wait([self._writing.done], timeout)
+        if self._writer is not None:
+            self._writer.shutdown(wait=False, cancel_futures=True)
+
+    def _write(self, checkpoint: Checkpoint) -> float:
+        began = self.steady()
+        self.commit(checkpoint)
+        return self.steady() - began
