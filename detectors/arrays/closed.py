@@ -31,7 +31,7 @@ class Closed:
     ) -> None:
         self.schema = tally.schema
         self.live = live
-        self._tally, self._references = tally, references.arrays
+        self._tally, self._references = tally, references
         self._slots, self._refs = slots, refs
 
     @cached_property
@@ -72,7 +72,7 @@ class Closed:
 
     def reference(self, name: str) -> npt.NDArray[Any]:
         """An array of the references, a row a window."""
-        return self._references[name][self._refs]
+        return self._references.read(name, self._refs)
 
 
 class Group(NamedTuple):

@@ -79,6 +79,11 @@ class Grown:
             wider[..., : array.shape[-1]] = array
             self.arrays[name], self._fields[name] = wider, (kind, (*shape[:-1], width))
 
+    def retype(self, name: str, kind: npt.DTypeLike) -> None:
+        """Keeps an array in another type, which must hold all that is in it."""
+        self.arrays[name] = self.arrays[name].astype(kind)
+        self._fields[name] = np.dtype(kind), self._fields[name][1]
+
     def _grow(self, least: int) -> None:
         room = max(least, self._room + max(self._room // 4, _FIRST))
         for name, array in self.arrays.items():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.frames import IntArray
 from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.profile import (
     BINS,
@@ -19,6 +22,7 @@ from watchkeeper.detectors.profile import (
 EDGES = BINS - 1
 FEWEST = 7  # categories there is room for at least; more room is twice as many and one
 NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
+_SMALL, _LARGE = np.dtype(np.uint16), np.dtype(np.int32)  # of counts
 _ROOM = 0.05  # of the reference's range, on both sides
 
 
@@ -28,7 +32,8 @@ class References(Grown):
     of the whole: `n` (events);
     numeric, shape (P,): `centre`, `scale`, `low`, `high` (beyond which a value is out of range),
     `mean`, `sd`, `known` (events of the reference), `missing`, `bins` (how many are used);
-    (P, 31): `edges`, ascending, infinite from `bins` - 1 on; (P, 32): `counts`;
+    (P, 31): `edges`, ascending, infinite from `bins` - 1 on; (P, 32): `counts`, of two bytes until
+    one is larger: `read` gives them in a type in which they can be added up;
     categorical, (Q,): `c_known`, `c_missing`, `kept` (how many categories are); (Q, K): `keys`,
     ascending, and `places`, the category's number for each of these keys; (Q, K + 1): `c_counts` by
     number, the last being that of all others. K grows with the references, up to 63.
@@ -45,7 +50,7 @@ class References(Grown):
                 ),
                 **dict.fromkeys(("known", "missing", "bins"), (np.int32, (p,))),
                 "edges": (np.float64, (p, EDGES)),
-                "counts": (np.int32, (p, BINS)),
+                "counts": (_SMALL, (p, BINS)),
                 **dict.fromkeys(("c_known", "c_missing", "kept"), (np.int32, (q,))),
                 "keys": (np.uint64, (q, FEWEST)),
                 "places": (np.uint8, (q, FEWEST)),
@@ -63,6 +68,11 @@ class References(Grown):
         for column, texts in enumerate(_categorical(profile)):
             self._texts(row, column, texts)
         return row
+
+    def read(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
+        """An array's rows of these references."""
+        found = self.arrays[name][rows]
+        return found.astype(_LARGE) if found.dtype == _SMALL else found
 
     def _reach(self, categories: int) -> None:
         """Makes room for so many categories of a column."""
@@ -92,6 +102,8 @@ class References(Grown):
         }
         for name, value in values.items():
             self.arrays[name][row, column] = value
+        if max(profile.counts, default=0) > np.iinfo(self.arrays["counts"].dtype).max:
+            self.retype("counts", _LARGE)
         edges, counts = self.arrays["edges"][row, column], self.arrays["counts"][row, column]
         edges[:] = np.inf
         edges[: len(profile.edges)] = profile.edges
