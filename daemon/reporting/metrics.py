@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, get_args
@@ -14,9 +13,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from watchkeeper.daemon.core.step import Counts, Step
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
+from watchkeeper.daemon.reporting.sums import Sums
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
 from watchkeeper.handlers.types import Action, Incident
@@ -46,8 +46,7 @@ class Metrics:
         self._targets: dict[str, set[tuple[str, str]]] = {}
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
-        self._uncounted: dict[str, Counts] = {}
-        self._counting = threading.Lock()
+        self._uncounted = Sums()
         self.registry.register(_Before(self._count))
         self._make_pipeline()
         self._make_models()
@@ -93,12 +92,7 @@ class Metrics:
 
     def stepped(self, step: Step) -> None:
         """All that one step of the core has to show."""
-        with self._counting:
-            for model, counts in step.counts.items():
-                known = self._uncounted.get(model)
-                if known is None:
-                    known = self._uncounted[model] = Counts()
-                known.add(counts)
+        self._uncounted.add(step.counts)
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
@@ -149,9 +143,7 @@ class Metrics:
     def _count(self) -> None:
         """Adds up what was counted since the page was last read: a counter a model and turn would
         cost as much as all the rest."""
-        with self._counting:
-            counted, self._uncounted = self._uncounted, {}
-        for model, counts in counted.items():
+        for model, counts in self._uncounted.take().items():
             if self._admitted(model):
                 self._predictions.labels(model).inc(counts.predictions)
                 self._late.labels(model).inc(counts.late)
