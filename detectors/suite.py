@@ -113,6 +113,13 @@ _ESTIMATES = (
     _note("estimate_gap", "accuracy", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
 )
 
+_LABELS = (
+    _warn("labels", "source:*", "ewma", min_change=0.1, min_n=10, **_PECULIAR),
+    _note("labels", "source:*", "reference_z", min_change=0.2, min_n=10, **_PECULIAR),
+    _note("labels", "rest", "ewma", share=True, min_change=0.04, **_LOWER),
+    _note("labels", "positive_rate", "ewma", share=True, min_change=0.1, weight=0.25),
+)
+
 _INPUTS = (
     _warn("features", "*:missing", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:unseen", "reference_z", min_change=0.05, **_MORE),
@@ -147,6 +154,7 @@ DEFAULT_WATCHES: tuple[Watch, ...] = (
     *_ATTACKS,
     *_QUALITY,
     *_ESTIMATES,
+    *_LABELS,
     *_INPUTS,
     *_HOSTS,
     *_DRIFTS,

@@ -16,6 +16,7 @@ from watchkeeper.daemon.core.clients import compare_clients
 from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.labelling import count_sources
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
@@ -299,6 +300,7 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
     none = np.zeros(joined.n, dtype=np.uint64)
     pairs = Pairs(joined.predicted_label, joined.label, none, joined.score)
     state.arrays.ledger.pairs(members, window, width, pairs)
+    count_sources(state, joined, members, window)
     regressed = np.isfinite(joined.predicted_value) & np.isfinite(joined.value)
     if regressed.any():
         _regressed(state, joined.take(regressed), members[regressed])

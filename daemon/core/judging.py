@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from watchkeeper.daemon.core.estimating import Closed, estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.labelling import add_totals
 from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
@@ -103,6 +104,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         _judge_arrays(state, closing[first : first + AT_ONCE], step)
     state.arrays.joins.settle(each.model.row for each in closing)
     for each in closing:
+        add_totals(state, each.model, each.index, each.slots)
         _judge_objects(each, step)
         each.settle()
         state.arrays.ledger.close(each.slots)

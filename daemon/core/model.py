@@ -11,7 +11,7 @@ from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.estimation.running import Estimates
+from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import LogWatch
@@ -105,6 +105,7 @@ class ModelState:
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
+    `metrics` and `sources` are the names of metrics and of who told labels that are told apart.
     `renewals` are the versions whose references are learned anew, `former` the references that
     windows from before a new one are still measured against; `accepted` names the incident that a
     person took for the new normal.
@@ -128,6 +129,7 @@ class ModelState:
     live_version: str = ""
     labelled: bool = False
     metrics: set[tuple[str, str | None]] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
     changes: list[Change] = field(default_factory=list)
     recent: list[Finding] = field(default_factory=list)
     incident: Incident | None = None
@@ -248,7 +250,7 @@ class ModelState:
         self.profiles.pop(version, None)
         self.learning.pop(version, None)
         if self.estimates is not None:
-            self.estimates.versions.pop(version, None)
+            self.estimates.forget(version)
         self.renewals.pop(version, None)
         self.former.pop(version, None)
         self.arrays.forget(Member(self.model, version))

@@ -15,7 +15,7 @@ from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.estimation.running import Estimates
+from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.suite import Watch
@@ -100,6 +100,8 @@ def _rare(state: ModelState, plain: dict[str, Any]) -> None:
         ]
     if state.metrics:
         plain["metrics"] = sorted(state.metrics, key=str)
+    if state.sources:
+        plain["sources"] = sorted(state.sources)
     if state.learning or state.to_learn:
         gathered = {v: sum(map(len, f)) for v, f in state.learning.items()}
         plain["learning"] = state.to_learn | gathered
@@ -152,6 +154,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     # How long nothing was heard counts from now on: nobody listened meanwhile.
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
     state.metrics = {(name, host) for name, host in plain.get("metrics", ())}
+    state.sources = set(plain.get("sources", ()))
     clock = msgspec.convert(plain["clock"], Clock)
     for name, value in clock._asdict().items():
         state.arrays.clocks.arrays[name][state.row] = value

@@ -35,6 +35,18 @@ def groups(schema: Schema) -> Iterator[Group]:
     yield Group(_SIGNAL, ("accuracy", *_OF_LABELS, *_OF_SCORES), _all)
 
 
+def groups_of_labels(schema: Schema) -> Iterator[Group]:
+    """The groups of the signal `Labels`, of what is counted of all labels whoever told them."""
+    if schema.positive is not None:
+        yield Group("labels", ("positive_rate",), _positive_rate)
+
+
+def _positive_rate(closed: Closed) -> Measured:
+    tn, fp, fn, tp = (closed.head[cell] for cell in (t.TN, t.FP, t.FN, t.TP))
+    n = tn + fp + fn + tp
+    return rate(fn + tp, n, n > 0)
+
+
 def _all(closed: Closed) -> Measured:
     if not closed.head[t.PAIRS : t.SCORED + 1].any():  # truths come late, to few windows in time
         nothing = np.zeros_like(closed.head[t.PAIRS]).repeat(1 + len(_OF_LABELS + _OF_SCORES), 1)

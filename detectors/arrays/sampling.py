@@ -80,6 +80,7 @@ def _all_groups(schema: Schema) -> Iterator[Group]:
     yield from sampled_accuracy.groups(schema)
     yield from (sampled_serving.CLIENTS, sampled_serving.ERRORS)
     yield from sampled_features.groups(schema)
+    yield from sampled_accuracy.groups_of_labels(schema)
     yield sampled_serving.LATENCY
     yield from sampled_output.groups(schema)
     yield sampled_serving.VOLUME

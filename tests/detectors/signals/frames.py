@@ -82,6 +82,7 @@ def joined(
     predicted_value: Sequence[float] | FloatArray | None = None,
     label: Sequence[str | None] | None = None,
     value: Sequence[float] | FloatArray | None = None,
+    source: Sequence[str | None] | None = None,
 ) -> JoinedFrame:
     """A frame of n predictions with their truth."""
     return JoinedFrame(
@@ -95,6 +96,7 @@ def joined(
         predicted_value=floats(predicted_value, n),
         label=objects(label, n),
         value=floats(value, n),
+        source=None if source is None else objects(source, n),
     )
 
 

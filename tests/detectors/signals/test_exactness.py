@@ -67,6 +67,7 @@ def odd_frame(kind: type, rng: np.random.Generator, n: int) -> AnyFrame:
             predicted_value=numbers(rng, n),
             label=words(rng, n),
             value=numbers(rng, n),
+            source=words(rng, n),
         )
     if kind is LogFrame:
         return logs(rng.integers(1, 25, n).tolist())
@@ -148,6 +149,7 @@ def test_signals_are_found_by_their_file_names() -> None:
         "clients",
         "errors",
         "features",
+        "labels",
         "latency",
         "logs",
         "metrics",

@@ -1,0 +1,120 @@
+"""Counts of labels by who told them, and what these say of each other.
+
+Of each source a part holds `told:S`, how many of its labels say whether an answer was right, and
+how many of these contradict it; and `off:S`, a histogram of the sizes of regressors' errors by
+powers of two. `all` is as `told:S` of all labels, whoever told them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from watchkeeper.detectors.keys import Keys, keys_of
+from watchkeeper.detectors.types import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    JoinedFrame,
+    Partial,
+)
+
+ALL, TOLD, OFF, TRUTHS = "all", "told:", "off:", "truths:"
+SURE = 5.0  # standard errors
+SIZES = 256  # of errors: 0, and powers of two from 2**-127 to 2**127
+_MIDDLE = 128
+
+
+class Pairs(NamedTuple):
+    """Answers with their truth, columns of equal length; labels are keys, 0 is none. `positive` is
+    that of the positive class, 0 where the reference names none."""
+
+    said: Keys
+    truth: Keys
+    positive: np.uint64
+    score: FloatArray
+    predicted_value: FloatArray
+    value: FloatArray
+
+
+def pairs_of(frame: JoinedFrame, positive: str | None) -> Pairs:
+    """The columns of a frame."""
+    return Pairs(
+        keys_of(frame.predicted_label.tolist()),
+        keys_of(frame.label.tolist()),
+        key_of(positive),
+        frame.score,
+        frame.predicted_value,
+        frame.value,
+    )
+
+
+def key_of(text: str | None) -> np.uint64:
+    """The key of a text, 0 for none."""
+    return np.uint64(0) if text is None else np.uint64(keys_of([text])[0])
+
+
+def contradicted(pairs: Pairs) -> tuple[BoolArray, BoolArray]:
+    """Which rows say whether the answer was right, and which of them that it was not: as the
+    signal `accuracy` counts them."""
+    said = pairs.said != 0
+    by_score = np.isfinite(pairs.score) & ~said & bool(pairs.positive)
+    usable = (pairs.truth != 0) & (said | by_score)
+    positive = (pairs.truth == pairs.positive) & bool(pairs.positive)
+    same = np.where(said, pairs.said == pairs.truth, (pairs.score >= 0.5) == positive)
+    return usable, usable & ~same
+
+
+def tallied(usable: BoolArray, hits: BoolArray) -> IntArray:
+    """How many rows can be used, and how many of them are hits."""
+    return np.array([np.count_nonzero(usable), np.count_nonzero(hits)], dtype=np.int64)
+
+
+def by_source(names: list[str], code: IntArray, pairs: Pairs) -> Partial:
+    """The part of rows; `code` is each one's place in `names`, -1 for nobody."""
+    part, many = Partial(), len(names)
+    usable, wrong = contradicted(pairs)
+    usable = usable & (code >= 0)
+    of, not_right = (np.bincount(code[rows], minlength=many) for rows in (usable, usable & wrong))
+    with np.errstate(over="ignore", invalid="ignore"):
+        off = np.abs(pairs.predicted_value - pairs.value)
+    measured = np.isfinite(off) & (code >= 0)
+    sizes = code[measured] * SIZES + _sizes(off[measured])
+    table = np.bincount(sizes, minlength=many * SIZES).reshape(many, SIZES)
+    for place, name in enumerate(names):
+        if of[place]:
+            part[f"{TOLD}{name}"] = np.array([of[place], not_right[place]], dtype=np.int64)
+        if table[place].any():
+            part[f"{OFF}{name}"] = table[place].astype(np.int64)
+    return part
+
+
+def _sizes(off: FloatArray) -> IntArray:
+    """The bin of each error: errors of 0 are alone in the first."""
+    exponent = np.frexp(off)[1].astype(np.int64)
+    sizes: IntArray = np.where(off == 0.0, 0, np.clip(exponent + _MIDDLE, 1, SIZES - 1))
+    return sizes
+
+
+def apart(mine: IntArray, others: IntArray) -> tuple[float, float] | None:
+    """By how much more of a source's labels contradict the answers than of all others' do, and the
+    standard error of that where both are alike; None where either has none."""
+    (n, wrong), (m, others_wrong) = mine.tolist(), others.tolist()
+    if n <= 0 or m <= 0:
+        return None
+    p = (others_wrong + 2) / (m + 4)  # never 0 nor 1: Agresti and Coull (1998)
+    return wrong / n - others_wrong / m, math.sqrt(p * (1 - p) * (1 / n + 1 / m))
+
+
+def larger(mine: IntArray, others: IntArray) -> tuple[float, float] | None:
+    """How much more often than not an error of a source is larger than one of the others, ties
+    counting half, and the standard error of that where both are alike; None where either has
+    none."""
+    n, m = int(mine.sum()), int(others.sum())
+    if not n or not m:
+        return None
+    below = np.cumsum(others) - others
+    twice = sum(a * b for a, b in zip(mine.tolist(), (2 * below + others).tolist(), strict=True))
+    return twice / (2 * n * m) - 0.5, math.sqrt((n + m + 1) / (12 * n * m))
