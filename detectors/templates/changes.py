@@ -154,7 +154,7 @@ class Changes:
 
     def _found(self, values: FloatArray) -> list[Changed]:
         history = self.history
-        usual = history.counts.sum(axis=1, dtype=np.float64) / np.maximum(history.valid, 1)
+        usual = history.usual(history.counts)
         chance = np.log10(np.maximum(self._gone(history.gap), 1e-300))
         found = []
         for number, row in history.rows.items():

@@ -69,6 +69,11 @@ class History:
         """How many windows of its ring each row has filled."""
         return np.minimum(self.age, WINDOWS)
 
+    def usual(self, ring: Ring) -> FloatArray:
+        """The mean of each row's windows in a ring; 0 before the first."""
+        found: FloatArray = ring.sum(axis=1, dtype=np.float64) / np.maximum(self.valid, 1)
+        return found
+
     def add(self, number: int) -> int:
         """A row for a template that has none."""
         row = self.rows[number] = len(self.rows)

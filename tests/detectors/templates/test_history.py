@@ -24,6 +24,15 @@ def filled(windows: int, born: dict[int, int]) -> History:
     return history
 
 
+def test_usual_is_the_mean_of_the_windows_there_were() -> None:
+    history = filled(3, {4: 0, 9: 2})
+    history.add(7)
+
+    usual = history.usual(history.counts)
+
+    assert [usual[history.rows[n]] for n in (4, 9, 7)] == [2.0, 3.0, 0.0]
+
+
 @given(st.integers(1, 3 * WINDOWS), st.data())
 def test_joined_counts_are_those_of_one_template(windows: int, data: st.DataObject) -> None:
     born = {n: data.draw(st.integers(0, windows - 1)) for n in (4, 9)}
