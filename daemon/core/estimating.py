@@ -11,7 +11,8 @@ import numpy as np
 from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.detectors.arrays import tally as t
-from watchkeeper.detectors.estimation.running import TARGETS, Estimates, Told, Windowed, told
+from watchkeeper.detectors.estimation.estimates import Estimates
+from watchkeeper.detectors.estimation.running import TARGETS, Told, Windowed, told
 from watchkeeper.detectors.signals import Estimate, EstimateGap
 from watchkeeper.detectors.types import IntArray, Sample, Series, Window
 

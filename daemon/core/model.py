@@ -11,7 +11,7 @@ from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.estimation.running import Estimates
+from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.suite import Watch
 from watchkeeper.detectors.templates.watch import LogWatch
@@ -250,7 +250,7 @@ class ModelState:
         self.profiles.pop(version, None)
         self.learning.pop(version, None)
         if self.estimates is not None:
-            self.estimates.versions.pop(version, None)
+            self.estimates.forget(version)
         self.renewals.pop(version, None)
         self.former.pop(version, None)
         self.arrays.forget(Member(self.model, version))

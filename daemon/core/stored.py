@@ -15,7 +15,7 @@ from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
-from watchkeeper.detectors.estimation.running import Estimates
+from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.suite import Watch

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,19 +13,17 @@ from watchkeeper.detectors.estimation.calibration import Curves, curves
 from watchkeeper.detectors.estimation.classified import realised, restated
 from watchkeeper.detectors.estimation.trust import Trusts
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
-from watchkeeper.detectors.types import FloatArray, IntArray, StateError
+from watchkeeper.detectors.types import FloatArray, IntArray
 
 TARGETS = ("accuracy", "f1", "roc_auc")
 BINS = 128  # of scores, each being four neighbouring score bins
 LEAST = 30  # predictions, or truths, that a window needs
 OWN = 1_000  # truths of its own from which on a version is not taken for its predecessor
 MEMORY = 50_000  # truths after which older ones have faded
-VERSIONS_LIMIT = 20  # versions of a model that are told apart
 
 _NEWS = 0.05  # of the truths of a curve: with so many more it is drawn anew
 _WIDE = SCORE_BINS // BINS
 _AT_ONCE = 64  # windows, so that long rows fit the processor's memory
-_LAYOUT = 1
 
 _Counts = npt.NDArray[np.float32]
 
@@ -73,48 +70,6 @@ class Taught:
         self.counts = (self.counts * kept + self.fresh).astype(np.float32)
         self.fresh[:] = 0
         self.own, self._curve = True, None
-
-
-class Estimates:
-    """What is known of the scores of one model's versions.
-
-    A calibration is of a version, since another version's scores mean something else: a new one
-    begins with its predecessor's, but has to earn trust anew, and keeps to its own as soon as
-    there are truths enough.
-    """
-
-    def __init__(self) -> None:
-        self.versions: dict[str, Taught] = {}
-
-    def of(self, version: str, before: Iterable[str]) -> Taught:
-        """What a version's truths taught; for a new one what those of the first known of the
-        versions `before` it did."""
-        known = self.versions.get(version)
-        if known is None:
-            older = (self.versions[each] for each in before if each in self.versions)
-            while len(self.versions) >= VERSIONS_LIMIT:
-                del self.versions[next(iter(self.versions))]
-            known = self.versions[version] = Taught(next(older, None))
-        return known
-
-    def state(self) -> dict[str, Any]:
-        """All that was learned, as plain data."""
-        stored = _Stored(_LAYOUT, [_Version.of(*each) for each in self.versions.items()])
-        plain: dict[str, Any] = msgspec.to_builtins(stored, builtin_types=(bytes,))
-        return plain
-
-    @classmethod
-    def restored(cls, state: object) -> Estimates:
-        """What `state` gave. Raises `StateError` for anything else."""
-        try:
-            stored = msgspec.convert(state, _Stored)
-        except msgspec.ValidationError as error:
-            raise StateError(f"stored estimates are damaged: {error}") from error
-        if stored.version != _LAYOUT:
-            raise StateError("stored estimates have another layout")
-        made = cls()
-        made.versions = {each.name: each.taught() for each in stored.versions}
-        return made
 
 
 class Windowed(NamedTuple):
@@ -229,55 +184,3 @@ def _trusts(windows: Sequence[Windowed]) -> Trusts:
     trusts = Trusts(len(TARGETS))
     trusts.sums = np.stack([each.taught.record for each in windows])
     return trusts
-
-
-# ------------------------------------------------------------------------------------------ stored
-
-
-class _Version(msgspec.Struct):
-    name: str
-    own: bool
-    counts: bytes
-    fresh: bytes
-    record: bytes
-
-    @classmethod
-    def of(cls, name: str, taught: Taught) -> _Version:
-        counts, fresh = _packed(taught.counts, "<f4"), _packed(taught.fresh, "<i4")
-        return cls(name, taught.own, counts, fresh, taught.record.astype("<f8").tobytes())
-
-    def taught(self) -> Taught:
-        made = Taught()
-        made.own = self.own
-        made.counts = _unpacked(self.counts, "<f4").astype(np.float32)
-        made.fresh = _unpacked(self.fresh, "<i4").astype(np.int32)
-        trusts = Trusts(len(TARGETS))
-        trusts.load(0, self.record)
-        made.record = trusts.sums[0].copy()
-        return made
-
-
-class _Stored(msgspec.Struct):
-    version: int
-    versions: list[_Version]
-
-
-def _packed(counts: npt.NDArray[Any], kind: str) -> bytes:
-    """Counts (2, BINS) without the empty ones."""
-    flat = counts.reshape(-1)
-    used = flat != 0
-    packed: bytes = np.packbits(used).tobytes() + flat[used].astype(kind).tobytes()
-    return packed
-
-
-def _unpacked(stored: bytes, kind: str) -> npt.NDArray[Any]:
-    bits = 2 * BINS // 8
-    used = np.unpackbits(np.frombuffer(stored[:bits], dtype=np.uint8)).astype(np.bool_)
-    if len(used) != 2 * BINS or len(stored) != bits + 4 * int(used.sum()):
-        raise StateError("stored estimates are damaged: counts have another size than they say")
-    values = np.frombuffer(stored, dtype=kind, offset=bits)
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise StateError("stored estimates are damaged: numbers that no count could be")
-    counts: npt.NDArray[Any] = np.zeros(2 * BINS, dtype=kind)
-    counts[used] = values
-    return counts.reshape(2, BINS)

@@ -12,14 +12,13 @@ from tests.detectors.estimation.made import ODD_TRUTHS, drawn
 from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, truth_counts
 from watchkeeper.detectors.estimation.calibration import curves
 from watchkeeper.detectors.estimation.classified import MEASURES, estimated
+from watchkeeper.detectors.estimation.estimates import VERSIONS_LIMIT, Estimates
 from watchkeeper.detectors.estimation.running import (
     BINS,
     LEAST,
     MEMORY,
     OWN,
     TARGETS,
-    VERSIONS_LIMIT,
-    Estimates,
     Taught,
     Told,
     Windowed,

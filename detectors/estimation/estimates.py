@@ -1,0 +1,176 @@
+"""What is known of how well the versions of a model in operation do, before their labels come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from watchkeeper.detectors.estimation.celled import CELLS, Celled, predecessor
+from watchkeeper.detectors.estimation.confident import Confident
+from watchkeeper.detectors.estimation.kinds import Kind
+from watchkeeper.detectors.estimation.regression import Regression
+from watchkeeper.detectors.estimation.running import BINS, TARGETS, Taught
+from watchkeeper.detectors.estimation.trust import Trusts
+from watchkeeper.detectors.types import FloatArray, StateError
+
+VERSIONS_LIMIT = 20  # versions of a model that are told apart
+
+_LAYOUT = 1
+
+
+class Estimates:
+    """What is known of the scores of one model's versions, or of the `cells` of their answers.
+
+    A calibration is of a version, since another version's scores mean something else: a new one
+    begins with its predecessor's, but has to earn trust anew, and keeps to its own as soon as
+    there are truths enough.
+    """
+
+    def __init__(self) -> None:
+        self.versions: dict[str, Taught] = {}
+        self.cells: dict[str, Celled] = {}
+
+    def of(self, version: str, before: Iterable[str]) -> Taught:
+        """What a version's truths taught; for a new one what those of the first known of the
+        versions `before` it did."""
+        known = self.versions.get(version)
+        if known is None:
+            older = (self.versions[each] for each in before if each in self.versions)
+            while len(self.versions) >= VERSIONS_LIMIT:
+                del self.versions[next(iter(self.versions))]
+            known = self.versions[version] = Taught(next(older, None))
+        return known
+
+    def cells_of(self, version: str, kind: Kind, cut: str, before: Iterable[str]) -> Celled:
+        """As `of`, by cells. Where its reference cuts others than it did, a version begins anew."""
+        known = self.cells.get(version)
+        if known is None or (known.kind, known.cut) != (kind, cut):
+            self.cells.pop(version, None)
+            while len(self.cells) >= VERSIONS_LIMIT:
+                del self.cells[next(iter(self.cells))]
+            known = self.cells[version] = Celled(kind, cut, predecessor(self.cells, before))
+        return known
+
+    def forget(self, version: str) -> None:
+        """Lets go of what a version's truths taught."""
+        self.versions.pop(version, None)
+        self.cells.pop(version, None)
+
+    def state(self) -> dict[str, Any]:
+        """All that was learned, as plain data."""
+        versions = [_Version.of(*each) for each in self.versions.items()]
+        stored = _Stored(_LAYOUT, versions, [_Cells.of(*each) for each in self.cells.items()])
+        plain: dict[str, Any] = msgspec.to_builtins(stored, builtin_types=(bytes,))
+        return plain
+
+    @classmethod
+    def restored(cls, state: object) -> Estimates:
+        """What `state` gave. Raises `StateError` for anything else."""
+        try:
+            stored = msgspec.convert(state, _Stored)
+        except msgspec.ValidationError as error:
+            raise StateError(f"stored estimates are damaged: {error}") from error
+        if stored.version != _LAYOUT:
+            raise StateError("stored estimates have another layout")
+        made = cls()
+        made.versions = {each.name: each.taught() for each in stored.versions}
+        made.cells = {each.name: each.taught() for each in stored.cells}
+        return made
+
+
+# ------------------------------------------------------------------------------------------ stored
+
+
+class _Version(msgspec.Struct):
+    name: str
+    own: bool
+    counts: bytes
+    fresh: bytes
+    record: bytes
+
+    @classmethod
+    def of(cls, name: str, taught: Taught) -> _Version:
+        counts, fresh = _packed(taught.counts, "<f4"), _packed(taught.fresh, "<i4")
+        return cls(name, taught.own, counts, fresh, taught.record.astype("<f8").tobytes())
+
+    def taught(self) -> Taught:
+        made = Taught()
+        made.own = self.own
+        made.counts = _unpacked(self.counts, "<f4").astype(np.float32)
+        made.fresh = _unpacked(self.fresh, "<i4").astype(np.int32)
+        made.record = _record(self.record, len(TARGETS))
+        return made
+
+
+class _Cells(msgspec.Struct):
+    """`scale` is that of a regressor's errors, 0 for a classifier."""
+
+    name: str
+    cut: str
+    scale: float
+    own: bool
+    counts: bytes
+    fresh: bytes
+    record: bytes
+
+    @classmethod
+    def of(cls, name: str, taught: Celled) -> _Cells:
+        scale = taught.kind.scale if isinstance(taught.kind, Regression) else 0.0
+        parts = (taught.counts, taught.fresh, taught.record)
+        counts, fresh, record = (each.astype("<f8").tobytes() for each in parts)
+        return cls(name, taught.cut, scale, taught.own, counts, fresh, record)
+
+    def taught(self) -> Celled:
+        kind = Regression(CELLS, self.scale) if self.scale > 0.0 else Confident(CELLS)
+        made = Celled(kind, self.cut)
+        made.own = self.own
+        made.counts, made.fresh = (_sums(each, kind) for each in (self.counts, self.fresh))
+        made.record = _record(self.record, len(kind.measures))
+        return made
+
+
+class _Stored(msgspec.Struct):
+    version: int
+    versions: list[_Version]
+    cells: list[_Cells] = []
+
+
+def _sums(stored: bytes, kind: Kind) -> FloatArray:
+    if len(stored) != 8 * kind.parts * kind.cells:
+        raise StateError("stored estimates are damaged: cells have another size than they say")
+    sums = np.frombuffer(stored, dtype="<f8").reshape(kind.parts, kind.cells)
+    if not (np.isfinite(sums).all() and (sums >= 0).all()):
+        raise StateError("stored estimates are damaged: numbers that no sum could be")
+    return np.array(sums, dtype=np.float64)
+
+
+def _record(stored: bytes, measures: int) -> FloatArray:
+    trusts = Trusts(measures)
+    trusts.load(0, stored)
+    record: FloatArray = trusts.sums[0].copy()
+    return record
+
+
+def _packed(counts: npt.NDArray[Any], kind: str) -> bytes:
+    """Counts (2, BINS) without the empty ones."""
+    flat = counts.reshape(-1)
+    used = flat != 0
+    packed: bytes = np.packbits(used).tobytes() + flat[used].astype(kind).tobytes()
+    return packed
+
+
+def _unpacked(stored: bytes, kind: str) -> npt.NDArray[Any]:
+    bits = 2 * BINS // 8
+    used = np.unpackbits(np.frombuffer(stored[:bits], dtype=np.uint8)).astype(np.bool_)
+    if len(used) != 2 * BINS or len(stored) != bits + 4 * int(used.sum()):
+        raise StateError("stored estimates are damaged: counts have another size than they say")
+    values = np.frombuffer(stored, dtype=kind, offset=bits)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise StateError("stored estimates are damaged: numbers that no count could be")
+    counts: npt.NDArray[Any] = np.zeros(2 * BINS, dtype=kind)
+    counts[used] = values
+    return counts.reshape(2, BINS)
