@@ -86,7 +86,6 @@ class Arrays:
         self.joins.forget(rows.tolist())
         self._tallied[:, rows[rows < self._tallied.shape[1]]] = 0
         self.clocks.release(rows)
-        self.clocks.arrays["live"][rows] = False
 
     # ------------------------------------------------------------------------------ label joins
 

@@ -65,6 +65,17 @@ class Clocks(Grown):
             self.arrays[name][row] = value
         return row
 
+    def release(self, rows: IntArray) -> None:
+        """Takes rows back: time does not pass for them."""
+        super().release(rows)
+        self.arrays["live"][rows] = False
+        self.arrays["newest"][rows] = -np.inf
+
+    def oldest(self) -> float:
+        """The least watermark of all models that have seen anything; infinite where none has."""
+        newest = self.arrays["newest"][: self._used]
+        return float(newest.min(initial=np.inf, where=np.isfinite(newest)))
+
     def mark(self, row: int) -> Watermark:
         """A model's watermark."""
         a = self.arrays

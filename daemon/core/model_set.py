@@ -78,6 +78,11 @@ class ModelSet(MutableSet[str]):
     def _all(self) -> set[str]:
         return self._named.union(self._by_row())
 
+    def clear(self) -> None:
+        """Takes all out."""
+        self._named.clear()
+        self._marked[:] = False
+
     def __contains__(self, value: object) -> bool:
         return value in self._named or bool((self._names[self._marked] == value).any())
 

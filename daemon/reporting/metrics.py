@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Literal, get_args
 
 import prometheus_client
@@ -17,6 +16,7 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.sums import Sums
+from watchkeeper.daemon.reporting.turns import Turns
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
 from watchkeeper.handlers.types import Action, Incident
@@ -26,7 +26,6 @@ Stage = Literal["poll", "decode", "step", "dump", "commit"]
 QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
 HEALTHS = ("healthy", "degraded", "faulty", "unknown")
 _STAGES: tuple[Stage, ...] = get_args(Stage)
-_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _DELAYS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
@@ -47,6 +46,8 @@ class Metrics:
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._uncounted = Sums()
+        self._turns = Turns(_STAGES)
+        self.registry.register(self._turns)
         self.registry.register(_Before(self._count))
         self._make_pipeline()
         self._make_models()
@@ -58,16 +59,11 @@ class Metrics:
 
     def polled(self, counts: Mapping[str, int], lag: Mapping[Partition, int]) -> None:
         """Records read by topic, and records known to wait by partition."""
-        for topic, n in counts.items():
-            self._events.labels(topic).inc(n)
-        for partition, n in lag.items():
-            self._lag_records.labels(partition.topic, str(partition.number)).set(n)
+        self._turns.polled(counts, lag)
 
     def released(self, partitions: Iterable[Partition]) -> None:
         """Partitions that another instance owns now: their lag is no longer known here."""
-        for each in partitions:
-            with suppress(KeyError):  # never polled while it was here
-                self._lag_records.remove(each.topic, str(each.number))
+        self._turns.released(partitions)
 
     def reading(self, way: str) -> None:
         """In which way records are read now: `batches` or `records`."""
@@ -82,13 +78,11 @@ class Metrics:
 
     def spent(self, stage: Stage, seconds: float) -> None:
         """Time that one stage of one turn took."""
-        self._stages[stage].observe(seconds)
+        self._turns.spent(stage, seconds)
 
     def progress(self, watermark: float, lag_s: Mapping[str, float]) -> None:
         """The oldest watermark, and by topic how old the newest processed event is, in seconds."""
-        self._watermark.set(watermark)
-        for topic, seconds in lag_s.items():
-            self._lag_seconds.labels(topic).set(seconds)
+        self._turns.progress(watermark, lag_s)
 
     def stepped(self, step: Step) -> None:
         """All that one step of the core has to show."""
@@ -209,27 +203,13 @@ class Metrics:
 
     def _make_pipeline(self) -> None:
         count, gauge = self._counter, self._gauge
-        self._events = count("watchkeeper_events_total", "Records read.", "topic")
         self._dead = count("watchkeeper_dead_letters_total", "Records put away.", "topic", "reason")
         self._gaps = count(
             "watchkeeper_data_gaps_total", "Places where records were gone, unread.", "topic"
         )
-        self._lag_seconds = gauge(
-            "watchkeeper_event_lag_seconds", "Age of the newest processed event.", "topic"
-        )
-        self._lag_records = gauge(
-            "watchkeeper_consumer_lag_records", "Records known to wait.", "topic", "partition"
-        )
         self._reading = gauge(
             "watchkeeper_reading_info", "1 for the way in which records are read.", "way"
         )
-        self._watermark = gauge(
-            "watchkeeper_watermark_timestamp_seconds", "Oldest watermark of the owned models."
-        )
-        stages = self._histogram(
-            "watchkeeper_stage_duration_seconds", "Time in a stage of the loop.", _SECONDS, "stage"
-        )
-        self._stages = {stage: stages.labels(stage) for stage in _STAGES}
         self._dropped = count(
             "watchkeeper_series_dropped_total", "Series left out by a limit.", "limit"
         )

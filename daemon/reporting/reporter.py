@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
+from watchkeeper.daemon.core.model_set import ModelSet
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.announce import Audience, announce
 from watchkeeper.daemon.reporting.metrics import Metrics, Stage
 from watchkeeper.daemon.storage.values import OutboxRow
-from watchkeeper.daemon.transport.codec import Decoded
+from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command
@@ -41,7 +42,7 @@ class StepReporter:
     clock: Callable[[], float] = time.time
     alarm: Callable[[float, str], None] | None = None
     _busy_since: float | None = None
-    _told: set[str] = field(default_factory=set)
+    _told: ModelSet = field(default_factory=ModelSet)
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -58,19 +59,11 @@ class StepReporter:
         """Counts what happened; logs what was decided."""
         self.metrics.polled(_by_topic(records), self.lag())
         self._progress(records)
-        for (topic, reason), n in Counter((d.record.topic, d.reason) for d in decoded.dead).items():
-            self.metrics.refused(topic, reason, n)
-            log.warning("records refused", topic=topic, reason=reason, n=n)
+        self._refused(decoded.dead)
         self.metrics.stepped(step)
         for failure in step.failures:
             log.error("detector failed", said=failure)
-        for model in (step.dirty - self._told) & self.state.models.keys():
-            known = self.state.models[model]
-            self._told.add(model)
-            if known.share is not None:
-                continue
-            self.metrics.live(model, known.live_version)
-            self.metrics.open_incident(model, known.incident)
+        self._introduce(step.dirty)
         for model, version in step.live.items():
             self.metrics.live(model, version)
         for _, incident in step.incident_changes:
@@ -87,19 +80,29 @@ class StepReporter:
             log.info("action", id=action.id, model=action.model, kind=action.kind,
                      state=action.state, reason=action.reason)  # fmt: skip
 
+    def _refused(self, dead: Sequence[DeadLetter]) -> None:
+        for (topic, reason), n in Counter((d.record.topic, d.reason) for d in dead).items():
+            self.metrics.refused(topic, reason, n)
+            log.warning("records refused", topic=topic, reason=reason, n=n)
+
+    def _introduce(self, models: ModelSet) -> None:
+        """Shows the models that were not shown yet."""
+        new = models - self._told
+        self._told.update(models)
+        for model in new:
+            known = self.state.models.get(model)
+            if known is None:  # given away meanwhile
+                self._told.discard(model)
+            elif known.share is None:
+                self.metrics.live(model, known.live_version)
+                self.metrics.open_incident(model, known.incident)
+
     def _progress(self, records: Records) -> None:
-        newest = {
-            place.topic: float(records.at[records.place == number].max())
-            for number, place in enumerate(records.places)
-            if (records.place == number).any()
-        }
-        clocks = self.state.arrays.clocks.arrays["newest"]
-        marks = clocks[[model.row for model in self.state.models.values()]]
-        known = marks[np.isfinite(marks)]
-        if newest and len(known):
+        oldest = self.state.arrays.clocks.oldest()
+        if len(records) and np.isfinite(oldest):
             now = self.clock()
-            lag_s = {topic: now - at for topic, at in newest.items() if at > 0}
-            self.metrics.progress(float(known.min()), lag_s)
+            lag_s = {topic: now - at for topic, at in _newest(records).items() if at > 0}
+            self.metrics.progress(oldest, lag_s)
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
@@ -120,7 +123,7 @@ class StepReporter:
 
     def released(self, partitions: Iterable[Partition]) -> None:
         """Partitions that another instance owns now."""
-        self._told.clear()
+        self._told = ModelSet()
         self.metrics.released(partitions)
 
     def database_away(self, seconds: float, reason: str) -> None:
@@ -143,3 +146,13 @@ def _by_topic(records: Records) -> Counter[str]:
     for place, n in records.counts().items():
         counts[place.topic] += n
     return counts
+
+
+def _newest(records: Records) -> dict[str, float]:
+    """The newest time of a record, by topic."""
+    newest = np.full(len(records.places), -np.inf)
+    np.maximum.at(newest, records.place, records.at)
+    found: dict[str, float] = {}
+    for place, at in zip(records.places, newest.tolist(), strict=True):
+        found[place.topic] = max(at, found.get(place.topic, at))
+    return found

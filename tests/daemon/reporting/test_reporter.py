@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from tests.daemon.storage.examples import T0, action, incident
@@ -132,3 +134,45 @@ def test_answers_and_wakings_are_passed_on(world: World) -> None:
     assert said == "done: answer taken"
     assert world.answers == [command]
     assert world.woken == 1
+
+
+def test_progress_is_that_of_the_slowest_model_that_is_still_watched(world: World) -> None:
+    reporter, clocks = world.reporter(), world.state.arrays.clocks
+    for name, newest in (("fraud", T0 - 5), ("churn", T0 - 60), ("unseen", -np.inf)):
+        row = world.state.model(name).row
+        clocks.arrays["newest"][row] = newest
+    mark = "watchkeeper_watermark_timestamp_seconds"
+    reporter.observe(Step(), Records.of([BAD]), Decoded([], [], []))
+    assert world.value(mark) == T0 - 60
+
+    world.state.forget(["churn"])
+    reporter.observe(Step(), Records.of([BAD]), Decoded([], [], []))
+
+    assert world.value(mark) == T0 - 5
+
+
+def test_a_topic_is_as_far_behind_as_its_newest_record(world: World) -> None:
+    world.state.model("fraud")
+    world.state.arrays.clocks.arrays["newest"][0] = T0
+    read = [replace(BAD, partition=number, at=T0 - age) for number, age in ((0, 9), (1, 3), (2, 7))]
+
+    world.reporter().observe(Step(), Records.of(read), Decoded([], [], []))
+
+    assert world.value("watchkeeper_event_lag_seconds", topic="predictions") == 3
+
+
+def test_a_model_is_shown_once_it_changed_and_again_where_it_came_back(world: World) -> None:
+    world.state.model("fraud")
+    reporter, step = world.reporter(), Step()
+    step.dirty.add("fraud")
+    health = {"model": "fraud", "health": "faulty"}
+    reporter.observe(step, Records.of([]), Decoded([], [], []))
+    assert world.value("watchkeeper_model_health", **health) == 0
+
+    world.state.models["fraud"].incident = incident()
+    reporter.observe(step, Records.of([]), Decoded([], [], []))
+    assert world.value("watchkeeper_model_health", **health) == 0
+    reporter.released([P])
+    reporter.observe(step, Records.of([]), Decoded([], [], []))
+
+    assert world.value("watchkeeper_model_health", **health) == 1
