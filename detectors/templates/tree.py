@@ -14,46 +14,22 @@ Templates are therefore only ever merged, never split; whoever counts them asks 
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from watchkeeper.detectors.templates.masks import WILD
+from watchkeeper.detectors.templates.template import Template, alike, closest, general
 from watchkeeper.detectors.templates.tokens import Tokens, tokens_of
 from watchkeeper.detectors.types import State, StateError
 
 LAYOUT = 1
 _MOST_GROUPS = 100  # of one leaf; the oldest makes room
 _MOST_ALIKE = 100  # templates of one group; the least recently met makes room
-_CAPITALS = 3  # times as many states as other words make a variable
 
-_STATE = re.compile(r"[A-Z][A-Z_]+")
-
-
-class Template(msgspec.Struct):
-    """One statement: its tokens, and before which of them there is a space."""
-
-    id: int
-    tokens: Tokens
-    spaces: tuple[bool, ...]
-
-    @property
-    def text(self) -> str:
-        """The statement as one reads it, values as wildcards."""
-        parts = [f" {token}" if space else token for token, space in self._parts()]
-        return "".join(parts).lstrip()
-
-    def _parts(self) -> Iterable[tuple[str, bool]]:
-        return zip(self.tokens, self.spaces, strict=True)
-
-    def covers(self, tokens: Tokens) -> bool:
-        """Whether a form is one of this statement's."""
-        pairs = zip(self.tokens, tokens, strict=True)
-        return all(mine in (theirs, WILD) for mine, theirs in pairs)
+_Key = tuple[int, str]  # of a leaf: the number of tokens, and the first
 
 
 @dataclass(slots=True, eq=False)
@@ -91,10 +67,8 @@ class TemplateTree:
     distinct: int = 5
     memory: int = 4_096  # forms whose answer is kept at hand
     _next: int = 0
-    _known: OrderedDict[int, tuple[Template, tuple[int, str], _Group]] = field(
-        default_factory=OrderedDict
-    )
-    _leaves: dict[tuple[int, str], _Leaf] = field(default_factory=dict)
+    _known: OrderedDict[int, tuple[Template, _Key, _Group]] = field(default_factory=OrderedDict)
+    _leaves: dict[_Key, _Leaf] = field(default_factory=dict)
     _merged: list[tuple[int, int]] = field(default_factory=list)
     _forgotten: list[int] = field(default_factory=list)
     _answers: dict[str, tuple[_Leaf, int, int]] = field(default_factory=dict)
@@ -142,7 +116,7 @@ class TemplateTree:
         if leaf is None:
             leaf = self._leaves[key] = _Leaf()
         group = self._group(leaf, tokens)
-        number = _closest(group, tokens)
+        number = closest(group.templates, tokens)
         if number is None:
             number = self._new(key, leaf, group, tokens, spaces)
         self._known.move_to_end(number)
@@ -168,7 +142,7 @@ class TemplateTree:
 
     def _new(
         self,
-        key: tuple[int, str],
+        key: _Key,
         leaf: _Leaf,
         group: _Group,
         tokens: Tokens,
@@ -192,18 +166,18 @@ class TemplateTree:
         number that the new one has then."""
         covered = [each for each in group.templates if new.covers(each.tokens)]
         number = self._join(group, covered, new.tokens)
-        for alike in _alike([each for each in group.templates], self.distinct):
-            if len(alike) > 1:
-                joined = self._join(group, alike, _general([each.tokens for each in alike]))
-                if any(each.id == number for each in alike):
+        for same in alike(list(group.templates), self.distinct):
+            if len(same) > 1:
+                joined = self._join(group, same, general([each.tokens for each in same]))
+                if any(each.id == number for each in same):
                     number = joined
         return number
 
-    def _join(self, group: _Group, alike: Sequence[Template], tokens: Tokens) -> int:
+    def _join(self, group: _Group, same: Sequence[Template], tokens: Tokens) -> int:
         """Makes the oldest of these what all of them are."""
-        oldest = min(alike, key=lambda each: each.id)
+        oldest = min(same, key=lambda each: each.id)
         oldest.tokens = tokens
-        for other in alike:
+        for other in same:
             if other is not oldest:
                 group.templates.remove(other)
                 del self._known[other.id]
@@ -250,7 +224,7 @@ class TemplateTree:
         if stored.version != LAYOUT or not _sound(stored, found):
             raise StateError("templates: stored state has another layout")
         self._leaves, self._answers = {}, {}
-        known: dict[int, tuple[Template, tuple[int, str], _Group]] = {}
+        known: dict[int, tuple[Template, _Key, _Group]] = {}
         for first, templates in stored.groups:
             key = (len(first), first[0] if first else "")
             group = _Group(first, [Template(*msgspec.structs.astuple(t)) for t in templates])
@@ -287,48 +261,3 @@ def _sound(stored: _Stored, found: dict[int, Any]) -> bool:
             for each in templates
         )
     )
-
-
-def _closest(group: _Group, tokens: Tokens) -> int | None:
-    """The template that covers a form with the fewest wildcards."""
-    found = [each for each in group.templates if each.covers(tokens)]
-    if not found:
-        return None
-    return min(found, key=lambda each: (each.tokens.count(WILD), each.id)).id
-
-
-def _general(alike: Sequence[Tokens]) -> Tokens:
-    """The tokens that all have, and wildcards where they differ."""
-    return tuple(each[0] if len(set(each)) == 1 else WILD for each in zip(*alike, strict=True))
-
-
-def _alike(templates: list[Template], distinct: int) -> list[list[Template]]:
-    """The templates in sets that are not told apart: split at the place with the fewest different
-    tokens that tells apart, and so on in each part."""
-    place = _telling(templates, distinct)
-    if place is None:
-        return [templates]
-    parts: dict[str, list[Template]] = {}
-    for each in templates:
-        parts.setdefault(each.tokens[place], []).append(each)
-    return [found for part in parts.values() for found in _alike(part, distinct)]
-
-
-def _telling(templates: Sequence[Template], distinct: int) -> int | None:
-    if len(templates) < 2:
-        return None
-    best, fewest = None, 0
-    for place, column in enumerate(zip(*(each.tokens for each in templates), strict=True)):
-        different = set(column)
-        n = len(different)
-        if n == 1 or (best is not None and n >= fewest):
-            continue
-        if n < distinct or place == 0 or _states(different, distinct):
-            best, fewest = place, n
-    return best
-
-
-def _states(different: set[str], distinct: int) -> bool:
-    """Whether these are the states of something rather than values."""
-    capitals = sum(_STATE.fullmatch(each) is not None for each in different)
-    return 2 * capitals > len(different) and len(different) < _CAPITALS * distinct
