@@ -122,6 +122,7 @@ class Loop:
     _ticked_at: float = float("-inf")
     _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
+    _waiting: Mapping[Partition, int] = field(default_factory=dict)
     _trouble: Trouble = field(init=False)
     _patience: Patience = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
@@ -144,6 +145,11 @@ class Loop:
     def trouble(self) -> str:
         """What keeps it from reading on; "" when nothing does. From any thread."""
         return self._patience.trouble or self._trouble.text
+
+    @property
+    def waiting(self) -> Mapping[Partition, int]:
+        """Records known to wait since the newest poll, by partition that is read."""
+        return {place: n for place, n in self._waiting.items() if place in self._epochs}
 
     @property
     def owns(self) -> list[Partition]:
@@ -426,16 +432,16 @@ class Loop:
 
     def _tick(self, now: float) -> Tick | None:
         """Time may only pass while everything known has been read, and more could be known."""
-        if not self.ticks or self.trouble or not self.source.caught_up():
+        if not self.ticks or self._steady() - self._ticked_at < TICK_S:
             return None
-        if self._steady() - self._ticked_at < TICK_S:
+        if self.trouble or not self.source.caught_up():
             return None
         self._ticked_at = self._steady()
         return Tick(now)
 
     def _blind(self, records: Records, now: float) -> float | None:
-        waiting = sum(self.source.lag().values())
-        return self._backlog.stale_since(len(records), waiting, now)
+        self._waiting = self.source.lag()
+        return self._backlog.stale_since(len(records), sum(self._waiting.values()), now)
 
     def _are_settled(self, models: Sequence[str]) -> BoolArray:
         """Which models are watched, and at home in a partition."""

@@ -145,7 +145,7 @@ class Daemon:
             clock=self.clock,
         )
         self.reporter = StepReporter(
-            state, self._audience(), self.metrics, self.source.lag, self.outbox.wake,
+            state, self._audience(), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
             commander.answered, self.clock, self._last_resort(),
         )  # fmt: skip
         self.loop = Loop(

@@ -47,12 +47,17 @@ class Trouble:
     _since: float | None = None
     _said: bool = False
     _said_at: float = field(default=float("-inf"))
+    _networked: Networked | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Looked at once: to ask an object what it can takes longer than to ask it for its news.
+        self._networked = self.source if isinstance(self.source, Networked) else None
 
     def look(self, at: float) -> list[DeadLetter]:
         """Logs what is new at the wall clock's `at`; gives a letter for each range of records that
         was passed over, which stands for all of them and holds none."""
-        source = self.source
-        if not isinstance(source, Networked):
+        source = self._networked
+        if source is None:
             return []
         self._note(source.trouble, at)
         unread = [_quarantined(each, at) for each in source.take_quarantined()]
