@@ -101,8 +101,12 @@ def _paused(case: Case) -> Verdict | None:
 
 
 def _attacked(case: Case) -> Verdict | None:
-    if case.incident.fault.kind is Kind.ATTACK and case.action.kind in CHANGES_MODEL:
+    if case.action.kind not in CHANGES_MODEL:
+        return None
+    if case.incident.fault.kind is Kind.ATTACK:
         return Verdict(Answer.REFUSE, "an attack must not decide which model is served")
+    if case.incident.fault.kind is Kind.LABELS:
+        return Verdict(Answer.REFUSE, "labels in doubt must not decide which model is served")
     return None
 
 
@@ -169,6 +173,7 @@ def _uncorroborated(case: Case) -> Verdict | None:
 SOURCE_OF = {
     "accuracy": "labels",
     "estimate_gap": "labels",
+    "labels": "labels",
     "logs": "logs",
     "metrics": "metrics",
 }

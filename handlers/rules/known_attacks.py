@@ -63,6 +63,14 @@ KNOWN_ATTACKS: tuple[KnownAttack, ...] = (
 )
 
 
+POISONING = KnownAttack(
+    "poisoning of what the model is judged by and retrained on",
+    ("ML02 Data Poisoning", "ML08 Model Skewing"),
+    ("T0020 poison training data",),
+    frozenset({"labels"}),
+)
+
+
 def recognised(signs: Collection[str]) -> list[KnownAttack]:
     """The attacks that signs speak for; none whose signs another one explains too."""
     left, found = set(signs), []

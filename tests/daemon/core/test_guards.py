@@ -75,13 +75,14 @@ def test_a_paused_model_and_a_blind_view_wait() -> None:
     assert decide(replace(CASE, blind_since=NOW)).answer is Answer.WAIT
 
 
-def test_an_attack_decides_no_version() -> None:
-    attacked = replace(INCIDENT, fault=replace(INCIDENT.fault, kind=Kind.ATTACK))
+@pytest.mark.parametrize("kind", [Kind.ATTACK, Kind.LABELS])
+def test_neither_attack_nor_labels_in_doubt_decide_a_version(kind: Kind) -> None:
+    attacked = replace(INCIDENT, fault=replace(INCIDENT.fault, kind=kind))
 
     verdict = decide(replace(CASE, incident=attacked))
 
     assert verdict.answer is Answer.REFUSE
-    assert "attack" in verdict.reason
+    assert kind.value in verdict.reason
 
 
 def test_a_version_that_was_at_fault_is_never_a_target() -> None:

@@ -47,6 +47,7 @@ def context(
 WORSE = finding("accuracy", "accuracy")
 BROKEN = finding("features", "age:missing", WARNING)
 DRIFT = finding("features", "age:histogram", INFO)
+LYING = replace(finding("labels", "source:vendor", WARNING), n=40)
 
 CASES = [
     ((WORSE,), context(healthy=0, deployed=True), Kind.MODEL),
@@ -62,6 +63,9 @@ CASES = [
     ((finding("clients", "boundary", WARNING),), context(), Kind.ATTACK),
     ((finding("clients", "answers", WARNING),), context(), Kind.ATTACK),
     ((finding("clients", "repeats", WARNING),), context(), Kind.ATTACK),
+    ((LYING,), context(), Kind.LABELS),
+    ((LYING, WORSE), context(), Kind.LABELS),
+    ((replace(LYING, severity=INFO), WORSE), context(healthy=0, deployed=True), Kind.LABELS),
 ]
 
 
@@ -121,6 +125,40 @@ def test_drift_long_before_the_harm_is_no_evidence() -> None:
     without = locate(incident(WORSE), context(), RULES)
 
     assert with_old.probabilities == without.probabilities
+
+
+def test_a_source_is_not_blamed_where_the_others_say_the_same() -> None:
+    rest = finding("labels", "rest", INFO)
+
+    fault = locate(incident(WORSE, LYING, rest), context(healthy=0, deployed=True), RULES)
+
+    assert fault.kind is Kind.MODEL
+
+
+def test_a_source_of_most_labels_is_only_doubted() -> None:
+    most = replace(LYING, n=90)
+
+    fault = locate(incident(WORSE, most), context(healthy=0, deployed=True), RULES)
+    alone = locate(incident(WORSE, most), context(), RULES)
+
+    assert fault.kind is Kind.MODEL
+    assert alone.confidence < 0.7
+
+
+def test_a_source_that_was_always_apart_is_not_blamed() -> None:
+    old = replace(LYING, severity=INFO, since=NOW - 86_400)
+
+    assert locate(incident(WORSE, old), context(), RULES).kind is Kind.MODEL
+
+
+def test_labels_of_one_class_are_doubted_and_other_shares_are_not() -> None:
+    share = replace(finding("labels", "positive_rate", INFO), expected=0.4)
+
+    alike = locate(incident(WORSE, replace(share, value=0.0)), context(), RULES)
+    shifted = locate(incident(WORSE, replace(share, value=0.2)), context(), RULES)
+
+    assert (alike.kind, alike.place) == (Kind.LABELS, "labels")
+    assert shifted.kind is Kind.MODEL
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)

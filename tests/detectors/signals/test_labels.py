@@ -1,0 +1,104 @@
+"""What the sources of labels say of the answers, and of each other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.detectors.signals.frames import joined, predictions, sampled
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.profiling import learn_profile
+from watchkeeper.detectors.signals.labels import Labels
+from watchkeeper.detectors.types import JoinedFrame
+
+LABELS = Labels()
+
+
+def told(wrong: dict[str | None, tuple[int, int]]) -> JoinedFrame:
+    """Labels of each source: how many, and how many of them contradict."""
+    source, label = [], []
+    for name, (n, bad) in wrong.items():
+        source += [name] * n
+        label += ["no"] * bad + ["yes"] * (n - bad)
+    said = ["yes"] * len(label)
+    return joined(len(label), predicted_label=said, label=label, source=source)
+
+
+def binary() -> Profile:
+    label = ["yes", "no"] * 50
+    return learn_profile([predictions(100, label=label)], "m", "1", positive="yes")
+
+
+def test_a_source_is_compared_with_all_other_labels() -> None:
+    frame = told({"crew": (100, 5), "vendor": (50, 40), None: (100, 5)})
+
+    found = sampled(LABELS, [frame])
+
+    vendor = found["source:vendor"]
+    assert vendor.value == pytest.approx(0.8 - 0.05)
+    assert (vendor.n, vendor.expected) == (50, 0.0)
+    p = 12 / 204
+    assert vendor.stderr == pytest.approx(math.sqrt(p * (1 - p) * (1 / 50 + 1 / 200)))
+    assert found["source:crew"].value == pytest.approx(0.05 - 45 / 150)
+
+
+def test_the_rest_is_right_without_the_source_that_stands_out() -> None:
+    lying = sampled(LABELS, [told({"crew": (100, 5), "vendor": (50, 40)})])["rest"]
+    honest = sampled(LABELS, [told({"crew": (100, 5), "vendor": (50, 3)})])["rest"]
+
+    assert (lying.value, lying.n) == (0.95, 100)
+    assert honest.n == 150
+    assert honest.value == pytest.approx(142 / 150)
+
+
+def test_a_source_without_others_is_compared_with_nothing() -> None:
+    found = sampled(LABELS, [told({"crew": (100, 5)})])
+
+    assert set(found) == {"rest"}
+
+
+def test_labels_of_nobody_say_only_how_many_are_positive() -> None:
+    frame = joined(4, predicted_label=["yes"] * 4, label=["yes", "no", "no", None])
+
+    found = sampled(LABELS, [frame], binary())
+
+    assert set(found) == {"positive_rate"}
+    assert found["positive_rate"].n == 3
+    assert found["positive_rate"].value == pytest.approx(1 / 3)
+
+
+def test_answers_are_scores_where_no_label_is_said() -> None:
+    score, label = [0.9, 0.1, 0.8, 0.2], ["yes", "no", "no", "yes"]
+    frame = joined(4, score=score, label=label, source=["a", "a", "b", "b"])
+
+    found = sampled(LABELS, [frame], binary())
+
+    assert found["source:b"].value == 1.0
+    assert found["source:a"].value == -1.0
+
+
+def test_errors_of_regressors_are_compared_by_their_size() -> None:
+    rng = np.random.default_rng(1)
+    value = rng.normal(size=400)
+    truth = value + rng.normal(0, 0.1, 400)
+    truth[300:] *= 1_000.0
+    source = ["crew", "users", "users"] * 100 + ["vendor"] * 100
+    frame = joined(400, predicted_value=value, value=truth, source=source)
+
+    found = sampled(LABELS, [frame])
+
+    assert found["source:vendor"].value > 0.45
+    assert found["source:vendor"].stderr == pytest.approx(math.sqrt(401 / (12 * 100 * 300)))
+    assert found["source:crew"].value < 0.0
+
+
+@pytest.mark.parametrize("error", [0.0, 5e-324, 1e308, math.inf, math.nan])
+def test_errors_of_any_size_have_a_place(error: float) -> None:
+    values = np.full(8, error)
+    frame = joined(8, predicted_value=np.zeros(8), value=values, source=["a", "b"] * 4)
+
+    found = sampled(LABELS, [frame])
+
+    assert [each.value for each in found.values()] == [0.0] * (2 * math.isfinite(error))
