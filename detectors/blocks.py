@@ -138,13 +138,19 @@ class Spans:
 
     def packed(self) -> Spans:
         """The same texts one behind the other, in a buffer that holds nothing else."""
-        given = self.start >= 0
-        lengths = np.where(given, self.end - self.start, 0)
-        ends = np.cumsum(lengths)
-        begins = ends - lengths
-        places = np.repeat(self.start - begins, lengths) + np.arange(int(lengths.sum()))
-        data = np.frombuffer(self.buffer, dtype=np.uint8)[places].tobytes()
-        return Spans(data, np.where(given, begins, -1), np.where(given, ends, -1))
+        return Spans(self.data(), *behind(self.start, self.end))
+
+    def data(self) -> bytes:
+        """The bytes of all texts, one behind the other."""
+        if len(self) <= _FEW:
+            whole, each = self.buffer, zip(self.start.tolist(), self.end.tolist(), strict=True)
+            return b"".join([whole[start:end] for start, end in each if start >= 0])
+        begins, ends = behind(self.start, self.end)
+        given = begins >= 0
+        lengths = (ends - begins)[given]
+        places = np.repeat(self.start[given] - begins[given], lengths)
+        places += np.arange(len(places))
+        return np.frombuffer(self.buffer, dtype=np.uint8)[places].tobytes()
 
     def texts(self) -> ObjectArray:
         """The texts themselves (object, str | None)."""
@@ -153,6 +159,14 @@ class Spans:
         for i, (start, end) in enumerate(zip(self.start.tolist(), self.end.tolist(), strict=True)):
             column[i] = whole[start:end].decode("utf-8", "surrogatepass") if start >= 0 else None
         return column
+
+
+def behind(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
+    """Where texts begin and end once they stand one behind the other; -1 where there is none."""
+    given = start >= 0
+    lengths = np.where(given, end - start, 0)
+    ends = np.cumsum(lengths)
+    return np.where(given, ends - lengths, -1), np.where(given, ends, -1)
 
 
 Texts = ObjectArray | Spans

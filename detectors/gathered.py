@@ -16,6 +16,7 @@ from watchkeeper.detectors.blocks import (
     Spans,
     Texts,
     Words,
+    behind,
     texts_of,
 )
 from watchkeeper.detectors.frames import LabelFrame, PredictionFrame
@@ -141,16 +142,18 @@ def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
 
 def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
     """Codes into several lists as codes into one."""
-    roster = _roster_of([names for names, _ in parts])
-    if roster is not None:
-        return _merged_numbers(roster, parts)
-    every = dict.fromkeys(chain.from_iterable(names for names, _ in parts))
-    number = dict(zip(every, range(len(every)), strict=True)).__getitem__
-    merged = []
-    for names, codes in parts:
-        to = np.array([*map(number, names), -1], dtype=np.int32)
-        merged.append(to[codes])
-    return tuple(every), np.concatenate(merged)
+    lists = [names for names, _ in parts]
+    roster = _roster_of(lists)
+    if roster is None:
+        every = dict.fromkeys(chain.from_iterable(lists))
+        number = dict(zip(every, range(len(every)), strict=True)).__getitem__
+        numbers = np.fromiter(map(number, chain.from_iterable(lists)), np.int32)
+        return tuple(every), _recoded(parts, numbers)
+    rows = [names.numbers for names in lists if isinstance(names, Numbered)]
+    first = first_of_each(rows)
+    place = np.full(len(roster), -1, dtype=np.int32)
+    place[first] = np.arange(len(first), dtype=np.int32)
+    return roster.of(first), _recoded(parts, place[np.concatenate(rows)])
 
 
 def _roster_of(lists: Sequence[tuple[T, ...]]) -> Roster[T] | None:
@@ -159,18 +162,12 @@ def _roster_of(lists: Sequence[tuple[T, ...]]) -> Roster[T] | None:
     return rosters[0] if rosters and all(each is rosters[0] for each in rosters) else None
 
 
-def _merged_numbers(
-    roster: Roster[T], parts: Sequence[tuple[tuple[T, ...], Codes]]
-) -> tuple[tuple[T, ...], Codes]:
-    lists = [names.numbers for names, _ in parts if isinstance(names, Numbered)]
-    every = first_of_each(lists)
-    number = np.full(len(roster), -1, dtype=np.int32)
-    number[every] = np.arange(len(every), dtype=np.int32)
-    merged = [
-        np.append(number[numbers], np.int32(-1))[codes]
-        for numbers, (_, codes) in zip(lists, parts, strict=True)
-    ]
-    return roster.of(every), np.concatenate(merged)
+def _recoded(parts: Sequence[tuple[tuple[T, ...], Codes]], numbers: Codes) -> Codes:
+    """The codes of all parts; `numbers` are the new ones of all lists, one behind the other."""
+    sizes = [len(names) for names, _ in parts]
+    begins = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(codes) for _, codes in parts])
+    codes = np.concatenate([codes for _, codes in parts])
+    return np.append(numbers, np.int32(-1))[np.where(codes >= 0, codes + begins, len(numbers))]
 
 
 def merged_words(columns: Sequence[Words]) -> Words:
@@ -183,15 +180,11 @@ def _texts(columns: Sequence[Texts]) -> Texts:
     if all(isinstance(column, Spans) and not column.buffer for column in columns):
         return Spans.nothing(sum(map(len, columns)))
     if all(isinstance(column, Spans) for column in columns):
-        return _behind([column.packed() for column in columns if isinstance(column, Spans)])
+        return _packed([column for column in columns if isinstance(column, Spans)])
     return np.concatenate([texts_of(column) for column in columns])
 
 
-def _behind(columns: Sequence[Spans]) -> Spans:
-    """Packed texts one behind the other."""
-    sizes = [len(column.buffer) for column in columns]
-    begins = np.repeat(np.cumsum([0, *sizes[:-1]]), [len(column) for column in columns])
+def _packed(columns: Sequence[Spans]) -> Spans:
+    """The texts of all columns one behind the other, in a buffer that holds nothing else."""
     start, end = (np.concatenate([getattr(c, name) for c in columns]) for name in ("start", "end"))
-    given = start >= 0
-    buffer = b"".join(column.buffer for column in columns)
-    return Spans(buffer, np.where(given, start + begins, -1), np.where(given, end + begins, -1))
+    return Spans(b"".join([column.data() for column in columns]), *behind(start, end))

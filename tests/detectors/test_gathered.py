@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 
 from tests.detectors.signals.frames import predictions
 from tests.playbook import labels as truths
-from watchkeeper.detectors.blocks import LabelBlock, Words
+from watchkeeper.detectors.blocks import LabelBlock, Spans, Words
 from watchkeeper.detectors.frames import PredictionFrame
-from watchkeeper.detectors.gathered import add_frame, labels, one_frame
+from watchkeeper.detectors.gathered import add_frame, labels, merged_codes, one_frame
+from watchkeeper.detectors.roster import Roster
 
 
 def row(i: int) -> PredictionFrame:
@@ -68,3 +71,46 @@ def test_labels_whose_source_is_named_are_joined_with_others() -> None:
     both = labels([none, named]).source
     assert both is not None
     assert both.texts().tolist() == [None, None, "crew", None]
+
+
+@pytest.mark.parametrize("n", [3, 200])  # texts are copied one by one, or all at once
+def test_texts_of_several_buffers_come_to_stand_in_one(n: int) -> None:
+    given = [[f"{name}{i}é" if i % 4 else None for i in range(n)] for name in "ab"]
+    blocks = [replace(truth(n), request_id=spans(texts)) for texts in given]
+
+    both = labels(blocks).request_id
+
+    assert isinstance(both, Spans)
+    assert both.texts().tolist() == [*given[0], *given[1]]
+    assert both.buffer == "".join(text for texts in given for text in texts if text).encode()
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_codes_into_several_lists_are_codes_into_one(numbered: bool) -> None:
+    roster = Roster[str]()
+    for name in "abcd":
+        roster.add(name)
+    lists = [np.array(numbers, dtype=np.int64) for numbers in ([3, 1], [], [1, 0, 3])]
+    names = [roster.of(each) if numbered else tuple(roster.of(each)) for each in lists]
+    codes = [np.array(each, dtype=np.int32) for each in ([1, -1, 0], [-1], [2, 1, 0])]
+
+    merged, code = merged_codes(list(zip(names, codes, strict=True)))
+
+    assert merged == ("d", "b", "a")
+    assert code.tolist() == [1, -1, 0, -1, 0, 2, 1]
+    assert code.dtype == np.int32
+
+
+def truth(n: int) -> LabelBlock:
+    return LabelBlock.of(truths([(float(i), f"r{i}", "yes") for i in range(n)], 0))
+
+
+def spans(texts: Sequence[str | None]) -> Spans:
+    """The texts with something before and behind each."""
+    buffer, start, end = b"<", [], []
+    for text in texts:
+        start.append(-1 if text is None else len(buffer))
+        buffer += (text or "").encode()
+        end.append(-1 if text is None else len(buffer))
+        buffer += b"><"
+    return Spans(buffer, np.array(start), np.array(end))
