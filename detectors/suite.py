@@ -110,7 +110,9 @@ _QUALITY = (
 
 _ESTIMATES = (
     _page("estimate", "accuracy", "ewma", min_change=0.04, **_LOWER),
+    _page("estimate", "mae", "ewma", min_ratio=0.25, **_HIGHER),
     _note("estimate_gap", "accuracy", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
+    _note("estimate_gap", "mae", "reference_z", threshold=4.0, for_windows=3),
 )
 
 _LABELS = (

@@ -1,28 +1,24 @@
 """What closed windows let expect of models whose truths are late: samples of binary classifiers
-with scores. Nothing is kept or computed of models to which no truth ever came."""
+with scores, and of what is estimated by `cells`. Nothing is kept or computed of models to which no
+truth ever came."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from watchkeeper.daemon.core.cells import Closed, celled
 from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.estimation import celled as by_cells
 from watchkeeper.detectors.estimation.estimates import Estimates
-from watchkeeper.detectors.estimation.running import TARGETS, Told, Windowed, told
+from watchkeeper.detectors.estimation.running import TARGETS, Windowed, told
 from watchkeeper.detectors.signals import Estimate, EstimateGap
-from watchkeeper.detectors.types import IntArray, Sample, Series, Window
-
-
-class Closed(NamedTuple):
-    """A window of one version, to be judged."""
-
-    model: ModelState
-    version: str
-    window: Window
+from watchkeeper.detectors.types import FloatArray, IntArray, Sample, Series
 
 
 class Estimated(NamedTuple):
@@ -32,31 +28,68 @@ class Estimated(NamedTuple):
     sample: Sample
 
 
+class _Said(NamedTuple):
+    """What is said of one window: of each of `targets` estimate and gap with their errors, over so
+    many predictions `n` and so many `truths`."""
+
+    targets: tuple[str, ...]
+    estimate: FloatArray
+    error: FloatArray
+    gap: FloatArray
+    gap_error: FloatArray
+    n: int
+    truths: int
+
+
 def learning(of: Table, slots: IntArray, models: Sequence[ModelState]) -> IntArray:
-    """In which rows of a table truths of scores came, now or before, to these models."""
-    nothing = np.zeros(0, dtype=np.int64)
-    if of.schema.task != "binary" or of.schema.positive is None or not of.schema.score:
-        return nothing
+    """In which rows of a table truths came that teach anything, now or before, to these models."""
+    if of.schema.cut is not None:
+        some = (each.estimates is not None or bool(each.partials) for each in models)
+        return np.flatnonzero(np.fromiter(some, np.bool_, len(models)))
+    if not _by_score(of.schema):
+        return np.zeros(0, dtype=np.int64)
     came = of.tally.counted("head", slots)[:, t.SCORED] > 0
     known = np.array([each.estimates is not None for each in models], dtype=np.bool_)
     return np.flatnonzero(came | known)
+
+
+def _by_score(schema: Schema) -> bool:
+    return schema.task == "binary" and schema.positive is not None and schema.score
 
 
 def estimated(
     rows: Sequence[Closed], of: Table, slots: IntArray, refs: IntArray
 ) -> list[Estimated]:
     """The samples of windows, which are those rows of a table and of its references."""
-    windows = _windows(rows, of, slots, refs)
-    known = [row for row, each in enumerate(windows) if each is not None]
-    if not known:
-        return []
-    given = [each for each in windows if each is not None]
-    found = told(given)
+    said = _by_cells if of.schema.cut is not None else _by_scores
     return [
         Estimated(row, sample)
-        for place, row in enumerate(known)
-        for sample in _samples(rows[row], found, place, given[place])
+        for row, each in said(rows, of, slots, refs)
+        for sample in _samples(rows[row], each)
     ]
+
+
+def _by_cells(
+    rows: Sequence[Closed], of: Table, slots: IntArray, refs: IntArray
+) -> Iterable[tuple[int, _Said]]:
+    for row, window in enumerate(celled(rows, of, slots, refs)):
+        if window is not None:
+            n, truths = int(window.answered.sum()), window.truths
+            yield row, _Said(window.taught.kind.measures, *by_cells.told(window), n, truths)
+
+
+def _by_scores(
+    rows: Sequence[Closed], of: Table, slots: IntArray, refs: IntArray
+) -> Iterable[tuple[int, _Said]]:
+    windows = _windows(rows, of, slots, refs)
+    known = [(row, each) for row, each in enumerate(windows) if each is not None]
+    if not known:
+        return
+    found = told([each for _, each in known])
+    for place, (row, window) in enumerate(known):
+        n, truths = int(window.scores.sum()), int(window.truths.sum())
+        estimate, error, gap, gap_error = (each[place] for each in found)
+        yield row, _Said(TARGETS, estimate, error, gap, gap_error, n, truths)
 
 
 def _windows(
@@ -68,7 +101,7 @@ def _windows(
     scores = of.tally.counted("numeric", slots)[:, column, t.FIRST_BIN :]
     edges, bins = (of.references.arrays[name][refs, column] for name in ("edges", "bins"))
     made: list[Windowed | None] = []
-    for row, (model, version, _) in enumerate(rows):
+    for row, (model, version, *_) in enumerate(rows):
         if model.estimates is None:
             model.estimates = Estimates()
         here, k = head[row], int(bins[row])
@@ -95,15 +128,14 @@ def _part(hits: int, of: int, n: int) -> int:
     return round(int(hits) * int(n) / int(of)) if of else 0
 
 
-def _samples(row: Closed, found: Told, place: int, window: Windowed) -> Iterator[Sample]:
-    n, truths = int(window.scores.sum()), int(window.truths.sum())
+def _samples(row: Closed, said: _Said) -> Iterator[Sample]:
     parts = (
-        (Estimate.name, found.estimate, found.error, n, np.nan),
-        (EstimateGap.name, found.gap, found.gap_error, truths, 0.0),
+        (Estimate.name, said.estimate, said.error, said.n, np.nan),
+        (EstimateGap.name, said.gap, said.gap_error, said.truths, 0.0),
     )
     for signal, values, errors, count, expected in parts:
-        for column, target in enumerate(TARGETS):
-            value, error = float(values[place, column]), float(errors[place, column])
+        for column, target in enumerate(said.targets):
+            value, error = float(values[column]), float(errors[column])
             if np.isfinite(value):
                 series = Series(row.model.model, row.version, signal, target)
                 yield Sample(series, row.window, value, count, error, expected)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from watchkeeper.daemon.core.cells import count_cells
 from watchkeeper.daemon.core.clients import compare_clients
 from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
@@ -301,6 +302,7 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
     pairs = Pairs(joined.predicted_label, joined.label, none, joined.score)
     state.arrays.ledger.pairs(members, window, width, pairs)
     count_sources(state, joined, members, window)
+    count_cells(state, joined, members, window)
     regressed = np.isfinite(joined.predicted_value) & np.isfinite(joined.value)
     if regressed.any():
         _regressed(state, joined.take(regressed), members[regressed])

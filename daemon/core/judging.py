@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core.estimating import Closed, estimated, learning
+from watchkeeper.daemon.core.cells import Closed
+from watchkeeper.daemon.core.estimating import estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
 from watchkeeper.daemon.core.labelling import add_totals
@@ -305,7 +306,7 @@ def _judge_estimates(
     if not len(chosen):
         return
     some = [rows[at] for at in chosen.tolist()]
-    closed = [Closed(row.closing.model, row.version, row.closing.window) for row in some]
+    closed = [_closed(row) for row in some]
     told: list[set[tuple[str, str]]] = [set() for _ in some]
     for number, (at, sample) in enumerate(estimated(closed, of, slots[chosen], refs[chosen])):
         told[at].add((sample.series.signal, sample.series.target))
@@ -316,6 +317,10 @@ def _judge_estimates(
             _judge_one(closing, sample, watches, (number, 2), step)
     for row, said in zip(some, told, strict=True):
         _overrule(row, said)
+
+
+def _closed(row: _Row) -> Closed:
+    return Closed(row.closing.model, row.version, row.closing.window, row.closing.index)
 
 
 def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:

@@ -85,7 +85,8 @@ class Ledger:
     Members have rows (`member`), and so have open windows (`slot`). `members` holds by member:
     `model` (the clock's row), `predictions` and `last_seen` since they were last taken, the window
     that was counted into last with its slot, whether it is sure to have been `met`, that is to be
-    on its model's record, and whether it is `referred` to a reference and learns no other.
+    on its model's record, and whether it is `referred` to a reference and learns no other, and
+    whether that one's bins cut answers (`celled`, see `Schema.cut`).
     """
 
     def __init__(self) -> None:
@@ -102,6 +103,7 @@ class Ledger:
                 "last_seen": (np.float64, ()),
                 "met": (np.bool_, ()),
                 "referred": (np.bool_, ()),
+                "celled": (np.bool_, ()),
             }
         )
         # `n`: no count of the slot's row is above it.
@@ -172,9 +174,12 @@ class Ledger:
         if profile is not None and old is not None and after > float("-inf"):
             self._former[member], old = old, None
         self.members.arrays["referred"][member] = profile is not None
+        self.members.arrays["celled"][member] = False
         if profile is not None:
             held = self._held(self.names[member].model, profile)
             held.holders += 1
+            celled = self.tables[held.table].schema.cut is not None
+            self.members.arrays["celled"][member] = celled
             self._references[member] = after, held
         for each in (old, gone):
             if each is not None:

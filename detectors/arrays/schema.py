@@ -52,6 +52,15 @@ class Schema(NamedTuple):
         return len(self.categorical) + (self.classes is not None)
 
     @property
+    def cut(self) -> int | None:
+        """The numeric column whose bins cut the answers that are estimated by these: the values of
+        a regressor, or how sure a classifier of many classes is; None where there is none."""
+        if self.task == "regression" and self.value:
+            return self.numbers - 1
+        sure = self.task == "multiclass" and self.score and self.positive is None
+        return len(self.numeric) if sure else None
+
+    @property
     def positive_key(self) -> int:
         """The key of the positive class; 0 where none is named."""
         return int(keys_of([self.positive])[0])

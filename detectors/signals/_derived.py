@@ -12,19 +12,22 @@ class Derived(Protocol):
 
 
 class Estimate:
-    """How well a binary classifier with scores does as far as can be known without labels: targets
-    `accuracy`, `f1` and `roc_auc`, expected from the window's scores and what such scores were
-    worth lately (confidence-based estimation with isotonic calibration). n counts the scored
-    predictions of the window, 30 at least; the standard error is that of the truths to come, of
-    the calibration and of what estimates were off by lately.
+    """How well a model does as far as can be known without labels. A binary classifier with
+    scores: targets `accuracy`, `f1` and `roc_auc`, expected from the window's scores and what such
+    scores were worth lately (confidence-based estimation with isotonic calibration). A classifier
+    of three classes or more whose `score` is the probability of its answer: `accuracy`, likewise. A
+    regressor: `mae` and `rmse`, expected from how large errors were lately where the window's
+    predictions lie (direct loss estimation). n counts the window's predictions that tell
+    anything, 30 at least; the standard error is that of the truths to come, of the calibration and
+    of what estimates were off by lately.
 
     Truths teach it as they come, 1,000 of a version at first; the last 50,000 count most, and
     those that come while an incident is open do not count. A new version begins with its
     predecessor's lesson. Whenever 30 truths come in a window, what had been expected of them is
     compared with them (see `estimate_gap`). An estimate is only given while it can be trusted:
     three windows at least were compared, and of the last ten or so four in five lay within 1.96
-    standard errors. Models without labels or scores, and those whose reference names no positive
-    class, are not estimated.
+    standard errors. Models without labels, classifiers without scores, and classifiers of two
+    classes whose reference names no positive one are not estimated.
     """
 
     name: ClassVar[str] = "estimate"
@@ -33,8 +36,8 @@ class Estimate:
 class EstimateGap:
     """Truth less estimate of those predictions whose truth became known in the window: targets as
     of `estimate`, expected to be 0. n counts the truths, 30 at least. A gap that stays says that
-    scores do not mean what they meant: what the model learned does not hold any more, or what it
-    is fed is broken. A mere shift of inputs leaves none.
+    answers are not worth what they were: what the model learned does not hold any more, or what
+    it is fed is broken. A mere shift of inputs leaves none.
     """
 
     name: ClassVar[str] = "estimate_gap"

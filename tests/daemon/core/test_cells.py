@@ -1,0 +1,195 @@
+"""Estimates of regressors and of classifiers of many classes through the core."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.playbook import MODEL, Play, objects
+from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.detectors.types import (
+    AnyFrame,
+    FloatArray,
+    LabelFrame,
+    PredictionFrame,
+    Sample,
+    Severity,
+)
+
+CLASSES = ("red", "green", "blue")
+
+
+class Life:
+    """A model that answers numbers or one of three colours; it can say how sure it is."""
+
+    def __init__(self, task: str) -> None:
+        self.play, self.task = Play(), task
+        self.truths: dict[str, tuple[str | None, float]] = {}
+
+    def minute(
+        self, *, hard: float = 0.0, wrong: float = 1.0, labelled: bool = True, version: str = "v1"
+    ) -> Step:
+        """`hard` inputs have larger errors, as the model knows; `wrong` ones, as it does not."""
+        frames: list[AnyFrame] = []
+        for frame in self.play.window(version):
+            if isinstance(frame, PredictionFrame):
+                frames.append(self._answered(frame, hard, wrong))
+            elif labelled and isinstance(frame, LabelFrame):
+                frames.append(self._told(frame))
+        return self.play.step(Batch(frames))
+
+    def minutes(self, count: int, **fields: object) -> list[Step]:
+        return [self.minute(**fields) for _ in range(count)]  # type: ignore[arg-type]
+
+    def _answered(self, frame: PredictionFrame, hard: float, wrong: float) -> PredictionFrame:
+        n, rng = len(frame), np.random.default_rng(int(frame.at[0]))
+        nothing = np.full(n, np.nan)
+        if self.task == "regression":
+            said = 100.0 * rng.beta(2.0 + hard, 2.0, n)
+            truth = said + wrong * rng.normal(0.0, 1.0 + 0.1 * said)
+            self._know(frame, [(None, float(each)) for each in truth])
+            return dataclasses.replace(frame, label=objects([None] * n), score=nothing, value=said)
+        sure = rng.beta(8.0 - hard, 2.0, n)
+        said_class, off = rng.integers(0, 3, n), rng.integers(1, 3, n)
+        right = rng.random(n) < sure / wrong
+        truths = np.where(right, said_class, (said_class + off) % 3)
+        self._know(frame, [(CLASSES[each], np.nan) for each in truths])
+        label = objects([CLASSES[each] for each in said_class])
+        return dataclasses.replace(frame, label=label, score=sure)
+
+    def _know(self, frame: PredictionFrame, truths: list[tuple[str | None, float]]) -> None:
+        self.truths |= dict(zip(frame.request_id.tolist(), truths, strict=True))
+
+    def _told(self, frame: LabelFrame) -> LabelFrame:
+        known = [self.truths.pop(each) for each in frame.request_id.tolist()]
+        value = np.array([number for _, number in known])
+        return dataclasses.replace(frame, label=objects([text for text, _ in known]), value=value)
+
+
+TARGETS = pytest.mark.parametrize(
+    ("task", "target"), [("regression", "mae"), ("regression", "rmse"), ("multiclass", "accuracy")]
+)
+TASKS = pytest.mark.parametrize("task", ["regression", "multiclass"])
+
+
+def given(steps: list[Step], signal: str, target: str | None = None) -> list[Sample]:
+    return [
+        each
+        for step in steps
+        for each in step.samples
+        if each.series.signal == signal and target in (None, each.series.target)
+    ]
+
+
+def realised(steps: list[Step], target: str) -> FloatArray:
+    told = [
+        each
+        for step in steps
+        for sampled in step.sampled
+        for each in sampled.samples("accuracy")
+        if each.series.target == target
+    ]
+    return np.array([each.value for each in told or given(steps, "accuracy", target)])
+
+
+def pages(steps: list[Step]) -> list[str]:
+    found = [f for step in steps for f in step.findings if f.severity is Severity.CRITICAL]
+    return [f.series.target for f in found if f.series.signal == "estimate"]
+
+
+def grown(task: str, minutes: int = 40) -> Life:
+    life = Life(task)
+    life.minutes(minutes)
+    return life
+
+
+@TARGETS
+def test_the_estimate_is_near_what_labels_say_later(task: str, target: str) -> None:
+    steps = grown(task).minutes(60)
+
+    estimates = given(steps, "estimate", target)
+    truths = realised(steps, target)
+    assert len(estimates) > 50
+    assert np.mean([each.value for each in estimates]) == pytest.approx(truths.mean(), rel=0.03)
+    error = np.mean([each.stderr for each in estimates])
+    assert 0.5 < error / truths.std() < 2.0
+
+
+@TARGETS
+def test_gaps_are_about_zero_while_answers_are_worth_what_they_were(task: str, target: str) -> None:
+    gaps = given(grown(task).minutes(60), "estimate_gap", target)
+
+    assert len(gaps) > 50
+    scores = np.array([each.value / each.stderr for each in gaps])
+    assert abs(scores.mean()) < 0.5
+    assert np.mean(np.abs(scores) < 1.96) > 0.85
+
+
+@TASKS
+def test_harder_inputs_are_paged_without_a_label(task: str) -> None:
+    life = grown(task, 80)
+
+    steps = life.minutes(12, hard=5.0, labelled=False)
+
+    assert pages(steps)
+
+
+@TASKS
+def test_a_world_that_changed_is_seen_by_the_gap_alone(task: str) -> None:
+    life = grown(task, 80)
+
+    steps = life.minutes(15, wrong=1.6)
+
+    assert not pages(steps)
+    assert not given(steps[-5:], "estimate")
+    assert "estimate_gap" in {f.series.signal for step in steps for f in step.findings}
+
+
+@TASKS
+def test_nothing_pages_while_all_is_well(task: str) -> None:
+    assert not pages(grown(task).minutes(150))
+
+
+@TASKS
+def test_nothing_is_kept_without_labels(task: str) -> None:
+    life = Life(task)
+
+    steps = life.minutes(30, labelled=False)
+
+    assert life.play.pipeline.state.models[MODEL].estimates is None
+    assert not given(steps, "estimate")
+
+
+@TASKS
+def test_a_new_version_speaks_once_it_has_earned_trust(task: str) -> None:
+    life = grown(task)
+
+    first, later = life.minutes(3, version="v2"), life.minutes(8, version="v2")
+
+    assert not [e for e in given(first, "estimate") if e.series.version == "v2"]
+    assert [e for e in given(later, "estimate") if e.series.version == "v2"]
+
+
+@TASKS
+def test_a_restart_changes_no_sample(task: str) -> None:
+    kept, restarted = grown(task, 25), grown(task, 25)
+    restarted.play.restarted()
+
+    there, here = kept.minutes(20), restarted.minutes(20)
+
+    for signal in ("estimate", "estimate_gap"):
+        assert given(there, signal)
+        assert repr(given(there, signal)) == repr(given(here, signal))
+
+
+def test_the_score_of_a_class_that_is_named_is_no_confidence() -> None:
+    life = Life("multiclass")
+    life.play.policy = msgspec.structs.replace(life.play.policy, positive="red")
+
+    steps = life.minutes(30)
+
+    assert life.play.pipeline.state.models[MODEL].estimates is None
+    assert not given(steps, "estimate_gap")
