@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.daemon.transport.codec.shipped import KINDS, NOW, record
 from watchkeeper.daemon.transport.codec import Decoded, Reason, decode
 from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.types import EventKind, LogFrame
+from watchkeeper.detectors.types import LogFrame
 
-KINDS: dict[str, EventKind] = {"l": "log", "p": "prediction"}
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 NESTED: dict[str, Any] = {
     "@timestamp": "2026-03-01T12:00:00.000Z",
     "ecs": {"version": "8.11.0"},
@@ -34,8 +32,7 @@ DOTTED: dict[str, Any] = {
 
 
 def read(document: object, topic: str = "l") -> Decoded:
-    value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return decode([Record(topic, 3, 7, NOW, b"k", value, ())], KINDS)
+    return decode([record(document, topic)], KINDS)
 
 
 def frame(decoded: Decoded) -> LogFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,12 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.daemon.transport.codec.shipped import KINDS, NOW, damaged, record
 from watchkeeper.daemon.transport.codec import Decoded, Reason, decode
-from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.types import EventKind, LogFrame
+from watchkeeper.detectors.types import LogFrame
 
-KINDS: dict[str, EventKind] = {"l": "log", "p": "prediction"}
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 NANOS = str(int(NOW) * 10**9)
 
 
@@ -43,8 +40,7 @@ def export(*lines: object, service: str | None = "fraud") -> dict[str, Any]:
 
 
 def read(document: object, topic: str = "l") -> Decoded:
-    value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return decode([Record(topic, 3, 7, NOW, b"k", value, ())], KINDS)
+    return decode([record(document, topic)], KINDS)
 
 
 def frame(decoded: Decoded) -> LogFrame:
@@ -182,19 +178,7 @@ def test_deep_values_are_refused() -> None:
     assert letter.reason == "too_deep"
 
 
-FRAMES: list[tuple[object, Reason, str]] = [
-    ({"resourceLogs": 1}, "schema", "$.resourceLogs"),
-    ({"resourceLogs": [1]}, "schema", "$.resourceLogs[0]"),
-    ({"resourceLogs": [{"scopeLogs": 1}]}, "schema", "$.resourceLogs[0].scopeLogs"),
-    ({"resourceLogs": [{"resource": 1}]}, "schema", "$.resourceLogs[0].resource"),
-    (b'{"resourceLogs": [', "syntax", "$"),
-    (b'{"resourceLogs": "\xff"}', "encoding", "$"),
-    (b'["resourceLogs"]', "not_an_object", "$"),
-    (b'{"resourceLogs":' + b"[" * 2_000 + b"]" * 2_000 + b"}", "too_deep", "$"),
-]
-
-
-@pytest.mark.parametrize(("document", "reason", "path"), FRAMES)
+@pytest.mark.parametrize(("document", "reason", "path"), damaged("resourceLogs", "scopeLogs"))
 def test_a_damaged_export_is_one_dead_letter(document: object, reason: Reason, path: str) -> None:
     decoded = read(document)
 

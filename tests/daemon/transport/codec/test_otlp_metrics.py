@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,15 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.daemon.transport.codec.shipped import KINDS, NOW, damaged, record
 from watchkeeper.daemon.transport.codec import Decoded, Reason, decode
 from watchkeeper.daemon.transport.codec.foreign import MOST_EVENTS, foreign
 from watchkeeper.daemon.transport.codec.otlp import double_of
 from watchkeeper.daemon.transport.codec.refused import Refused
-from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.types import EventKind, MetricFrame
+from watchkeeper.detectors.types import MetricFrame
 
-KINDS: dict[str, EventKind] = {"m": "metric", "p": "prediction"}
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 END = str(int(NOW) * 10**9)
 BEGIN = str((int(NOW) - 10) * 10**9)
 
@@ -43,11 +40,6 @@ def export(*metrics: object, service: str | None = "fraud") -> dict[str, Any]:
     return {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
 
 
-def record(document: object, topic: str = "m") -> Record:
-    value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return Record(topic, 3, 7, NOW, b"k", value, ())
-
-
 def read(document: object, topic: str = "m") -> Decoded:
     return decode([record(document, topic)], KINDS)
 
@@ -66,7 +58,7 @@ def values(*metrics: object) -> dict[str, float]:
 
 
 def kinds(*metrics: object) -> dict[str, str]:
-    whole = record(export(*metrics))
+    whole = record(export(*metrics), "m")
     found = foreign(whole, whole.value or b"", "metric", float("inf"))
     assert found is not None
     return {row.name: row.kind for row in found.rows}
@@ -286,26 +278,14 @@ def test_too_many_points_are_one_dead_letter() -> None:
     short = {"timeUnixNano": END}
     points = [short] * (MOST_EVENTS + 1)
 
-    whole = record(export(metric("gauge", *points)))
+    whole = record(export(metric("gauge", *points)), "m")
     decoded = decode([whole], KINDS, max_bytes=2**21)
 
     (letter,) = decoded.dead
     assert (letter.reason, letter.record, decoded.frames) == ("too_large", whole, [])
 
 
-FRAMES: list[tuple[object, Reason, str]] = [
-    ({"resourceMetrics": 1}, "schema", "$.resourceMetrics"),
-    ({"resourceMetrics": [1]}, "schema", "$.resourceMetrics[0]"),
-    ({"resourceMetrics": [{"scopeMetrics": 1}]}, "schema", "$.resourceMetrics[0].scopeMetrics"),
-    ({"resourceMetrics": [{"resource": 1}]}, "schema", "$.resourceMetrics[0].resource"),
-    (b'{"resourceMetrics": [', "syntax", "$"),
-    (b'{"resourceMetrics": "\xff"}', "encoding", "$"),
-    (b'["resourceMetrics"]', "not_an_object", "$"),
-    (b'{"resourceMetrics":' + b"[" * 2_000 + b"]" * 2_000 + b"}", "too_deep", "$"),
-]
-
-
-@pytest.mark.parametrize(("document", "reason", "path"), FRAMES)
+@pytest.mark.parametrize(("document", "reason", "path"), damaged("resourceMetrics", "scopeMetrics"))
 def test_a_damaged_export_is_one_dead_letter(document: object, reason: Reason, path: str) -> None:
     decoded = read(document)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.daemon.transport.codec.shipped import KINDS, NOW, record
 from watchkeeper.daemon.transport.codec import Decoded, Reason, decode
 from watchkeeper.daemon.transport.codec.foreign import MOST_EVENTS
 from watchkeeper.daemon.transport.ports import Record
-from watchkeeper.detectors.types import EventKind, MetricFrame
-
-KINDS: dict[str, EventKind] = {"m": "metric", "p": "prediction"}
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+from watchkeeper.detectors.types import MetricFrame
 
 
 def measured(**fields: object) -> dict[str, Any]:
@@ -30,8 +27,7 @@ def measured(**fields: object) -> dict[str, Any]:
 
 
 def read(document: object, topic: str = "m", max_bytes: int = 262_144) -> Decoded:
-    value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return decode([Record(topic, 3, 7, NOW, b"k", value, ())], KINDS, max_bytes=max_bytes)
+    return decode([record(document, topic)], KINDS, max_bytes=max_bytes)
 
 
 def frame(decoded: Decoded) -> MetricFrame:
