@@ -262,6 +262,17 @@ class Play:
         return [note.text for note in self.incident.timeline]
 
 
+def rolled_back() -> Play:
+    """A bad version was deployed, blamed, and left."""
+    play = Play()
+    play.traffic(45)
+    play.change("v2")
+    play.traffic(9, version="v2", wrong=0.5)
+    play.outcome(play.actions[0], what="preflight")
+    play.outcome(play.actions[0])
+    return play
+
+
 def labels(due: Sequence[tuple[float, str, str]], seq: int) -> LabelFrame:
     """Truths that became known."""
     n = len(due)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.playbook import MODEL, START, Play
+from tests.playbook import MODEL, START, Play, rolled_back
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage.values import Checkpoint, Deployment
@@ -17,17 +17,6 @@ def committed(play: Play) -> Checkpoint:
     for step in play.steps:
         pending.add_step(step)
     return pending.checkpoint(play.pipeline.state, {MODEL: 0}, {}, play.at)
-
-
-def rolled_back() -> Play:
-    """A bad version was deployed, blamed, and left."""
-    play = Play()
-    play.traffic(45)
-    play.change("v2")
-    play.traffic(9, version="v2", wrong=0.5)
-    play.outcome(play.actions[0], what="preflight")
-    play.outcome(play.actions[0])
-    return play
 
 
 def test_a_deployment_is_recorded_with_the_rest() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.playbook import MODEL, Play
+from tests.playbook import MODEL, Play, rolled_back
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.step import Batch
@@ -170,12 +170,7 @@ def test_a_version_met_during_the_learning_gets_the_new_reference_as_well() -> N
 
 
 def test_a_version_that_was_left_cannot_be_accepted() -> None:
-    play = Play()
-    play.traffic(45)
-    play.change("v2")
-    play.traffic(9, version="v2", wrong=0.5)
-    play.outcome(play.actions[0], what="preflight")
-    play.outcome(play.actions[0])
+    play = rolled_back()
 
     answer = play.command("resolve", play.incident.id, args=NEW)
 
