@@ -7,7 +7,9 @@ import importlib
 from watchkeeper.detectors import fast
 
 MODULES = (
+    "watchkeeper.daemon.core.clocks_fast",
     "watchkeeper.daemon.core.keyed_fast",
+    "watchkeeper.daemon.core.placing_fast",
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.anomalies.nearest_fast",

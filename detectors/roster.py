@@ -60,15 +60,18 @@ class Remembered(Generic[T]):
     def __init__(self) -> None:
         self._roster: Roster[T] | None = None
         self._known: IntArray = np.zeros(0, dtype=np.int64)
+        self._last: tuple[Sequence[T], IntArray] | None = None
 
     def forget(self) -> None:
         """Nothing that was looked up holds any more."""
-        self._roster = None
+        self._roster = self._last = None
 
     def of(self, names: Sequence[T], look_up: Callable[[T], int]) -> IntArray:
-        """The number of each name."""
+        """The number of each name; of the same names several in a row may ask."""
         if not isinstance(names, Numbered):
             return np.array([look_up(name) for name in names], dtype=np.int64)
+        if self._last is not None and self._last[0] is names:
+            return self._last[1]
         if names.roster is not self._roster:
             self._roster, self._known = names.roster, np.full(16, -1, dtype=np.int64)
         short = len(names.roster) - len(self._known)
@@ -80,6 +83,8 @@ class Remembered(Generic[T]):
         if len(unknown):
             found[unknown] = [look_up(names[place]) for place in unknown.tolist()]
             self._known[names.numbers[unknown]] = found[unknown]
+        self._last = None if (found < 0).any() else (names, found)
+        found.flags.writeable = False
         return found
 
 

@@ -6,29 +6,30 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from watchkeeper.daemon.core.clocks import Clocks
+from watchkeeper.daemon.core import clocks
 from watchkeeper.daemon.core.joins import Joined, Joins
 from watchkeeper.daemon.core.ledger import Ledger
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import Suite
 from watchkeeper.daemon.core.sources import Sources
 from watchkeeper.detectors.arrays.schema import Schema
-from watchkeeper.detectors.blocks import LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.keys import Keys, combined
-from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
+from watchkeeper.detectors.types import FloatArray, IntArray
 
 
 class Arrays:
     """Models and their versions (members) are rows of these, numbered by whoever holds them."""
 
     def __init__(self) -> None:
-        self.clocks = Clocks()
+        self.clocks = clocks.quickest()
         self.ledger = Ledger()
         self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0)
         self.sources = Sources()
         self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
         self._tallied = np.zeros((2, 0), dtype=np.int64)
+        self._counted = 0
 
     def panel(self, schema: Schema, suite: Suite) -> Panel:
         """The detectors over series of this schema, for those of this suite of watches."""
@@ -91,6 +92,9 @@ class Arrays:
 
     def tallied(self) -> list[tuple[int, int, int]]:
         """The models with new conflicts and orphans since the last call, and how many."""
+        if self.joins.counted == self._counted:
+            return []
+        self._counted = self.joins.counted
         now = np.array([self.joins.tally.conflicts, self.joins.tally.orphans])
         last = np.zeros_like(now)
         last[:, : self._tallied.shape[1]] = self._tallied[:, : now.shape[1]]
@@ -99,14 +103,15 @@ class Arrays:
         rows = np.flatnonzero(more.any(axis=0))
         return list(zip(rows.tolist(), more[0, rows].tolist(), more[1, rows].tolist(), strict=True))
 
-    def fresh(self, models: IntArray, block: PredictionBlock) -> BoolArray:
-        """Which predictions are no duplicates."""
-        return self.joins.fresh(models, self._keys(models, block))
+    def keys(self, models: IntArray, block: Block) -> Keys:
+        """The keys of the requests, each together with its model's."""
+        return combined(block.key, self.clocks.arrays["key"][models])
 
     def predicted(
         self,
         models: IntArray,
         members: IntArray,
+        keys: Keys,
         block: PredictionBlock,
         closed: FloatArray | None,
         *,
@@ -117,7 +122,7 @@ class Arrays:
         return self.joins.predictions(
             models,
             members.astype(np.int32),
-            self._keys(models, block),
+            keys,
             block.at,
             block.label.keys(),
             block.score,
@@ -128,12 +133,8 @@ class Arrays:
 
     def labelled(self, models: IntArray, block: LabelBlock, *, again: bool = False) -> Joined:
         """Takes in labels; gives the predictions they belong to."""
-        keys = combined(block.key, self.clocks.arrays["key"][models])
-        label = block.label.keys()
+        keys, label = self.keys(models, block), block.label.keys()
         source = None if block.source is None else self.sources.numbers(block.source)
         return self.joins.labels(
             models, keys, block.at, label, block.value, source=source, again=again
         )
-
-    def _keys(self, models: IntArray, block: PredictionBlock) -> Keys:
-        return combined(block.key, self.clocks.arrays["key"][models])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
@@ -16,11 +17,19 @@ NOT_BEGUN = -(2**62)  # stands for the next window of a model without events
 
 
 class Arrivals(NamedTuple):
-    """Of each event: whether its window had closed when it came, and the newest event time
-    before it."""
+    """Of each event: whether its window had closed when it came, and the end of the windows that
+    had."""
 
     late: BoolArray
-    before: FloatArray
+    closed: FloatArray
+
+
+class Windows(NamedTuple):
+    """Of each event: the width and the number of its window, and whether that is open still."""
+
+    width: FloatArray
+    number: IntArray
+    open: BoolArray
 
 
 class Clocks(Grown):
@@ -100,12 +109,18 @@ class Clocks(Grown):
         before = self._before(rows, times, cuts, models, most)
         lag = a["last_tick"][models] - a["newest"][models]
         a["behind"][models] = np.maximum(np.maximum(lag, 0.99 * a["behind"][models]), 0.0)
-        width = a["width"][rows]
+        width, lateness = a["width"][rows], a["lateness"][rows]
         end = (window_index(times, width) + 1.0) * width
-        late = before >= end + a["lateness"][rows]
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return Arrivals(late[back], before[back])
+        found = Arrivals(np.empty_like(before, dtype=np.bool_), np.empty_like(before))
+        found.late[order] = before >= end + lateness
+        found.closed[order] = np.floor((before - lateness) / width) * width
+        return found
+
+    def windows(self, model: IntArray, at: FloatArray) -> Windows:
+        """The window of each event; `model` is its row."""
+        width = self.arrays["width"][model]
+        number = window_index(at, width)
+        return Windows(width, number, number >= self.arrays["next_window"][model])
 
     def tick(self, at: float) -> IntArray:
         """Time passes for the models whose events are of today; gives those it moved.
@@ -170,6 +185,15 @@ class Clocks(Grown):
         a["ahead"][models[calm]] = 0
         a["least"][models[calm]] = np.inf
         return np.asarray(before)
+
+
+def quickest() -> Clocks:
+    """The quickest clocks there are here."""
+    if not fast.available():
+        return Clocks()
+    from watchkeeper.daemon.core.clocks_fast import CompiledClocks  # of use only with numba
+
+    return CompiledClocks()
 
 
 def _by_model(model: IntArray, seq: IntArray) -> IntArray:

@@ -69,10 +69,11 @@ def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None
         return
     rows = [_models(state, each) for each in given]
     arrivals = _arrive(state, given, rows)
-    for each, models, (late, before) in zip(given, rows, arrivals, strict=True):
-        state.counting.add(Happened.LATE, models[late])
+    for each, models, (late, closed) in zip(given, rows, arrivals, strict=True):
+        if late.any():
+            state.counting.add(Happened.LATE, models[late])
         if isinstance(each, PredictionBlock):
-            _predictions(state, each, models, late, before, step)
+            _predictions(state, each, models, late, closed, step)
         elif isinstance(each, LabelBlock):
             _labels(state, each, models, late, step)
         else:
@@ -100,9 +101,11 @@ def _models(state: State, event: Block | AnyFrame) -> IntArray:
         ledger, (names, place) = state.arrays.ledger, models_of(event)
         members = ledger.rows_of(event.members)
         rows = np.where(members >= 0, ledger.members.arrays["model"][members], -1)
-    unknown = (rows < 0) & _present(place, len(rows))
-    for code in np.flatnonzero(unknown).tolist():
-        rows[code] = state.model(names[code]).row
+    unknown = rows < 0
+    if unknown.any():
+        rows = rows.copy()
+        for code in np.flatnonzero(unknown & _present(place, len(rows))).tolist():
+            rows[code] = state.model(names[code]).row
     return rows[place]
 
 
@@ -117,11 +120,13 @@ def _arrive(
     state: State, events: Sequence[Block | AnyFrame], rows: Sequence[IntArray]
 ) -> list[Arrivals]:
     """Moves the models' times on; says for each event list who is late."""
+    if len(events) == 1:
+        return [state.arrays.clocks.arrive(rows[0], events[0].at, events[0].seq)]
     at = np.concatenate([each.at for each in events])
     seq = np.concatenate([each.seq for each in events])
     found = state.arrays.clocks.arrive(np.concatenate(rows), at, seq)
     cuts = np.cumsum([len(each) for each in events])[:-1]
-    parts = zip(np.split(found.late, cuts), np.split(found.before, cuts), strict=True)
+    parts = zip(np.split(found.late, cuts), np.split(found.closed, cuts), strict=True)
     return [Arrivals(*part) for part in parts]
 
 
@@ -144,28 +149,27 @@ def _predictions(
     block: PredictionBlock,
     models: IntArray,
     late: BoolArray,
-    before: FloatArray,
+    closed: FloatArray,
     step: Step,
 ) -> None:
     arrays = state.arrays
-    fresh = arrays.fresh(models, block)
+    keys = arrays.keys(models, block)
+    fresh = arrays.joins.fresh(models, keys)
     if not fresh.all():
         state.counting.add(Happened.CONFLICTS, models[~fresh])
-        block, models, late, before = block.take(fresh), models[fresh], late[fresh], before[fresh]
+        block, models, keys = block.take(fresh), models[fresh], keys[fresh]
+        late, closed = late[fresh], closed[fresh]
     if not len(block):
         return
     state.counting.add(Happened.PREDICTIONS, models)
     block, members = _members(state, block, step)
     step.captured.append(block)
-    clocks = arrays.clocks.arrays
-    width = clocks["width"][models]
-    closed = np.floor((before - clocks["lateness"][models]) / width) * width
-    joined = arrays.predicted(models, members, block, closed)
+    joined = arrays.predicted(models, members, keys, block, closed)
     _learn(state, block, members, step)
-    on_time = ~late
-    if on_time.all():
+    if not late.any():
         _count(state, block, models, members)
-    elif on_time.any():
+    elif not late.all():
+        on_time = ~late
         _count(state, block.take(on_time), models[on_time], members[on_time])
     _pairs(state, joined, step)
 
@@ -176,7 +180,10 @@ def _members(state: State, block: PredictionBlock, step: Step) -> tuple[Predicti
     ledger = state.arrays.ledger
     rows = ledger.rows_of(block.members)
     names: dict[int, Member] = {}
-    strange = ~ledger.met(rows) & _present(block.member, len(rows))
+    known = ledger.met(rows)
+    if known.all():
+        return block, rows[block.member]
+    rows, strange = rows.copy(), ~known & _present(block.member, len(rows))
     for place in np.flatnonzero(strange).tolist():
         member = block.members[place]
         row = ledger.rows.get(member)
@@ -251,23 +258,13 @@ def _gather(state: State, member: Member, block: PredictionBlock, place: int, st
 
 
 def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:
-    width, window, open_ = _windows(state, models, block.at)
+    width, window, open_ = state.arrays.clocks.windows(models, block.at)
     if not open_.all():
         block, members = block.take(open_), members[open_]
         width, window = width[open_], window[open_]
     if len(block):
         state.arrays.ledger.predictions(members, window, width, block)
         compare_clients(state, block, members, window)
-
-
-def _windows(
-    state: State, models: IntArray, at: FloatArray
-) -> tuple[FloatArray, IntArray, BoolArray]:
-    """The width and number of each event's window, and whether that is not closed yet."""
-    clocks = state.arrays.clocks.arrays
-    width = clocks["width"][models]
-    window = window_index(at, width)
-    return width, window, window >= clocks["next_window"][models]
 
 
 # ------------------------------------------------------------------------------------------ labels
@@ -292,7 +289,7 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
     _count_joined(state, joined)
     members = joined.member.astype(np.int64)
     models = state.arrays.ledger.members.arrays["model"][members]
-    width, window, open_ = _windows(state, models, joined.at)
+    width, window, open_ = state.arrays.clocks.windows(models, joined.at)
     if not open_.all():
         joined = joined.take(open_)
         members, width, window = members[open_], width[open_], window[open_]

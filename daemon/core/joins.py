@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from watchkeeper.daemon.core.keyed import FIRST, Numbers
 from watchkeeper.daemon.core.sampling import Sampling
-from watchkeeper.daemon.core.side import Places, Rows, Side, firsts, has_repeated, straight
+from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated, straight
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -107,11 +107,12 @@ class Joins:
     """
 
     def __init__(self, capacity: int, horizon_s: float) -> None:
-        self.capacity = capacity
+        self.capacity = self._least = capacity
         self.horizon_s = horizon_s
         self.sampling = Sampling()
         self._predicted = Side()  # marked: the label is known, `value` is when it was
         self._waiting = Side()  # marked: the prediction may have come and gone
+        self.counted = 0  # events of all models that are in the tally
         self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
         self._order: IntArray = np.zeros(0, dtype=np.int64)
         self._starts: IntArray = np.zeros(1, dtype=np.int64)
@@ -130,6 +131,7 @@ class Joins:
     def bound(self, model: int, capacity: int, horizon_s: float) -> None:
         """Gives one model bounds of its own, before its first event."""
         self._meet(model + 1)
+        self._least = min(self._least, capacity)
         self._predicted.room[model] = self._waiting.room[model] = capacity
         self._waiting.horizon[model] = horizon_s
         self.sampling.bound(model, capacity)
@@ -139,14 +141,15 @@ class Joins:
 
         Those that are not kept are always taken for fresh.
         """
-        fresh = np.ones(len(keys), dtype=np.bool_)
         if not len(keys):
-            return fresh
+            return np.ones(0, dtype=np.bool_)
         self._meet(int(models.max()) + 1)
         kept = self.sampling.kept(models, keys)
-        chosen = slice(None) if kept is None else kept
-        models, keys = models[chosen], keys[chosen]
-        fresh[chosen] = self._predicted.unknown(models, keys, np.zeros(len(keys)))
+        if kept is None:
+            return self._predicted.unknown(models, keys, np.zeros(len(keys)))
+        fresh = np.ones(len(keys), dtype=np.bool_)
+        models, keys = models[kept], keys[kept]
+        fresh[kept] = self._predicted.unknown(models, keys, np.zeros(len(keys)))
         return fresh
 
     def predictions(
@@ -275,7 +278,7 @@ class Joins:
     def _predict(self, made: _Predicted, again: bool) -> Joined:
         if not len(made.key):
             return _NOTHING
-        if len(made.key) > self._predicted.room[made.model].min() and has_repeated(made.key):
+        if self._overflows(made):
             # The first of two has left before the second comes: only the first meets the label.
             half = len(made.key) // 2
             parts = [
@@ -284,21 +287,23 @@ class Joins:
             ]
             return _behind(*parts)
         waiting, met = self._waiting.find(made.model, made.key)
-        truth = self._waiting.table.rows.take(waiting)
-        joined = _joined(made, truth, met & (truth["at"] >= made.closed))
-        self._waiting.table.drop(waiting[met])
-        places = self._keep(made, truth["at"], met)
+        joined, owner, value = _NOTHING, made.member, made.value
+        if met.any():
+            truth = self._waiting.table.rows.take(waiting)
+            joined = _joined(made, truth, met & (truth["at"] >= made.closed))
+            self._waiting.table.drop(waiting[met])
+            owner = np.where(met, ~owner, owner)
+            value = np.where(met, np.maximum(made.at, truth["at"]), value)
+        self._make_room(self._predicted, len(made.key))
+        self._predicted.add(made.model, made.key, made.at, made.label, made.score, value, owner)
         if not again:
-            self.sampling.predicted(made.model, made.key, places, met)
+            self.sampling.predicted(made.model, made.key, met)
         return joined
 
-    def _keep(self, made: _Predicted, label_at: FloatArray, met: BoolArray) -> Places:
-        self._make_room(self._predicted, len(made.key))
-        model, member, key, at, label, score, value, _ = made
-        if met.any():
-            member = np.where(met, ~member, member)
-            value = np.where(met, np.maximum(at, label_at), value)
-        return self._predicted.add(model, key, at, label, score, value, member)[0]
+    def _overflows(self, made: _Predicted) -> bool:
+        """Whether a table of some model may be too short for all of these, some of one request."""
+        n, room = len(made.key), self._predicted.room
+        return n > self._least and n > room[made.model].min() and has_repeated(made.key)
 
     def _label(self, truths: _Truths, again: bool) -> Joined:
         rows, here = self._predicted.find(truths.model, truths.key)
@@ -331,7 +336,7 @@ class Joins:
         if unsure is not None:
             owner = np.where(unsure, ~owner, owner)
         score = float("nan") if source is None else source  # a label has no score of its own
-        _, lost = self._waiting.add(model, key, at, label, score, value, owner)
+        lost = self._waiting.add(model, key, at, label, score, value, owner)
         self._lose(lost)
 
     def _meet(self, n: int) -> None:
@@ -361,6 +366,7 @@ class Joins:
     def _count(self, what: int, models: npt.NDArray[np.integer[Any]]) -> None:
         if len(models):
             np.add.at(self._tally[what], models, 1)
+            self.counted += len(models)
 
     def _mine(self, model: int) -> Rows:
         """The kept predictions of one model."""

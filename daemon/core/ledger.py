@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.daemon.core import placing
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays import absorb
 from watchkeeper.detectors.arrays import tally as t
@@ -79,6 +80,17 @@ class Slot:
     held: Held | None
 
 
+class _Part(NamedTuple):
+    """Events of one tally: the rows of their windows and of their references; which of a block's
+    `rows` they are, None: all."""
+
+    of: Table
+    tally: Tally
+    row: IntArray
+    ref: IntArray
+    rows: IntArray | None
+
+
 class Ledger:
     """Counts events into open windows.
 
@@ -91,6 +103,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._absorb = _compiled() or absorb
+        self._placing = placing.quickest()
         self.tables = [Table.of(Schema())]
         self._table_of = {Schema(): _PLAIN}
         self.names: dict[int, Member] = {}
@@ -223,50 +236,43 @@ class Ledger:
     ) -> None:
         """Counts each row of a block into its member's window of that number."""
         slot = self._slots_of(member, window, width)
-        self._count(member, block.at)
-        for of, tally, row, rows in self._parts(slot):
-            ref = self._slots.arrays["ref"][slot if rows is None else slot[rows]]
+        a = self.members.arrays
+        self._placing.count_members(a["predictions"], a["last_seen"], member, block.at)
+        for of, tally, row, ref, rows in self._parts(slot):
             part = block if rows is None else block.take(rows)
             self._absorb.absorb_predictions(tally, of.references, row, ref, part)
 
     def pairs(self, member: IntArray, window: IntArray, width: FloatArray, pairs: Pairs) -> None:
         """Counts predictions with their truth into windows; `pairs.positive` is filled in."""
         slot = self._slots_of(member, window, width)
-        for of, tally, row, rows in self._parts(slot):
+        for of, tally, row, _, rows in self._parts(slot):
             chosen = pairs if rows is None else pairs.take(rows)
             positive = np.full(len(chosen.said), of.schema.positive_key, dtype=np.uint64)
             self._absorb.absorb_pairs(tally, row, chosen._replace(positive=positive))
 
-    def _parts(self, slot: IntArray) -> Iterator[tuple[Table, Tally, IntArray, IntArray | None]]:
-        """The tallies that count these events, with their rows, and which of the events those are;
-        None: all."""
+    def _parts(self, slot: IntArray) -> Iterator[_Part]:
+        """The events, by the tallies that count them."""
         if not len(slot):
             return
         a = self._slots.arrays
-        counts = np.bincount(slot)
-        n = a["n"][: len(counts)]
-        n += counts
-        for each in np.flatnonzero((n > FEW) & (a["row"][: len(counts)] >= 0)).tolist():
-            if counts[each]:
-                self._widen(each)
-        row = a["row"][slot]
-        for code, rows in _by_code(2 * a["table"][slot] + (row < 0)):
-            of, mine = self.tables[code // 2], row if rows is None else row[rows]
-            yield of, of.tally.large if code % 2 else of.tally.small, _straight(mine), rows
+        for each in self._placing.overfull(a["n"], a["row"], FEW, slot).tolist():
+            self._widen(each)
+        code, codes, row, ref = self._placing.placed(a["table"], a["row"], a["ref"], slot)
+        if code != placing.MIXED:
+            yield self._part(code, row, ref, None)
+            return
+        for each in np.unique(codes).tolist():
+            rows = np.flatnonzero(codes == each)
+            yield self._part(each, row[rows], ref[rows], rows)
+
+    def _part(self, code: int, row: IntArray, ref: IntArray, rows: IntArray | None) -> _Part:
+        of = self.tables[code // 2]
+        return _Part(of, of.tally.large if code % 2 else of.tally.small, row, ref, rows)
 
     def _widen(self, slot: int) -> None:
         """There are more events to come than small integers count."""
         here = self.slots[slot]
         here.row = self._slots.arrays["row"][slot] = self.tables[here.table].tally.widen(here.row)
-
-    def _count(self, member: IntArray, at: FloatArray) -> None:
-        a = self.members.arrays
-        counts = np.bincount(member)
-        a["predictions"][: len(counts)] += counts
-        order = np.argsort(at, kind="stable")  # nearly in order already; the last one stays
-        newest = np.full(len(counts), -np.inf)
-        newest[member[order]] = at[order]
-        a["last_seen"][: len(counts)] = np.maximum(a["last_seen"][: len(counts)], newest)
 
     # ------------------------------------------------------------------------------------ slots
 
@@ -355,10 +361,11 @@ class Ledger:
     def _slots_of(self, member: IntArray, window: IntArray, width: FloatArray) -> IntArray:
         """The slot of each row, opened where there is none yet."""
         a = self.members.arrays
-        slot: IntArray = a["slot"][member]
-        miss = np.flatnonzero(a["window"][member] != window)
-        if not len(miss):
+        slot: IntArray
+        slot, missed = self._placing.remembered(a["window"], a["slot"], member, window)
+        if not missed:
             return slot
+        miss = np.flatnonzero(a["window"][member] != window)
         base = int(window[miss].min())
         span = int(window[miss].max()) - base + 1
         codes, first, which = _numbered(member[miss] * span + (window[miss] - base))
@@ -450,8 +457,3 @@ def _by_code(codes: IntArray) -> Iterator[tuple[int, IntArray | None]]:
         return
     for each in np.unique(codes).tolist():
         yield each, np.flatnonzero(codes == each)
-
-
-def _straight(rows: IntArray) -> IntArray:
-    """The rows in their own tally."""
-    return ~rows if rows[0] < 0 else rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.daemon.core.side import Places
+from watchkeeper.daemon.core import placing
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, IntArray
 
@@ -68,6 +68,7 @@ class Sampling:
 
     def __init__(self) -> None:
         self.limit: Keys = np.zeros(0, dtype=np.uint64)
+        self._placing = placing.quickest()
         self._probe: Keys = np.zeros(0, dtype=np.uint64)
         self._arrived: IntArray = np.zeros(0, dtype=np.int64)
         self._capacity: IntArray = np.zeros(0, dtype=np.int64)
@@ -99,10 +100,13 @@ class Sampling:
         young[grown] = self._arrived[grown] <= self._capacity[grown]
         return young[models] & (keys > self.limit[models] >> np.uint64(1))
 
-    def predicted(self, models: IntArray, keys: Keys, places: Places, labelled: BoolArray) -> None:
+    def predicted(self, models: IntArray, keys: Keys, labelled: BoolArray) -> None:
         """Kept predictions came."""
+        numbers = self._placing.numbered(self._arrived, models)
         probes = np.flatnonzero((keys & self._probe[models]) == 0)
-        columns = (models, keys, self._arrived[models] + places.ranks, labelled)
+        if not len(probes):
+            return
+        columns = (models, keys, numbers, labelled)
         for model, key, number, done in zip(
             *(each[probes].tolist() for each in columns), strict=True
         ):
@@ -113,7 +117,6 @@ class Sampling:
             timing.probes[key] = number
             if len(timing.probes) > PROBES:
                 del timing.probes[next(iter(timing.probes))]
-        self._arrived[places.models] += places.counts
 
     def labelled(self, models: IntArray, keys: Keys) -> None:
         """Labels of kept requests came."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.daemon.core import placing
 from watchkeeper.daemon.core.keyed import FIRST, Keyed, Numbers
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 Rows = npt.NDArray[np.void]  # of `keyed.ROW`
 _WRAP = 0xFFFFFFFF  # sequence numbers go on at 0; those of two kept rows are never this far apart
-
-
-class Places(NamedTuple):
-    """Where the rows of a block stand among those of their own model: the different models, how
-    many rows each has, and each row's place."""
-
-    models: IntArray
-    counts: IntArray
-    ranks: IntArray
 
 
 class Side:
@@ -35,6 +27,7 @@ class Side:
 
     def __init__(self) -> None:
         self.table = Keyed()
+        self._placing = placing.quickest()
         self.room: IntArray = np.zeros(0, dtype=np.int64)
         self.horizon: FloatArray = np.zeros(0)
         self._newest: FloatArray = np.zeros(0)
@@ -99,13 +92,11 @@ class Side:
         score: FloatArray | float,
         value: FloatArray,
         owner: Numbers,
-    ) -> tuple[Places, Rows]:
+    ) -> Rows:
         """Adds rows, for which `table` has room; gives the dead ones whose key they took."""
-        places = _placed(models)
-        seq = self._seq[models] + places.ranks.astype(np.uint32)
-        self._seq[places.models] += places.counts.astype(np.uint32)
+        seq = self._placing.numbered(self._seq, models)
         lost = self.table.append(keys, at, label, score, value, owner, seq)
-        return places, self.table.rows.take(lost)
+        return self.table.rows.take(lost)
 
     def reach(self, models: IntArray, time: FloatArray) -> None:
         """Time has come so far."""
@@ -177,20 +168,6 @@ class Side:
             arrived[model] = (arrived[model] + 1) & _WRAP
             new[i] = True
         return new
-
-
-def _placed(models: IntArray) -> Places:
-    n = len(models)
-    if not n or (models == models[0]).all():
-        return Places(models[:1], np.full(min(n, 1), n, dtype=np.int64), np.arange(n))
-    small = models.astype(np.uint16) if int(models.max()) < 1 << 16 else models
-    order = np.argsort(small, kind="stable")  # of two bytes by their digits, which is quickest
-    ordered = models[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    counts = np.diff(starts, append=n)
-    ranks = np.empty(n, dtype=np.int64)
-    ranks[order] = np.arange(n) - np.repeat(starts, counts)
-    return Places(ordered[starts], counts, ranks)
 
 
 def straight(owner: Numbers) -> Numbers:

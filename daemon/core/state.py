@@ -159,7 +159,8 @@ class State:
                 self.arrays.labelled(self._rows(block), block, again=True)
             else:
                 rows, members = self._rows(block), self._members(block)
-                self.arrays.predicted(rows, members, block, None, again=True)
+                keys = self.arrays.keys(rows, block)
+                self.arrays.predicted(rows, members, keys, block, None, again=True)
 
     def relearn(self, name: str, frames: Iterable[PredictionFrame | LabelFrame]) -> None:
         """Gathers again what unfinished references of a model are learned from."""

@@ -25,8 +25,11 @@ from watchkeeper.detectors.arrays.fast_counts import (
 )
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
-from watchkeeper.detectors.blocks import PredictionBlock, Words
-from watchkeeper.detectors.frames import FloatArray, IntArray
+from watchkeeper.detectors.blocks import PredictionBlock
+from watchkeeper.detectors.frames import IntArray
+from watchkeeper.detectors.keys import Keys
+
+_NO_WORDS: Keys = np.zeros(1, dtype=np.uint64)
 
 
 def absorb_predictions(
@@ -51,10 +54,10 @@ def absorb_predictions(
     if not schema.profiled:
         return
     _answers(tally, rows, block)
-    for column, values in enumerate(absorb.numbers(schema, block)):
-        _number(tally, references, rows, refs, column, values)
-    for column, words in enumerate(absorb.texts(schema, block)):
-        _text(tally, references, rows, refs, column, words)
+    if schema.numbers:
+        _numbers(tally, references, rows, refs, block)
+    if schema.texts:
+        _texts(tally, references, rows, refs, block)
 
 
 def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: absorb.Pairs) -> None:
@@ -106,47 +109,49 @@ def _kind(schema: Schema) -> int:
     return NONE if schema.positive is None else BY_LABEL
 
 
-def _number(
-    tally: t.Tally,
-    references: References,
-    slot: IntArray,
-    ref: IntArray,
-    column: int,
-    values: FloatArray | None,
+def _numbers(
+    tally: t.Tally, references: References, slot: IntArray, ref: IntArray, block: PredictionBlock
 ) -> None:
-    table, known = tally.arrays["numeric"], references.arrays
-    if values is None:
-        np.add.at(table[:, column, t.MISSING], slot, 1)
-        return
-    count = count_few_numbers if _few(tally) else count_numbers
+    known, count = references.arrays, count_few_numbers if _few(tally) else count_numbers
+    values = np.empty((tally.schema.numbers, len(slot)))
+    for column, given in enumerate(absorb.numbers(tally.schema, block)):
+        values[column] = np.nan if given is None else given
     count(
         slot,
         ref,
-        column,
-        _whole(values, np.float64),
+        values,
         known["low"],
         known["high"],
         known["centre"],
         known["scale"],
         known["bins"],
         known["edges"],
-        table,
+        tally.arrays["numeric"],
         tally.arrays["sums"],
     )
 
 
-def _text(
-    tally: t.Tally,
-    references: References,
-    slot: IntArray,
-    ref: IntArray,
-    column: int,
-    words: Words | None,
+def _texts(
+    tally: t.Tally, references: References, slot: IntArray, ref: IntArray, block: PredictionBlock
 ) -> None:
-    table, known = tally.arrays["texts"], references.arrays
-    if words is None:
-        np.add.at(table[:, column, t.ABSENT], slot, 1)
-        return
-    codes, keys = _whole(words.codes, np.int32), words.known_keys()
-    count = count_few_texts if _few(tally) else count_texts
-    count(slot, ref, column, codes, keys, known["keys"], known["places"], table)
+    known, count = references.arrays, count_few_texts if _few(tally) else count_texts
+    columns = tally.schema.texts
+    codes = np.empty((columns, len(slot)), dtype=np.int32)
+    keys: list[Keys] = []
+    first = np.zeros(columns + 1, dtype=np.int64)
+    for column, words in enumerate(absorb.texts(tally.schema, block)):
+        codes[column] = -1 if words is None else words.codes
+        keys.append(_NO_WORDS if words is None else words.known_keys())
+        first[column + 1] = first[column] + len(keys[-1])
+    # The key of code c is behind that of none.
+    first += 1
+    count(
+        slot,
+        ref,
+        codes,
+        np.concatenate(keys),
+        first,
+        known["keys"],
+        known["places"],
+        tally.arrays["texts"],
+    )

@@ -97,14 +97,13 @@ def _example_of_numbers(kind: npt.DTypeLike) -> tuple[Any, ...]:
     limits = [_ints(1, 1, kind=float) for _ in range(4)]
     bins, edges = _ints(1, 1, kind=np.int32), _ints(1, 1, 2, kind=float)
     tables = _ints(1, 1, t.NUMERIC, kind=kind), _ints(1, 1)
-    return _given(1), _given(1), 0, _given(1, kind=float), *limits, bins, edges, *tables
+    return _given(1), _given(1), _ints(1, 1, kind=float), *limits, bins, edges, *tables
 
 
 @kernel(partial(_example_of_numbers, np.int32))
 def count_numbers(
     slot: Table,
     ref: Table,
-    column: int,
     values: Table,
     low: Table,
     high: Table,
@@ -115,17 +114,21 @@ def count_numbers(
     numeric: Table,
     sums: Table,
 ) -> None:
-    """One column of numbers: missing, out of range, by bins, and their sum in fixed point."""
+    """All columns of numbers, one in each row of `values`: missing, out of range, by bins, and
+    their sums in fixed point. Event by event, since what is known of one event's model lies
+    together."""
     for i in range(len(slot)):
-        value, r = values[i], ref[i]
-        row = numeric[slot[i], column]
-        if np.isnan(value):
-            row[_MISSING] += 1
-            continue
-        row[_OUTSIDE] += value < low[r, column] or value > high[r, column]
-        sums[slot[i], column] += _steps((value - centre[r, column]) / scale[r, column])
-        used = edges[r, column, : max(bins[r, column] - 1, 0)]
-        row[_FIRST_BIN + np.searchsorted(used, value, side="right")] += 1
+        r = ref[i]
+        for column in range(len(values)):
+            value = values[column, i]
+            row = numeric[slot[i], column]
+            if np.isnan(value):
+                row[_MISSING] += 1
+                continue
+            row[_OUTSIDE] += value < low[r, column] or value > high[r, column]
+            sums[slot[i], column] += _steps((value - centre[r, column]) / scale[r, column])
+            used = edges[r, column, : max(bins[r, column] - 1, 0)]
+            row[_FIRST_BIN + np.searchsorted(used, value, side="right")] += 1
 
 
 @kernel()
@@ -137,32 +140,34 @@ def _steps(units: float) -> int:
 
 
 def _example_of_texts(kind: npt.DTypeLike) -> tuple[Any, ...]:
-    codes, keys = _given(1, kind=np.int32), _given(1, kind="u8")
+    codes, keys, first = _ints(1, 1, kind=np.int32), _ints(1, kind="u8"), _ints(1)
     known, places = _ints(1, 1, CATEGORIES, kind="u8"), _ints(1, 1, CATEGORIES, kind="u1")
     table = _ints(1, 1, t.TEXTS, kind=kind)
-    return _given(1), _given(1), 0, codes, keys, known, places, table
+    return _given(1), _given(1), codes, keys, first, known, places, table
 
 
 @kernel(partial(_example_of_texts, np.int32))
 def count_texts(
     slot: Table,
     ref: Table,
-    column: int,
     codes: Table,
     keys: Table,
+    first: Table,
     known: Table,
     places: Table,
     table: Table,
 ) -> None:
-    """One column of texts, by the categories of the row's reference; `keys` are by code, behind one
-    of none."""
+    """All columns of texts, one in each row of `codes`, by the categories of the event's reference;
+    the keys of a column's words lie from `first` on, by code."""
     for i in range(len(slot)):
-        place: Any = _ABSENT
-        if codes[i] >= 0:
-            key, mine = keys[codes[i] + 1], known[ref[i], column]
-            at = min(np.searchsorted(mine, key), len(mine) - 1)
-            place = places[ref[i], column, at] if mine[at] == key else _OTHER
-        table[slot[i], column, place] += 1
+        for column in range(len(codes)):
+            code = codes[column, i]
+            place: Any = _ABSENT
+            if code >= 0:
+                key, mine = keys[first[column] + code], known[ref[i], column]
+                at = min(np.searchsorted(mine, key), len(mine) - 1)
+                place = places[ref[i], column, at] if mine[at] == key else _OTHER
+            table[slot[i], column, place] += 1
 
 
 def _example_of_pairs(kind: npt.DTypeLike) -> tuple[Any, ...]:
