@@ -246,6 +246,14 @@ class Joins:
         rows = self._mine(model)
         return float(np.count_nonzero(rows["owner"] < 0)) / len(rows) if len(rows) else float("nan")
 
+    def waits(self, model: int, known: float) -> tuple[FloatArray, FloatArray]:
+        """Of each kept prediction how old it was at this time, and how long its label took: NaN
+        where that was not known by then."""
+        rows = self._mine(model)
+        rows = rows[rows["at"] <= known]
+        told = (rows["owner"] < 0) & (rows["value"] <= known)
+        return known - rows["at"], np.where(told, rows["value"] - rows["at"], np.nan)
+
     def awaited(self, model: int) -> set[int]:
         """The members of which predictions are held, labelled ones and such as are let go of soon
         too: until they are gone the members' numbers may not be given to others."""

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core import incidents, renewing, spread
 from watchkeeper.daemon.core.commands import obey
+from watchkeeper.daemon.core.due import expecting
 from watchkeeper.daemon.core.ingest import LIVE, ingest
 from watchkeeper.daemon.core.judging import Closing, judge
 from watchkeeper.daemon.core.model import ModelState
@@ -135,7 +136,7 @@ class Pipeline:
         incidents.take_findings(state, policy, window.end, now_served)
         if state.incident is not None and (before is None or before.id != state.incident.id):
             share = _share(state.incident, closing.answering)
-            state.incident = replace(state.incident, share=share)
+            state.incident = expecting(state, replace(state.incident, share=share))
         _credit(state, closing.healthy)
         changed: list[Action] = []
         if state.incident is not None and state.incident.open:

@@ -43,6 +43,21 @@ class Delays:
         self.risk: IntArray = np.zeros(DELAYS, dtype=np.int64)
         self.came: IntArray = np.zeros(DELAYS, dtype=np.int64)
 
+    @classmethod
+    def of(cls, ages: FloatArray, delays: FloatArray) -> Delays:
+        """The table of single predictions: how old each is, and after how long its label came, both
+        in seconds; NaN where it has none yet."""
+        table = cls()
+        passed = np.searchsorted(UPPER, ages, side="right")  # bins that it has grown through
+        labelled = np.isfinite(delays)
+        came = np.searchsorted(UPPER, np.where(labelled, np.maximum(delays, 0.0), np.inf))
+        through = np.minimum(passed, came + 1)  # those that it was at risk in
+        lasting = np.bincount(through, minlength=DELAYS + 1)
+        table.risk = np.cumsum(lasting[::-1])[::-1][1 : DELAYS + 1]
+        told = came[labelled & (came < passed)]
+        table.came = np.bincount(told, minlength=DELAYS)[:DELAYS]
+        return table
+
     def aged(self, n: int, by_delay: IntArray, before: float, now: float) -> None:
         """n predictions, of which `by_delay` have their label, grew from age `before` to `now`."""
         passed = (before < UPPER) & (now >= UPPER)

@@ -28,6 +28,9 @@ class Estimate:
     three windows at least were compared, and of the last ten or so four in five lay within 1.96
     standard errors. Models without labels, classifiers without scores, and classifiers of two
     classes whose reference names no positive one are not estimated.
+
+    An incident that rests on estimates alone says by when labels can be expected to confirm it: 30
+    of the window's predictions, by how long the labels of earlier ones took (Kaplan and Meier).
     """
 
     name: ClassVar[str] = "estimate"

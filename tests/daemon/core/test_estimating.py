@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
 from tests.playbook import MODEL, Play, objects
+from watchkeeper.daemon.core.due import due
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.detectors.types import (
     AnyFrame,
+    Finding,
     LabelFrame,
     PredictionFrame,
     Sample,
+    Series,
     Severity,
+    moment,
 )
 
 
@@ -135,6 +140,33 @@ def test_harder_inputs_are_paged_without_a_label(life: Life) -> None:
 
     assert pages(steps, "estimate")
     assert life.play.incident.severity is Severity.CRITICAL
+
+
+def test_it_is_said_when_labels_can_be_expected_to_confirm_it(life: Life) -> None:
+    life.minutes(40)
+    life.minutes(12, doubt=4.0, labelled=False)
+    incident = life.play.incident
+
+    lines = [note.text for note in incident.timeline if "estimated" in note.text]
+
+    # Labels take a minute here; tables of delays are a third wide.
+    ends = incident.opened_at
+    last = [moment(ends + seconds).strftime("%H:%M:%S") for seconds in range(30, 90)]
+    assert len(lines) == 1
+    assert any(each in lines[0] for each in last)
+
+
+def test_labels_that_were_never_seen_are_not_in_sight() -> None:
+    play = Play()
+    play.step(Batch(play.window()))
+    state = play.pipeline.state.models[MODEL]
+    series = Series(MODEL, "v1", "estimate", "accuracy")
+    finding = Finding(
+        series=series, detector="ewma", severity=Severity.CRITICAL, since=play.at - 60.0,
+        at=play.at, value=0.7, expected=0.9, statistic=6.0, threshold=5.0, n=200,
+    )  # fmt: skip
+
+    assert due(state, finding) == math.inf
 
 
 def test_labels_overrule_an_estimate_that_was_wrong(life: Life) -> None:

@@ -30,6 +30,26 @@ def test_young_windows_do_not_make_labels_look_quicker() -> None:
     assert table.when(0.5) == pytest.approx(500 * math.log(2), rel=0.05)
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.5, 3.0, 90.0, 1e4]), st.floats(0, 1e5) | st.just(math.nan)),
+        max_size=40,
+    )
+)
+def test_single_predictions_make_the_table_of_their_cohorts(
+    rows: list[tuple[float, float]],
+) -> None:
+    known = [(age, delay if delay <= age else math.nan) for age, delay in rows]
+    cohorts = Delays()
+    for age in {age for age, _ in known}:
+        came = np.array([delay for each, delay in known if each == age])
+        cohorts.aged(len(came), delay_counts(came), 0.0, age)
+
+    table = Delays.of(*np.array(known).reshape(-1, 2).T)
+
+    assert table.dump() == cohorts.dump()
+
+
 def test_labels_that_never_come_are_not_waited_for() -> None:
     table = Delays()
     table.aged(1_000, delay_counts(np.full(600, 50.0)), 0.0, 1e6)

@@ -1,0 +1,36 @@
+"""When labels can be expected to say whether an estimate was right."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec.structs import replace
+
+from watchkeeper.daemon.core.model import ModelState
+from watchkeeper.detectors.estimation.delays import Delays
+from watchkeeper.detectors.findings import Finding, Severity, moment
+from watchkeeper.detectors.signals import Estimate
+from watchkeeper.handlers.types import Incident, Note
+
+LABELS = 30  # of a window's predictions, by which it is judged
+
+
+def due(state: ModelState, finding: Finding) -> float:
+    """When as many labels of the window that was found last will have come as a verdict needs, by
+    how long those of the kept predictions took; infinite where so many never came."""
+    delays = Delays.of(*state.arrays.joins.waits(state.row, finding.at))
+    return finding.at + delays.when(min(1.0, LABELS / max(finding.n, 1)))
+
+
+def expecting(state: ModelState, incident: Incident) -> Incident:
+    """The incident, which has just begun: with a line on when labels can be expected to confirm it
+    if all of its harm is only estimated."""
+    harm = [each for each in incident.findings if each.severity is not Severity.INFO]
+    if not harm or any(each.series.signal != Estimate.name for each in harm):
+        return incident
+    at = max(due(state, each) for each in harm)
+    when = (
+        f"expected by {moment(at):%Y-%m-%d %H:%M:%S} UTC" if math.isfinite(at) else "not in sight"
+    )
+    text = f"estimated, not measured yet: {LABELS} labels that can confirm it are {when}"
+    return replace(incident, timeline=(*incident.timeline, Note(incident.opened_at, text)))
