@@ -420,8 +420,9 @@ class Loop:
 
     def _references(self, seen: Set[str], commands: Sequence[Command]) -> Iterable[Profile]:
         """What was imported for models that are met for the first time, or when a person says."""
-        state, wanted = self.pipeline.state, seen - self._homes.keys()
-        wanted |= {c.target for c in commands if c.command == "profile"} & self._homes.keys()
+        state, homes = self.pipeline.state, self._homes
+        wanted = {each for each in seen if each not in homes}
+        wanted |= {c.target for c in commands if c.command == "profile" and c.target in homes}
         if self.spreading is not None:
             wanted |= self.spreading.unreferred(state, self._steady())
         if not wanted:
@@ -450,8 +451,9 @@ class Loop:
         return at_home >= 0
 
     def _settle_homes(self, records: Records, first: Mapping[str, int]) -> None:
-        for model in first.keys() - self._homes.keys():
-            self._homes[model] = records[first[model]].partition
+        for model, place in first.items():
+            if model not in self._homes:
+                self._homes[model] = records[place].partition
 
     def _remember(self, records: Records, decoded: Decoded, step: Step, now: float) -> None:
         self._pending.add_records(records)
