@@ -312,7 +312,7 @@ def work(config: Config, number: int, channel: str) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     structlog.contextvars.bind_contextvars(worker=number)
-    from watchkeeper.daemon.service import run
+    from watchkeeper.daemon.running import run
 
     raise SystemExit(run(config))
 

@@ -29,6 +29,6 @@ def command(ctx: click.Context, workers: int | None) -> None:
         from watchkeeper.daemon.workers import supervise
 
         ctx.exit(supervise(loaded.config, count))
-    from watchkeeper.daemon.service import run
+    from watchkeeper.daemon.running import run
 
     ctx.exit(run(loaded.config))

@@ -269,8 +269,9 @@ def _put(holder: object, name: str, value: object) -> None:
 def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
     from watchkeeper.daemon import kernels, logs
+    from watchkeeper.daemon.running import spare_collections
     from watchkeeper.daemon.service import Daemon as Whole
-    from watchkeeper.daemon.service import kinds_of, spare_collections
+    from watchkeeper.daemon.service import kinds_of
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
     logs.configure("error", "console", [])

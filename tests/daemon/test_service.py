@@ -1,61 +1,31 @@
-"""The whole daemon, wired as it runs, over topics in memory."""
+"""What the wired daemon does by its timers, and what it closes."""
 
 from __future__ import annotations
 
-import gc
-import signal
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-import urllib3
-from urllib3.exceptions import HTTPError
 
 from tests.daemon.reporting.answering import answering
 from tests.daemon.storage.examples import T0, action, finding, kept, letter, predictions
-from tests.daemon.test_loop import prediction
-from tests.services.base import free_ports, wait_until
-from tests.services.process import Process
-from watchkeeper.daemon import patience
+from tests.daemon.wired import made_in
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database, Outbox, Sentry
-from watchkeeper.daemon.config.units import Duration, Secret
-from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.service import (
-    INTERNAL,
-    OK,
-    TRY_AGAIN,
-    Daemon,
-    kinds_of,
-    spare_collections,
-    turning,
-)
+from watchkeeper.daemon.config.sections import Database, Outbox
+from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage import outbox
-from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.retention import Most
-from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
-from watchkeeper.daemon.transport.ports import Message, Partition
-from watchkeeper.daemon.web.app import Probe
+from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.blocks import models_of
 from watchkeeper.handlers.types import ActionState
 
 YEAR_S = 365 * 86_400.0
-
-
-def made_in(folder: Path, broker: MemoryBroker) -> Daemon:
-    """A daemon that was built and not started."""
-    here = Here(state_dir=str(folder), stop_timeout=Duration(3))
-    config = Config(daemon=here, database=Database(url=f"sqlite:///{folder}/w.db"))
-    source = MemorySource(broker, list(kinds_of(config)))
-    return Daemon(config, source, MemorySink(broker), clock=lambda: T0)
 
 
 @pytest.fixture
@@ -66,85 +36,12 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     made.close()
 
 
-def stored(folder: Path) -> tuple[object, ...]:
-    """What a closed daemon has left behind of what it read."""
-    store = Store(f"sqlite:///{folder}/w.db")
-    kept = store.records.offsets(), store.records.models(), store.captured("fraud")
-    store.close()
-    return kept
-
-
-def test_a_loop_that_failed_commits_nothing_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broker = MemoryBroker({"watchkeeper.predictions": 1})
-    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
-    daemon = made_in(tmp_path, broker)
-    step = daemon.loop.pipeline.step
-
-    def broken(batch: Batch) -> Step:
-        done = step(batch)
-        if done.captured:
-            raise ValueError("a fault of ours, with half of the batch in the state")
-        return done
-
-    monkeypatch.setattr(daemon.loop.pipeline, "step", broken)
-
-    code = turning(daemon, "http://here")
-    daemon.close()
-
-    assert code == INTERNAL
-    assert "fraud" in daemon.loop.pipeline.state.models
-    offsets, models, captured = stored(tmp_path)
-    assert offsets == {Partition("watchkeeper.predictions", 0): None}
-    assert (models, captured) == ([], [])
-
-
-def test_while_the_database_is_away_it_is_alive_but_not_ready_until_it_is_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broker = MemoryBroker({"watchkeeper.predictions": 1})
-    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
-    daemon, tries = made_in(tmp_path, broker), []
-    daemon.loop.checkpoint_s = 0.0
-    probes: list[Probe] = []
-
-    def away(checkpoint: Checkpoint) -> None:
-        tries.append(checkpoint)
-        probes.append(daemon.probe())
-        if len(tries) == 40:
-            daemon.loop.stopping.set()
-        raise DatabaseDown("connection refused")
-
-    monkeypatch.setattr(daemon.store, "commit", away)
-    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.001)
-    monkeypatch.setattr(patience, "SHORTEST_PAUSE_S", 0.001)
-
-    code = turning(daemon, "http://here")
-    daemon.close()
-
-    assert code == TRY_AGAIN
-    assert 40 < len(tries) <= 40 + patience.LAST_TRIES
-    assert probes[-1].not_ready.endswith("trying again: connection refused")
-    assert probes[-1].loop_age_s < 1.0
-    assert probes[-1].started
-    assert daemon.source.poll(0.0).assigned == ()
-    made_in(tmp_path, broker).close()
-
-
 def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with answering() as server:
         server.plan = [(503, {})]
-        config = Config(
-            daemon=Here(state_dir=str(tmp_path), stop_timeout=Duration(3)),
-            database=Database(url=f"sqlite:///{tmp_path}/w.db"),
-            sentry=Sentry(dsn=Secret(server.dsn)),
-        )
-        broker = MemoryBroker()
-        source = MemorySource(broker, list(kinds_of(config)))
-        daemon = Daemon(config, source, MemorySink(broker), clock=lambda: T0)
+        daemon = made_in(tmp_path, MemoryBroker(), server.dsn)
         gauge = "watchkeeper_database_away_seconds"
         minutes: list[int] = []
         for second in range(0, 3_601, 10):
@@ -159,21 +56,6 @@ def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
     assert daemon.metrics.registry.get_sample_value(gauge) == 0
     assert b"the database is away" in server.bodies[1]
     assert b"connection refused" in server.bodies[1]
-
-
-def test_a_stop_in_order_commits_the_last_turn(tmp_path: Path) -> None:
-    broker = MemoryBroker({"watchkeeper.predictions": 1})
-    broker.publish(Message("watchkeeper.predictions", b"fraud", prediction(0)), T0)
-    daemon = made_in(tmp_path, broker)
-    daemon.loop.turn(0.0)
-    daemon.loop.turn(0.0)
-    daemon.loop.stopping.set()
-
-    code = turning(daemon, "http://here")
-    daemon.close()
-
-    assert code == OK
-    assert stored(tmp_path)[:2] == ({Partition("watchkeeper.predictions", 0): 1}, ["fraud"])
 
 
 def test_what_cannot_be_closed_keeps_nothing_else_open(
@@ -236,39 +118,6 @@ def test_the_journal_of_a_past_that_is_read_today_is_kept(daemon: Daemon) -> Non
     assert len(daemon.store.captured("fraud")) == 1
 
 
-def test_without_a_broker_it_says_so_and_goes_on_trying(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    file = tmp_path / "watchkeeper.toml"
-    file.write_text(
-        f'[daemon]\nstate_dir = "{tmp_path}"\nstop_timeout = "3s"\n'
-        '[kafka]\nbootstrap_servers = ["127.0.0.1:9"]\n'
-        f'[web]\nlisten = "127.0.0.1:{port}"\n'
-    )
-    program = Path(sys.executable).parent / "watchkeeper"
-    # Kernels are compiled for half a minute and more where nobody did before: not what is tested.
-    plain = {"WATCHKEEPER_FAST": "0"}
-    process = Process([program, "-c", file, "run"], tmp_path / "log", env=plain)
-
-    def refusal() -> str:
-        with urllib3.PoolManager(retries=False, timeout=5.0) as pool, suppress(HTTPError):
-            reply = pool.request("GET", f"http://127.0.0.1:{port}/readyz")
-            text = reply.data.decode()
-            return text if reply.status == 503 and "Kafka" in text else ""
-        return ""
-
-    try:
-        said = wait_until(refusal, 60.0, "what keeps it from being ready")
-    finally:
-        process.end(signal.SIGTERM)
-
-    assert said.startswith("Kafka at 127.0.0.1:9: KafkaTimeoutError: ")
-    assert "(since 20" in said
-    assert process.wait(1.0) == 0
-    lines = process.log.read_text().splitlines()
-    assert len([line for line in lines if "cannot read: trying again" in line]) == 1
-    assert len(lines) < 8, lines
-
-
 def test_what_a_join_reaches_back_to_is_kept(tmp_path: Path) -> None:
     """Where labels come late a sample is kept of many more requests."""
     topic = "watchkeeper.predictions"
@@ -306,42 +155,3 @@ def test_actions_that_wait_are_counted_by_the_record(daemon: Daemon) -> None:
 
     name = "watchkeeper_actions_awaiting_approval"
     assert daemon.metrics.registry.get_sample_value(name) == 1
-
-
-def test_a_crash_of_the_loop_is_told_to_sentry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with answering() as server:
-        here = Here(state_dir=str(tmp_path), stop_timeout=Duration(3))
-        config = Config(
-            daemon=here,
-            database=Database(url=f"sqlite:///{tmp_path}/w.db"),
-            sentry=Sentry(dsn=Secret(server.dsn)),
-        )
-        broker = MemoryBroker()
-        source = MemorySource(broker, list(kinds_of(config)))
-        daemon = Daemon(config, source, MemorySink(broker), clock=lambda: T0)
-
-        def broken(batch: Batch) -> Step:
-            raise ValueError("a fault of ours")
-
-        monkeypatch.setattr(daemon.loop.pipeline, "step", broken)
-
-        code = turning(daemon, "http://here")
-        daemon.close()
-
-    assert code == INTERNAL
-    assert b"a fault of ours" in server.bodies[0]
-    assert b'"kind":"daemon"' in server.bodies[0].replace(b" ", b"")
-
-
-def test_garbage_is_looked_for_seldom_but_in_short_searches() -> None:
-    before = gc.get_threshold()
-    try:
-        spare_collections()
-
-        assert before[0] < gc.get_threshold()[0] <= 5_000
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tests.faults.stream import SETTINGS
-from watchkeeper.daemon import service
+from watchkeeper.daemon import running
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
 from watchkeeper.daemon.config.units import Duration
@@ -78,7 +78,7 @@ def serve(member: Member) -> int:
     _note_polls(Path(member.folder))
     if member.sabotage:
         _SABOTAGES[member.sabotage]()
-    return service.run(config_of(member))
+    return running.run(config_of(member))
 
 
 def _note_polls(folder: Path) -> None:

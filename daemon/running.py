@@ -1,0 +1,120 @@
+"""One process that watches: begun in order, turned until it is asked to stop, ended in order."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from types import FrameType
+
+import structlog
+
+from watchkeeper.daemon import kernels, logs, sdnotify
+from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.service import Daemon, topics_of
+from watchkeeper.daemon.starting import MISCONFIGURED, UNAVAILABLE, CannotStart, make_ready
+from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.transport.ports import Replaced, SourceError
+from watchkeeper.daemon.watchdog import Watchdog
+from watchkeeper.daemon.web.app import make_app
+from watchkeeper.daemon.web.server import BindError, WebServer
+from watchkeeper.detectors import fast
+
+log = structlog.get_logger()
+
+OK, INTERNAL, TRY_AGAIN = 0, 70, 75
+
+
+def run(config: Config) -> int:
+    """Runs until SIGTERM or SIGINT; the exit code says how it ended."""
+    from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
+
+    logs.configure(config.daemon.log_level, config.daemon.log_format, config.secrets())
+    if not config.sentry.dsn:
+        log.warning("no Sentry DSN: nobody is paged; set sentry.dsn_file or SENTRY_DSN")
+    settings = config.kafka_settings()
+    try:
+        make_ready(config)
+        _warm()
+        source = KafkaSource(settings, topics_of(config))
+    except (CannotStart, SourceError) as error:
+        log.error("cannot start", reason=str(error))
+        return error.code if isinstance(error, CannotStart) else UNAVAILABLE
+    daemon = Daemon(config, source, KafkaSink(settings))
+    _on_signals(daemon.loop.stopping)
+    spare_collections()
+    app = make_app(daemon.metrics, daemon.store.records, daemon.probe, daemon.links)
+    web = WebServer(app, config.web.listen, config.web.allow_public)
+    try:
+        web.start()
+    except BindError as error:
+        log.error("cannot start", reason=str(error))
+        daemon.close()
+        return UNAVAILABLE
+    source.arm()
+    watchdog = Watchdog(daemon.reporter.busy_since, source)
+    watchdog.start()
+    code = turning(daemon, web.url)
+    watchdog.stop()
+    sdnotify.notify("STOPPING=1")
+    try:
+        daemon.close()
+    finally:
+        web.stop(5.0)
+    log.info("stopped", code=code)
+    return code
+
+
+def spare_collections() -> None:
+    """Has garbage looked for less often, and not among what is there from the start.
+
+    Batches make many short-lived objects: with Python's own threshold that costs a tenth of a
+    core. But a search among many objects holds up the events behind it, so it is not put off long.
+    """
+    gc.freeze()
+    gc.set_threshold(2_000, 50, 100)
+
+
+def _warm() -> None:
+    """Compiles the kernels before this process is a member of a group that waits for it."""
+    if fast.forbidden():
+        log.warning("kernels stay uncompiled: MemoryDenyWriteExecute, or the like, forbids code")
+    sdnotify.notify("EXTEND_TIMEOUT_USEC=300000000")
+    begun = time.monotonic()
+    if kernels.warm():
+        log.info("kernels are compiled", seconds=round(time.monotonic() - begun, 1))
+
+
+def turning(daemon: Daemon, url: str) -> int:
+    """Starts the daemon and turns its loop to the end; the exit code says how it ended."""
+    daemon.start()
+    brokers = ", ".join(daemon.config.kafka.bootstrap_servers)
+    log.info("watching", kafka=brokers, web=url, database=daemon.config.database.url,
+             pid=os.getpid())  # fmt: skip
+    sdnotify.notify("READY=1")
+    try:
+        daemon.loop.run()
+    except SourceError as error:
+        log.error("the source cannot go on", reason=str(error))
+        return MISCONFIGURED if isinstance(error, Replaced) else TRY_AGAIN
+    except DatabaseDown as error:
+        log.error("the database stayed away", reason=str(error))
+        return TRY_AGAIN
+    except Exception as error:
+        # Unknown failure: stop cleanly, the supervisor starts us again from the last checkpoint.
+        log.exception("the loop failed")
+        daemon.tell_crash(error)
+        return INTERNAL
+    return OK
+
+
+def _on_signals(stopping: threading.Event) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
