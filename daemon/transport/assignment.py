@@ -16,15 +16,15 @@ class Assignment:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ours: set[Partition] = set()
+        self._ours: frozenset[Partition] = frozenset()
         self._told: set[Partition] = set()
         self._revoked: dict[Partition, None] = {}
         self._lost: dict[Partition, None] = {}
 
     @property
-    def ours(self) -> set[Partition]:
-        with self._lock:
-            return set(self._ours)
+    def ours(self) -> frozenset[Partition]:
+        """The same object until they change."""
+        return self._ours
 
     @property
     def parting(self) -> bool:
@@ -35,7 +35,7 @@ class Assignment:
     def assign(self, partitions: Iterable[Partition]) -> None:
         """More partitions are ours."""
         with self._lock:
-            self._ours.update(partitions)
+            self._ours = self._ours.union(partitions)
 
     def revoke(self, partitions: Iterable[Partition]) -> None:
         """Partitions were taken away in order."""
@@ -81,7 +81,7 @@ class Assignment:
 
     def _take(self, partitions: Collection[Partition], where: dict[Partition, None]) -> None:
         with self._lock:
-            self._ours.difference_update(partitions)
+            self._ours = self._ours.difference(partitions)
             where.update(dict.fromkeys(p for p in partitions if p in self._told))
 
 

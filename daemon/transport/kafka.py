@@ -118,7 +118,7 @@ class KafkaSource:
     def lag(self) -> Mapping[Partition, int]:
         """Records not handed out yet; 1 where the broker has not said how many there are."""
         held = self._aligner.count()
-        return {p: self._positions.on_broker(p) + held.get(p, 0) for p in self._positions}
+        return {p: n + held.get(p, 0) for p, n in self._positions.on_broker().items()}
 
     def partitions(self, topic: str) -> int:
         """How many a topic has that is read; 0 while that is not known."""
@@ -215,6 +215,8 @@ class KafkaSource:
         self._pending.pop(partition, None)
 
     def _start_pending(self) -> None:
+        if not self._pending:
+            return
         from kafka.errors import KafkaError
 
         self._positions.ask_ends(self._member.assignment.ours & self._pending.keys())
@@ -291,7 +293,7 @@ class KafkaSource:
 
     def _note_progress(self) -> None:
         if self._progress.due():
-            waiting = {p for p in self._positions if self._positions.on_broker(p)} - self._held
+            waiting = {p for p, n in self._positions.on_broker().items() if n} - self._held
             self._progress.note({p: self._positions[p] for p in waiting})
 
     def _raise_stall(self) -> None:

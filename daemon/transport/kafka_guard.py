@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from watchkeeper.daemon.transport.kafka_thrift import describe_once
 from watchkeeper.daemon.transport.ports import SourceError
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ def prepare() -> None:
     _receive_more()
     _bound_codecs()
     _resume_parked()
+    describe_once()
 
 
 def _escape_header_keys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -14,6 +15,7 @@ from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first,
 from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.kafka_heard import Heard
 from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
+from watchkeeper.daemon.transport.kafka_thrift import spare_handovers
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.standstill import Breaker
@@ -28,6 +30,7 @@ _MOST_BACKOFF_S = 30.0
 # Known broker addresses may all have changed: then only a new consumer finds the cluster again.
 _LOST_AFTER_S = 120.0
 _ASK_TOPICS_S = 1.0
+_WATCH_S = 0.05  # no sooner is it looked again whether the member and its topics are well
 # A topic counts as missing once it was absent from the brokers' answers for so long.
 _ABSENT_S = 3.0
 # A heartbeat is enabled right after the joining: only one that stays off was stopped.
@@ -65,6 +68,7 @@ class KafkaMember:
         self._absent: tuple[str, ...] = ()
         self._absent_since = 0.0
         self._asked_topics = 0.0
+        self._watched = float("-inf")
         self.counts: dict[str, int] = {}
         self._stopped_since: float | None = None
         self.breaker = Breaker()
@@ -82,9 +86,7 @@ class KafkaMember:
         if failing > _LOST_AFTER_S and self.consumer is not None:
             log.warning("connecting anew", reason=self.trouble)
             self.leave(2.0)
-        self._watch_membership()
-        self._watch_pulse()
-        self._watch_topics()
+        self._watch()
         if self.consumer is not None:
             return True
         wait = self._try_again - time.monotonic()
@@ -114,11 +116,11 @@ class KafkaMember:
         An empty poll is all that the library gives when nothing new was written, and also when
         no broker is left. A member without partitions asks for the first one of each topic.
         """
-        from kafka.errors import KafkaError
-
         if self.assignment.ours and not silent:
             self._unanswered = None
             return
+        from kafka.errors import KafkaError
+
         if self.consumer is None or time.monotonic() < self._ask_again:
             return
         asked = silent or [Partition(t, 0) for t in self._topics if t not in self._absent]
@@ -204,6 +206,7 @@ class KafkaMember:
             return False
         self._choose_way()
         ignore_belated(self.consumer)
+        spare_handovers(self.consumer)
         self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)
@@ -213,6 +216,14 @@ class KafkaMember:
         self._ask_again = time.monotonic() + SILENCE_S
         self.well()
         return True
+
+    def _watch(self) -> None:
+        if time.monotonic() < self._watched + _WATCH_S:
+            return
+        self._watched = time.monotonic()
+        self._watch_membership()
+        self._watch_pulse()
+        self._watch_topics()
 
     def _watch_membership(self) -> None:
         """Begins anew when a rebalance does not come to its end.
@@ -278,6 +289,7 @@ class KafkaMember:
         return str(self.consumer.group_metadata().state) == _STABLE
 
 
+@functools.lru_cache(maxsize=10_000)
 def spot(partition: Partition) -> Any:
     """The library's name of a partition."""
     from kafka import TopicPartition

@@ -28,6 +28,9 @@ class KafkaPositions:
         # When a partition last brought something, and how many polls brought nothing since.
         self._fruitless: dict[Partition, tuple[float, int]] = {}
         self._ends: dict[Partition, int] = {}
+        # How many records each partition has left, and whose it was when that was counted.
+        self._left: dict[Partition, int] | None = None
+        self._counted_of: frozenset[Partition] = frozenset()
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._next)
@@ -54,6 +57,7 @@ class KafkaPositions:
         for partition in partitions:
             self._ends.pop(partition, None)
         self._ends |= {Partition(*place): int(end) for place, end in found.items()}
+        self._left = None
 
     def begin(self, partition: Partition, offset: int) -> None:
         """Moves the consumer to where the partition's reading begins."""
@@ -64,22 +68,26 @@ class KafkaPositions:
         """Moves the consumer, and the position with it."""
         self._member.consumer.seek(spot(partition), offset)
         self._next[partition] = offset
+        self._left = None
 
     def passed(self, partition: Partition, offset: int) -> None:
         """Notes that the record at `offset` was read."""
         self._next[partition] = offset + 1
+        self._left = None
 
     def forget(self, partition: Partition) -> None:
         """Drops a partition that was taken away."""
         self._next.pop(partition, None)
         self._fruitless.pop(partition, None)
         self._ends.pop(partition, None)
+        self._left = None
 
     def note(self, moved: Collection[Partition]) -> None:
         """Notes after a poll which partitions brought something, or were not asked to."""
         now = time.monotonic()
         for partition, (since, polls) in self._fruitless.items():
             self._fruitless[partition] = (now, 0) if partition in moved else (since, polls + 1)
+        self._left = None
 
     def silent(self, seconds: float) -> list[Partition]:
         """The partitions that brought nothing for so long."""
@@ -89,12 +97,20 @@ class KafkaPositions:
     def waiting(self) -> list[Partition]:
         """The partitions worth waiting for: they have records, and do bring them."""
         now = time.monotonic()
-        return [p for p in self._next if self.on_broker(p) and not self._given_up(p, now)]
+        return [p for p, n in self.on_broker().items() if n and not self._given_up(p, now)]
 
-    def on_broker(self, partition: Partition) -> int:
-        """How many records are known to be on the broker still; 1 where nothing is known."""
+    def on_broker(self) -> Mapping[Partition, int]:
+        """How many records of each partition are known to be on its broker still; 1 where nothing
+        is known. Counted once a poll, and anew when partitions come or go."""
+        ours = self._member.assignment.ours
+        if self._left is None or self._counted_of is not ours:
+            self._left = {partition: self._count(partition, ours) for partition in self._next}
+            self._counted_of = ours
+        return self._left
+
+    def _count(self, partition: Partition, ours: Collection[Partition]) -> int:
         member = self._member
-        if member.consumer is None or partition not in member.assignment.ours:
+        if member.consumer is None or partition not in ours:
             return 1
         end = member.consumer.highwater(spot(partition))
         end = self._ends.get(partition) if end is None else end

@@ -19,6 +19,28 @@ from watchkeeper.daemon.transport.records import FloatArray, Records
 _RECORD_BYTES = 100
 
 
+class _Chunk:
+    """Records as they were fetched, with the times they are ordered by; about what they take in
+    memory is only measured where somebody asks."""
+
+    __slots__ = ("_size", "records", "times")
+
+    def __init__(self, records: Records, times: FloatArray, size: int = -1) -> None:
+        self.records, self.times, self._size = records, times, size
+
+    @property
+    def size(self) -> int:
+        if self._size < 0:
+            self._size = self.records.size() + _RECORD_BYTES * len(self.records)
+        return self._size
+
+    def cut(self, count: int) -> tuple[_Chunk, _Chunk]:
+        """The first `count` records, and the others."""
+        rest = self.size * (len(self.times) - count) // len(self.times)
+        first = _Chunk(self.records[:count], self.times[:count], self.size - rest)
+        return first, _Chunk(self.records[count:].compact(), self.times[count:], rest)
+
+
 class _Run:
     """Records of one partition in order of offset, in chunks as they were fetched, with the times
     they are ordered by.
@@ -28,27 +50,31 @@ class _Run:
     """
 
     def __init__(self) -> None:
-        self._chunks: deque[tuple[Records, FloatArray, int]] = deque()
+        self._chunks: deque[_Chunk] = deque()
         self.count = 0
-        self.size = 0
 
     @property
     def last(self) -> float:
         """The time of the newest record."""
-        return float(self._chunks[-1][1][-1]) if self._chunks else float("-inf")
+        return float(self._chunks[-1].times[-1]) if self._chunks else float("-inf")
+
+    @property
+    def size(self) -> int:
+        """About what they take in memory."""
+        return sum(chunk.size for chunk in self._chunks)
 
     def add(self, records: Records) -> None:
         times = np.maximum.accumulate(records.at)
-        np.maximum(times, self.last, out=times)
-        size = _size(records)
-        self._chunks.append((records, times, size))
+        if self._chunks:
+            np.maximum(times, self.last, out=times)
+        self._chunks.append(_Chunk(records, times))
         self.count += len(records)
-        self.size += size
 
     def before(self, time: float, *, inclusive: bool) -> int:
         """How many records come before `time`, or at it."""
         count = 0
-        for _, times, _ in self._chunks:
+        for chunk in self._chunks:
+            times = chunk.times
             if times[-1] > time or (times[-1] == time and not inclusive):
                 return count + int(np.searchsorted(times, time, "right" if inclusive else "left"))
             count += len(times)
@@ -57,34 +83,28 @@ class _Run:
     def times(self, count: int) -> FloatArray:
         """The times of the first `count` records."""
         found, left = [], count
-        for _, times, _ in self._chunks:
+        for chunk in self._chunks:
             if left <= 0:
                 break
-            found.append(times[:left])
-            left -= len(times)
+            found.append(chunk.times[:left])
+            left -= len(chunk.times)
         return np.concatenate(found) if found else np.empty(0)
 
     def take(self, count: int) -> tuple[Records, FloatArray]:
         """The first `count` records, one or more, and their times; the run goes on behind them."""
-        taken = []
+        taken: list[_Chunk] = []
         while count > 0:
-            records, times, size = self._chunks.popleft()
-            if len(times) > count:
-                left = size * (len(times) - count) // len(times)
-                self._chunks.appendleft((records[count:].compact(), times[count:], left))
-                records, times, size = records[:count], times[:count], size - left
-            taken.append((records, times))
-            count -= len(times)
-            self.count -= len(times)
-            self.size -= size
+            chunk = self._chunks.popleft()
+            if len(chunk.times) > count:
+                chunk, rest = chunk.cut(count)
+                self._chunks.appendleft(rest)
+            taken.append(chunk)
+            count -= len(chunk.times)
+            self.count -= len(chunk.times)
         if len(taken) == 1:
-            return taken[0]
-        return Records.joined([r for r, _ in taken]), np.concatenate([t for _, t in taken])
-
-
-def _size(records: Records) -> int:
-    """About what they take in memory."""
-    return records.size() + _RECORD_BYTES * len(records)
+            return taken[0].records, taken[0].times
+        times = np.concatenate([chunk.times for chunk in taken])
+        return Records.joined([chunk.records for chunk in taken]), times
 
 
 class Aligner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -32,7 +33,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     headers: Headers = ()
 
 
+@functools.cache
 def _none() -> Records:
+    """None at all: the same ones for every poll, since records never change."""
     from watchkeeper.daemon.transport.records import Records  # it is made of what is here
 
     return Records.of(())

@@ -1,0 +1,106 @@
+"""Spares kafka-python work that comes to nothing: where polls bring little, it is most of them.
+
+The library's network runs on a thread of its own. Each time a poll has that thread do something it
+waits until it is done, which takes a hundred microseconds and more even where there is nothing to
+do. A poll that finds nothing fetched does so three times; here it does once. And that thread, for
+each request, describes all partitions anew, and waits for a socket that nearly always has room.
+Where the library is not as expected all stays as it is, which costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+_FETCHER = ("fetch_records", "fetched_records", "_send_fetches_async", "_fetch_futures")
+_COORDINATOR = ("ensure_coordinator_ready", "coordinator_id", "_client")
+_MOST_DESCRIBED = 4_096
+
+
+def describe_once() -> None:
+    """Has the library make one description of what it asks of a partition for as long as it asks
+    the same, and see at a glance that it does. Idempotent."""
+    from kafka.consumer import fetcher
+
+    made: Any = getattr(fetcher, "_FetchPartition", None)
+    if hasattr(made, "cache_info"):
+        return
+    if not hasattr(made, "__eq__") or made.__hash__ is not None:
+        log.warning("kafka-python is not as expected: fetches cost more than they need to")
+        return
+    compare = made.__eq__
+
+    def alike(one: Any, other: Any) -> bool:
+        return one is other or bool(compare(one, other))
+
+    made.__eq__ = alike
+    fetcher._FetchPartition = functools.lru_cache(_MOST_DESCRIBED)(made)
+
+
+def spare_handovers(consumer: Any) -> None:
+    """Changes the polls of one consumer."""
+    fetcher = getattr(consumer, "_fetcher", None)
+    coordinator = getattr(consumer, "_coordinator", None)
+    known = all(hasattr(fetcher, name) for name in _FETCHER)
+    if not known or not all(hasattr(coordinator, name) for name in _COORDINATOR):
+        log.warning("kafka-python is not as expected: polls cost more than they need to")
+        return
+    _trust_coordinator(coordinator)
+    _ask_and_wait_at_once(fetcher)
+
+
+def _trust_coordinator(coordinator: Any) -> None:
+    """Has nobody asked for a coordinator that is known and connected."""
+    ensure = coordinator.ensure_coordinator_ready
+
+    def ensuring(timeout_ms: int | None = None) -> Any:
+        known = coordinator.coordinator_id
+        if known is not None and not coordinator._client.is_disconnected(known):
+            return True
+        return ensure(timeout_ms=timeout_ms)
+
+    coordinator.ensure_coordinator_ready = ensuring
+
+
+def _ask_and_wait_at_once(fetcher: Any) -> None:
+    """Sends the fetches, and waits for the first answer, in one go. Where something was fetched
+    before, all is as it was."""
+    from kafka.errors import KafkaTimeoutError
+    from kafka.future import Future
+
+    async def answered(timeout_ms: float | None) -> bool:
+        """On the library's thread: whether there was anything to wait for."""
+        await fetcher._send_fetches_async()
+        under_way = list(fetcher._fetch_futures)
+        reset = fetcher._reset_task
+        if reset is not None and not reset.is_done:
+            under_way.append(reset)
+        if not under_way:
+            return False
+        first = Future()
+        for each in under_way:
+            each.add_both(lambda _: first.is_done or first.success(None))
+        with suppress(KafkaTimeoutError):
+            await fetcher._manager.wait_for(first, timeout_ms)
+        return True
+
+    def fetching(
+        max_records: int | None = None,
+        update_offsets: bool = True,
+        timeout_ms: float | None = None,
+    ) -> tuple[dict[Any, Any], bool]:
+        records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
+        if records:
+            if not partial:
+                fetcher.send_fetches()
+            return records, False
+        if not fetcher._net.run(answered, timeout_ms):
+            return records, True
+        return fetcher.fetched_records(max_records, update_offsets=update_offsets)[0], False
+
+    fetcher.fetch_records = fetching

@@ -1,0 +1,62 @@
+"""What is spared of kafka-python's work, on a real broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+from kafka.consumer import fetcher
+
+from tests.daemon.transport.contract import read, until_caught_up
+from tests.daemon.transport.onkafka import publish, settings_for, source_of, topic_of
+from tests.services.brokers import Broker
+from watchkeeper.daemon.transport.kafka_thrift import describe_once, spare_handovers
+
+
+@pytest.mark.service
+def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
+    settings = settings_for(kafka)
+    topic = topic_of(settings)
+    publish(settings, topic, [b"1"])
+    with source_of(settings, topic) as source:
+        read(source, 1)
+        until_caught_up(source)
+        net = source._member.consumer._net
+        asked: list[Any] = []
+        run = net.run
+        net.run = lambda *args: (asked.append(args), run(*args))[1]
+
+        source.poll(0.0)
+        before = len(asked)
+        publish(settings, topic, [b"2"])
+        records = read(source, 1)
+
+    assert before == 1
+    assert [record.value for record in records] == [b"2"]
+
+
+def test_what_is_asked_of_a_partition_is_described_once() -> None:
+    describe_once()
+    describe_once()
+
+    one, same, other = (
+        fetcher._FetchPartition(partition=0, fetch_offset=at, partition_max_bytes=9)
+        for at in (5, 5, 6)
+    )
+
+    assert one is same
+    assert one == same
+    assert one != other
+    assert one == type(one)(partition=0, fetch_offset=5, partition_max_bytes=9)
+
+
+def test_a_library_that_is_not_as_expected_is_left_alone() -> None:
+    class Consumer:
+        _fetcher = object()
+        _coordinator = object()
+
+    with structlog.testing.capture_logs() as logs:
+        spare_handovers(Consumer())
+
+    assert [each["log_level"] for each in logs] == ["warning"]
