@@ -26,6 +26,8 @@ from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.forgetting import Forgetting
+from watchkeeper.daemon.gauging import Gauging
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.messages import READ
@@ -53,7 +55,6 @@ from watchkeeper.handlers.rules import RULES
 log = structlog.get_logger()
 
 RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
-JOBS_KEPT_S = 30 * 86_400.0  # folders of ended jobs that no registered version needs
 
 
 def kinds_of(config: Config) -> dict[str, EventKind]:
@@ -290,10 +291,12 @@ class Daemon:
         )
 
     def _timers(self) -> Timers:
+        forgetting = Forgetting(self.config, self.store, self.loop, self.jobs, self.clock)
+        gauging = Gauging(self.store, self.outbox, self.source, self.metrics, self.clock)
         timers = Timers()
         timers.every(RENEW_S, "renew leases", self.executor.renew)
-        timers.every(RETENTION_S, "retention", self._retain)
-        timers.every(GAUGES_S, "gauges", self._gauges)
+        timers.every(RETENTION_S, "retention", forgetting.forget)
+        timers.every(GAUGES_S, "gauges", gauging.gauge)
         timers.every(GAUGES_S, "reap jobs", self.jobs.reap)
         timers.every(GAUGES_S, "watchdog", self._watchdog)
         if self.config.collect.host:
@@ -314,44 +317,9 @@ class Daemon:
         )
         return lambda: collector.collect(self.clock(), time.monotonic())
 
-    def _retain(self) -> None:
-        settings = [self.config.defaults, *self.config.models.values()]
-        newest = 2 * max(s.join_capacity for s in settings)
-        horizon = 2 * max(float(s.join_horizon) for s in settings)
-        # How far joins reach back is known only of the models that are watched here.
-        here = {partition.number for partition in self.loop.owns}
-        joins = {model: max(n, newest) for model, n in self._reach().items()}
-        frames = self.store.prune_captured(newest, horizon, self.clock(), joins, here)
-        old = self.store.forget_old(self.clock())
-        registry = self.store.registry
-        kept = [v.uri for m in registry.models() for v in registry.versions(m) if v.uri]
-        self.jobs.prune(kept, self.clock() - JOBS_KEPT_S)
-        if frames or old:
-            log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
-                     sent=old.sent, taken=old.taken)  # fmt: skip
-
-    def _reach(self) -> dict[str, int]:
-        """How many events back the label join of each watched model may need: where it keeps a
-        sample, as many as that was taken from, twice since the sample may just have grown."""
-        state = self.loop.pipeline.state
-        return {
-            name: round(2 * state.policy(name).join_capacity / state.arrays.joins.share(model.row))
-            for name, model in list(state.models.items())
-        }
-
     def _watchdog(self) -> None:
         if self.probe().loop_age_s < STALE_S:
             sdnotify.notify("WATCHDOG=1")
-
-    def _gauges(self) -> None:
-        now, ages = self.clock(), {}
-        for channel in self._channels:
-            oldest = self.store.letters.oldest(channel)
-            ages[str(channel)] = 0.0 if oldest is None else max(now - oldest, 0.0)
-        counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
-        self.metrics.told(counts, ages)
-        self.metrics.held(self.store.records.totals().actions_held)
-        self.metrics.reading(getattr(self.source, "reading", ""))
 
 
 def _lock(folder: Path, instance: str) -> Path:
