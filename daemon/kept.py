@@ -106,13 +106,19 @@ class Pieces(Generic[P]):
 
 
 class Keeping:
-    """Gathers what is kept of events until it is stored, each with the home of its models."""
+    """Gathers what is kept of events until it is stored, each with the home of its models.
+
+    Small blocks that are kept whole are worked on some at a time: at low load a turn brings a few
+    events, and each block is many arrays.
+    """
 
     def __init__(self) -> None:
         self._made: dict[int, Pieces[_Rows]] = {}
         self._truths: dict[int, Pieces[LabelBlock]] = {}
         self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
-        self._homes: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
+        self._numbers: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
+        self._homes: Mapping[str, int] = {}
+        self._few: dict[type[Block], list[Any]] = {PredictionBlock: [], LabelBlock: []}
 
     def add(
         self,
@@ -122,8 +128,28 @@ class Keeping:
         share: float,
     ) -> None:
         """Of every event what a label join needs; whole those of the chosen share of requests,
-        and of versions whose reference is still being learned."""
-        for number, block in self._at_home(blocks, homes):
+        and of versions whose reference is still being learned. `homes` must hold for all models
+        until everything has been asked for."""
+        self._homes = homes
+        for block in blocks:
+            few = self._few[type(block)]
+            small = share >= 1.0 and len(block) < _SMALL
+            if few and not (small and _shape(few[0]) == _shape(block)):
+                self._add_few(few)
+            if not small:
+                self._add(block, learning, share)
+                continue
+            few.append(block)
+            if len(few) == _SOME:
+                self._add_few(few)
+
+    def _add_few(self, few: list[Any]) -> None:
+        joined = labels(few) if isinstance(few[0], LabelBlock) else predictions(few)
+        few.clear()
+        self._add(joined, frozenset(), 1.0)
+
+    def _add(self, given: Block, learning: AbstractSet[Member], share: float) -> None:
+        for number, block in self._at_home(given):
             if isinstance(block, LabelBlock):
                 truths = replace(block, request_id=Spans.nothing(len(block)))
                 self._truths.setdefault(number, Pieces(labels)).add(truths)
@@ -137,29 +163,26 @@ class Keeping:
 
     def _take(self, number: int, block: Block) -> None:
         alike = self._whole.setdefault(number, {})
-        if isinstance(block, LabelBlock):
-            alike.setdefault(None, Pieces(labels)).add(block)
-        else:
-            shape = tuple(block.numeric), tuple(block.categorical)
-            alike.setdefault(shape, Pieces(predictions)).add(block)
+        join: Any = labels if isinstance(block, LabelBlock) else predictions
+        alike.setdefault(_shape(block), Pieces(join)).add(block)
 
-    def _at_home(
-        self, blocks: Iterable[Block], homes: Mapping[str, int]
-    ) -> Iterator[tuple[int, Block]]:
-        """The blocks' rows by the home of their models."""
-        for block in blocks:
-            models, place = models_of(block)
-            numbers = self._homes.of(models, lambda model: homes.get(model, -1))[place]
-            if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
-                yield int(numbers[0]), block
-                continue
-            for number in np.unique(numbers).tolist():
-                if number >= 0:
-                    rows = numbers == number
-                    yield number, block if rows.all() else block.take(rows)
+    def _at_home(self, block: Block) -> Iterator[tuple[int, Block]]:
+        """The block's rows by the home of their models."""
+        models, place = models_of(block)
+        numbers = self._numbers.of(models, lambda model: self._homes.get(model, -1))[place]
+        if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
+            yield int(numbers[0]), block
+            return
+        for number in np.unique(numbers).tolist():
+            if number >= 0:
+                rows = numbers == number
+                yield number, block if rows.all() else block.take(rows)
 
     def kept(self) -> list[Kept]:
         """All of it, as few blocks as can be."""
+        for few in self._few.values():
+            if few:
+                self._add_few(few)
         made = [Kept(n, "join", _alone(rows.joined())) for n, rows in sorted(self._made.items())]
         truths = [Kept(n, "join", rows.joined()) for n, rows in sorted(self._truths.items())]
         whole = [
@@ -168,6 +191,12 @@ class Keeping:
             for shape in sorted(alike, key=lambda shape: shape is None)  # labels come last
         ]
         return [*made, *truths, *whole]
+
+
+def _shape(block: Block) -> _Shape:
+    if isinstance(block, LabelBlock):
+        return None
+    return tuple(block.numeric), tuple(block.categorical)
 
 
 def _together(parts: Sequence[_Rows]) -> _Rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -36,6 +36,17 @@ class Member(NamedTuple):
     version: str
 
 
+class Members(Numbered[Member]):
+    """Members out of a roster, with their models."""
+
+    roster: MemberRoster
+
+    @cached_property
+    def models(self) -> Numbered[str]:
+        """The model of each."""
+        return self.roster.models_of(self.numbers)
+
+
 class MemberRoster(Roster[Member]):
     """Members by number; `models` has their models."""
 
@@ -50,6 +61,10 @@ class MemberRoster(Roster[Member]):
             self._model = np.concatenate([self._model, np.zeros_like(self._model)])
         self._model[len(self)] = model
         self.add(member)
+
+    def of(self, numbers: IntArray) -> Members:
+        """The members of these numbers."""
+        return self.named(numbers, Members)
 
     def models_of(self, numbers: IntArray) -> Numbered[str]:
         """The models of these members."""
@@ -342,6 +357,6 @@ def models_of(block: Block) -> tuple[tuple[str, ...], Codes]:
     if isinstance(block, LabelBlock):
         return block.models, block.model
     members = block.members
-    if isinstance(members, Numbered) and isinstance(members.roster, MemberRoster):
-        return members.roster.models_of(members.numbers), block.member
+    if isinstance(members, Members):
+        return members.models, block.member
     return tuple(member.model for member in members), block.member

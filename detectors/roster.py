@@ -7,13 +7,14 @@ more than to count its events.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from watchkeeper.detectors.frames import IntArray, ObjectArray
 
 T = TypeVar("T")
+N = TypeVar("N", bound="Numbered[Any]")
 
 
 class Roster(Generic[T]):
@@ -35,7 +36,11 @@ class Roster(Generic[T]):
 
     def of(self, numbers: IntArray) -> Numbered[T]:
         """The names of these numbers."""
-        found = Numbered(self._names[numbers].tolist())
+        return self.named(numbers, Numbered)
+
+    def named(self, numbers: IntArray, kind: type[N]) -> N:
+        """The names of these numbers, as such a tuple."""
+        found = kind(self._names[numbers].tolist())
         found.roster, found.numbers = self, numbers
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,39 @@ def test_events_of_other_features_stay_apart_and_in_order() -> None:
         for each in keeping([part]).kept()
         if each.kind == "whole"
     ]
+
+
+def test_what_joins_need_is_in_order_of_arrival_whatever_is_kept_whole() -> None:
+    plain = PredictionBlock.of(examples.predictions(300))
+    other = replace(plain, numeric={**plain.numeric, "more": np.arange(300.0)})
+    made = Keeping()
+
+    for i, start in enumerate(range(0, 300, 10)):
+        block = (other if i % 5 == 4 else plain).take(slice(start, start + 10))
+        made.add([block], HOMES, set(), 0.3 if i % 7 == 6 else 1.0)
+
+    (join,) = [each.block for each in made.kept() if each.kind == "join"]
+    np.testing.assert_array_equal(join.at, plain.at)
+    np.testing.assert_array_equal(join.key, plain.key)
+
+
+def test_events_of_several_homes_are_kept_apart_however_few_come_at_once() -> None:
+    homes = {"fraud": 3, "churn": 1}
+    blocks = [PredictionBlock.of(replace(examples.predictions(40), model=model)) for model in homes]
+    both = predictions([blocks[0], blocks[1]])
+    mixed = both.take(np.argsort(both.at, kind="stable"))
+    made = Keeping()
+
+    for part in parts_of(mixed, 3):
+        made.add([part], homes, set(), 1.0)
+
+    found = {(each.partition, each.kind): each.block for each in made.kept()}
+    assert sorted(found) == [(1, "join"), (1, "whole"), (3, "join"), (3, "whole")]
+    for model, number in homes.items():
+        for kind in ("join", "whole"):
+            (mine,) = found[number, kind].frames()
+            assert (mine.model, len(mine)) == (model, 40)
+            np.testing.assert_array_equal(mine.at, blocks[0].at)
 
 
 def test_events_of_models_without_a_home_are_not_kept() -> None:

@@ -73,7 +73,10 @@ class Decoded:
             models, place = models_of(block)
             seq = block.seq
             if settled is not None:
-                new = ~settled(models)[place]
+                known = settled(models)
+                if known.all():
+                    continue
+                new = ~known[place]
                 place, seq = place[new], seq[new]
             codes, first = np.unique(place, return_index=True)
             for code, row in zip(codes.tolist(), seq[first].tolist(), strict=True):
