@@ -15,6 +15,7 @@ from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.ingest import COUNTED, LIVE
 from watchkeeper.daemon.core.labelling import add_totals
 from watchkeeper.daemon.core.ledger import Table
+from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -25,6 +26,7 @@ from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
+from watchkeeper.detectors.mistakes.mistakes import Seen
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS, Estimate, EstimateGap
 from watchkeeper.detectors.suite import Watch
@@ -59,7 +61,7 @@ class Closing:
     `answering` holds how many predictions each version made, and the live one in any case.
     `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
     found). There was enough to see whether versions are healthy in the predictions of those `seen`
-    and in the labels of those `known`.
+    and in the labels of those `known`. `drifted` is what was found of features.
     """
 
     model: ModelState
@@ -72,6 +74,7 @@ class Closing:
     verdicts: dict[str, dict[Key, bool]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    drifted: list[Seen] = field(default_factory=list)
     _ordered: list[tuple[_Order, Finding]] = field(default_factory=list)
 
     @property
@@ -107,6 +110,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     for each in closing:
         add_totals(state, each.model, each.index, each.slots)
         _judge_objects(each, step)
+        find_mistakes(each)
         each.settle()
         state.arrays.ledger.close(each.slots)
         each.model.partials.pop(each.index, None)
@@ -267,6 +271,8 @@ def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int, stands: BoolArr
         finding = judged.finding(at, column, samples, member, post.watch)
         order = (row.version, post.signal, post.group, int(post.columns[column]), number)
         row.closing.add(order, finding)
+        if post.signal == FEATURES:
+            row.closing.drifted.append(seen(finding, samples, at, column))
 
 
 def _follow(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from watchkeeper.detectors.mistakes import columns
 from watchkeeper.detectors.types import Finding
-from watchkeeper.handlers.rules import columns, facts
+from watchkeeper.handlers.rules import facts
 from watchkeeper.handlers.types import Context, Evidence, Incident, Kind
 
 

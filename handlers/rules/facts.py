@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from watchkeeper.detectors.mistakes.mistakes import KINDS
 from watchkeeper.detectors.types import Change, Finding, Severity
 from watchkeeper.handlers.types import Context, Incident, VersionRecord
 
-QUALITY_SUFFIXES = (":missing", ":unseen", ":out_of_range")
+QUALITY_SUFFIXES = (":missing", ":unseen", ":out_of_range", *KINDS)
 NEAR_WINDOWS = 5  # windows within which two onsets count as together
 ESTABLISHED_WINDOWS = 5  # healthy windows after which a version is known to have worked
 

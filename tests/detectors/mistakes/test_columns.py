@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from watchkeeper.detectors.mistakes.columns import FACTORS, rescaled, swapped
 from watchkeeper.detectors.types import Finding, Series, Severity
-from watchkeeper.handlers.rules.columns import FACTORS, rescaled, swapped
 
 
 def moved(name: str, expected: float, value: float) -> Finding:

@@ -1,0 +1,1 @@
+"""What upstream did to columns, where what was found of them tells."""

@@ -1,0 +1,123 @@
+"""What upstream does to columns is found by its name, opens an incident, and ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.playbook import Play, objects
+from watchkeeper.detectors.mistakes.mistakes import DETECTOR
+from watchkeeper.detectors.types import AnyFrame, Finding, PredictionFrame, Severity
+from watchkeeper.handlers.types import IncidentState, Kind
+
+QUIET, BROKEN = 20, 6
+Numbers = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
+
+
+def swapped(frame: PredictionFrame) -> PredictionFrame:
+    amount, age = frame.numeric["amount"], frame.numeric["age"]
+    return replace(frame, numeric={"amount": age, "age": amount})
+
+
+def in_cents(frame: PredictionFrame) -> PredictionFrame:
+    return replace(frame, numeric=frame.numeric | {"amount": 0.01 * frame.numeric["amount"]})
+
+
+def stuck(frame: PredictionFrame) -> PredictionFrame:
+    return replace(frame, numeric=frame.numeric | {"age": np.full(len(frame), 41.0)})
+
+
+def stuck_word(frame: PredictionFrame) -> PredictionFrame:
+    return replace(frame, categorical={"country": objects(["FR"] * len(frame))})
+
+
+def as_text(frame: PredictionFrame) -> PredictionFrame:
+    age = objects([str(round(each)) for each in frame.numeric["age"].tolist()])
+    numeric = {"amount": frame.numeric["amount"]}
+    return replace(frame, numeric=numeric, categorical=frame.categorical | {"age": age})
+
+
+def drifted(frame: PredictionFrame) -> PredictionFrame:
+    numeric = {"amount": frame.numeric["amount"] + 9, "age": frame.numeric["age"] * 1.3}
+    return replace(frame, numeric=numeric)
+
+
+@dataclass
+class Fed(Play):
+    """A play in which something may be done to the features."""
+
+    broken: Callable[[PredictionFrame], PredictionFrame] | None = field(default=None)
+
+    def window(self, *args: object, **fields: object) -> list[AnyFrame]:
+        frames = super().window(*args, **fields)  # type: ignore[arg-type]
+        break_ = self.broken
+        if break_ is None:
+            return frames
+        return [break_(f) if isinstance(f, PredictionFrame) else f for f in frames]
+
+
+def told(play: Play) -> dict[str, Finding]:
+    every = [f for s in play.steps for f in s.findings if f.detector == DETECTOR]
+    return {f.series.target: f for f in every}
+
+
+def fed(broken: Callable[[PredictionFrame], PredictionFrame]) -> Fed:
+    play = Fed()
+    play.traffic(QUIET)
+    play.broken = broken
+    play.traffic(BROKEN)
+    return play
+
+
+@pytest.mark.parametrize(
+    ("broken", "target", "said"),
+    [
+        (swapped, "age and amount:swapped", "have changed places"),
+        (in_cents, "amount:unit", "percent and shares"),
+        (stuck, "age:constant", "does not vary any more"),
+        (stuck_word, "country:constant", "does not vary any more"),
+        (as_text, "age:replaced", "another type"),
+    ],
+)
+def test_it_is_found_by_its_name_and_the_data_are_at_fault(
+    broken: Callable[[PredictionFrame], PredictionFrame], target: str, said: str
+) -> None:
+    play = fed(broken)
+
+    finding = told(play)[target]
+    assert said in finding.statement
+    assert finding.severity is Severity.WARNING
+    assert play.incident.fault.kind is Kind.DATA
+    assert target.rpartition(":")[0] in play.incident.fault.place
+
+
+def test_it_ends_with_what_was_done() -> None:
+    play = fed(in_cents)
+    play.broken = None
+
+    play.traffic(12)
+
+    assert play.state() is IncidentState.RESOLVED
+
+
+@pytest.mark.parametrize("broken", [drifted, lambda frame: frame])
+def test_drift_alone_is_none_of_it(
+    broken: Callable[[PredictionFrame], PredictionFrame],
+) -> None:
+    assert told(fed(broken)) == {}
+
+
+def test_it_can_be_switched_off() -> None:
+    play = Fed()
+    policy = msgspec.structs.replace(play.policy, without=("features/*:mistakes",))
+    play.policy = policy
+    play.traffic(QUIET)
+    play.broken = swapped
+
+    play.traffic(BROKEN)
+
+    assert told(play) == {}
