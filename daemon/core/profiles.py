@@ -15,7 +15,8 @@ _profiles = msgspec.msgpack.Decoder(Profile)
 
 
 class Profiles(MutableMapping[str, Profile]):
-    """Each version's reference; whatever is looked up is unpacked for it."""
+    """Each version's reference; whatever is looked up is unpacked for it. Versions with the same
+    reference, as heirs have, share its bytes."""
 
     __slots__ = ("_packed",)
 
@@ -27,7 +28,7 @@ class Profiles(MutableMapping[str, Profile]):
 
     def __setitem__(self, version: str, profile: Profile) -> None:
         packed = _packer.compress(msgspec.msgpack.encode(profile))
-        self._packed[version] = bytes(memoryview(packed))  # a copy: the other has room to spare
+        self.take(version, bytes(memoryview(packed)))  # a copy: the other has room to spare
 
     def __delitem__(self, version: str) -> None:
         del self._packed[version]
@@ -43,7 +44,8 @@ class Profiles(MutableMapping[str, Profile]):
 
     def take(self, version: str, packed: bytes) -> None:
         """Keeps a reference that is packed by now."""
-        self._packed[version] = packed
+        alike = (known for known in self._packed.values() if known == packed)
+        self._packed[version] = next(alike, packed)
 
     @property
     def packed(self) -> Mapping[str, bytes]:
