@@ -10,7 +10,7 @@ import numpy as np
 
 from watchkeeper.daemon.core.panel import Post, Verdicts, weighs
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
-from watchkeeper.detectors.sequential import averaged
+from watchkeeper.detectors.sequential import Calibration, averaged
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 _LOWEST = -700.0  # of a logarithm, so that no evidence is still a number
@@ -18,10 +18,13 @@ _LOWEST = -700.0  # of a logarithm, so that no evidence is still a number
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """The evidence of models against their budgets, (M,) each: ln M, and ln A that it must pass."""
+    """The evidence of models against their budgets, (M,) each: ln M, and ln A that it must pass;
+    and of how many of its series alarms may be more frequent than asked for, since their windows
+    resemble the ones before."""
 
     logarithm: FloatArray
     level: FloatArray
+    uncalibrated: IntArray
 
     @property
     def passed(self) -> BoolArray:
@@ -53,7 +56,10 @@ def weighed(
     series, count = logs.shape[1], int(models.max()) + 1
     evidence = averaged(np.exp(logs).ravel(), np.repeat(models, series), count)
     level = np.full(count, math.log(windows))
-    return Weighed(np.log(np.maximum(evidence, math.exp(_LOWEST))), level)
+    known = np.concatenate([bank.calibrated(rows) for bank in banks], axis=1)
+    doubtful = (known == Calibration.NOT_CALIBRATED).sum(axis=1)
+    uncalibrated = np.bincount(models, weights=doubtful, minlength=count).astype(np.int64)
+    return Weighed(np.log(np.maximum(evidence, math.exp(_LOWEST))), level, uncalibrated)
 
 
 def standing(verdicts: Verdicts, stand: BoolArray) -> BoolArray:

@@ -230,9 +230,10 @@ def _worth_a_page(
     found = weighed(panel.posts, places, models, windows)
     if found is None:
         return np.ones(len(rows), dtype=np.bool_)
-    logs, levels = found.logarithm.tolist(), found.level.tolist()
+    parts = (found.logarithm, found.level, found.uncalibrated)
+    here = list(zip(*(each.tolist() for each in parts), strict=True))
     for model, i in number.items():  # versions of another schema are weighed apart
-        step.evidence[model] = max(step.evidence.get(model, (logs[i], 0.0)), (logs[i], levels[i]))
+        step.evidence[model] = max(step.evidence.get(model, here[i]), here[i])
     stand: BoolArray = found.passed[models]
     stand[list(harmed)] = True
     return stand

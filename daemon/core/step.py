@@ -87,8 +87,8 @@ class Step:
     whose detectors are objects, `sampled` those of all others; `profiles` newly learned
     references, those `renewed` among them; `changes` those that applications told of; `dirty` the
     models whose state changed; `live` the versions that became the live ones of theirs;
-    `answers` says what became of each command, by its id. `evidence` is ln M of a model's harm and
-    ln A, which it must pass to be worth a page.
+    `answers` says what became of each command, by its id. `evidence` is ln M of a model's harm, ln
+    A, which it must pass to be worth a page, and how many of its series are not calibrated.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Step:
     live: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
-    evidence: dict[str, tuple[float, float]] = field(default_factory=dict)
+    evidence: dict[str, tuple[float, float, int]] = field(default_factory=dict)
 
     def note(
         self,

@@ -37,6 +37,8 @@ Name = Literal[
     "watchkeeper_model_evidence",
     # Gauge: ln of the evidence that is worth a page, by model
     "watchkeeper_model_evidence_threshold",
+    # Gauge: series of which alarms may be more frequent than asked for, by model
+    "watchkeeper_model_evidence_not_calibrated",
     # Gauge: newest window's quality between 0 and 1, by model and metric
     "watchkeeper_model_quality_ratio",
     # Gauge: statistic of the newest finding, by model, detector and target

@@ -90,8 +90,8 @@ class Metrics:
         self._sampled(step.samples)
         for sampled in step.sampled:
             self._sampled(sampled.samples("accuracy"))
-        for model, (logarithm, level) in step.evidence.items():
-            self._weighed(model, logarithm, level)
+        for model, weighed in step.evidence.items():
+            self._weighed(model, *weighed)
         self._found(step.findings)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
@@ -149,10 +149,11 @@ class Metrics:
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
 
-    def _weighed(self, model: str, logarithm: float, level: float) -> None:
+    def _weighed(self, model: str, logarithm: float, level: float, uncalibrated: int) -> None:
         if self._admitted(model):
             self._evidence.labels(model).set(max(0.0, logarithm))
             self._worth.labels(model).set(level)
+            self._doubtful.labels(model).set(uncalibrated)
 
     def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
@@ -237,6 +238,11 @@ class Metrics:
         )
         self._worth = gauge(
             "watchkeeper_model_evidence_threshold", "ln of the evidence worth a page.", "model"
+        )
+        self._doubtful = gauge(
+            "watchkeeper_model_evidence_not_calibrated",
+            "Series of which alarms may be more frequent than asked for.",
+            "model",
         )
         self._quality = gauge(
             "watchkeeper_model_quality_ratio",

@@ -47,6 +47,20 @@ def test_evidence_is_shown_beside_what_it_must_pass() -> None:
     assert shown[0] < shown[1] == math.log(2 * MONTH)
 
 
+def test_series_that_wander_are_said_to_be_not_calibrated() -> None:
+    wandering, steady, found = Months(models=3), Months(models=3), []
+    for months, size in ((wandering, 0.5), (steady, 0.0)):
+        for index in range(400):
+            level = 1 + size * math.sin(index / 10)
+            shares = {"errors": 0.05 * level, "output": 0.02 * level, "accuracy": 0.85}
+            months.window(index, shares, 3_000, seed=6)
+        weight = weighed(months.posts, months.rows, months.rows, MONTH)
+        assert weight is not None
+        found.append(weight.uncalibrated.tolist())
+
+    assert found == [[2] * 3, [0] * 3]
+
+
 def test_errors_too_few_for_any_level_are_found_by_what_they_add_up_to() -> None:
     play = Play(seed=3)
     play.traffic(200, failing=0.01, n=300)
