@@ -13,9 +13,10 @@ import structlog
 
 from watchkeeper.daemon import kernels, logs, sdnotify
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.service import Daemon, topics_of
+from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.starting import MISCONFIGURED, UNAVAILABLE, CannotStart, make_ready
 from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.topics import topics_of
 from watchkeeper.daemon.transport.ports import Replaced, SourceError
 from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import make_app

@@ -30,7 +30,6 @@ from watchkeeper.daemon.forgetting import Forgetting
 from watchkeeper.daemon.gauging import Gauging
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
-from watchkeeper.daemon.messages import READ
 from watchkeeper.daemon.paging import policies
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.announce import Audience
@@ -38,7 +37,7 @@ from watchkeeper.daemon.reporting.links import Links
 from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.reporting.sentry import SentryReporter
-from watchkeeper.daemon.reporting.topics import KafkaChannel, TopicNames, order
+from watchkeeper.daemon.reporting.topics import KafkaChannel, order
 from watchkeeper.daemon.reporting.webhook import WebhookChannel
 from watchkeeper.daemon.spreading import Counting, Spreading
 from watchkeeper.daemon.storage import migrate
@@ -47,37 +46,15 @@ from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
+from watchkeeper.daemon.topics import kinds_of, topic_names
 from watchkeeper.daemon.transport.ports import Sink, Source
 from watchkeeper.daemon.web.app import Probe
-from watchkeeper.detectors.types import EventKind, moment
+from watchkeeper.detectors.types import moment
 from watchkeeper.handlers.rules import RULES
 
 log = structlog.get_logger()
 
 RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
-
-
-def kinds_of(config: Config) -> dict[str, EventKind]:
-    """The kind of event by topic that is read."""
-    return {config.topics.name(topic): kind for topic, kind in READ.items()}
-
-
-def topics_of(config: Config) -> list[str]:
-    """The topics that are read: those of events, and that of partials where it is needed."""
-    between = [config.topics.name("partials")] if config.spreads else []
-    return [*kinds_of(config), *between]
-
-
-def topic_names(config: Config) -> TopicNames:
-    """The topics that are written."""
-    topics = config.topics
-    return TopicNames(
-        incidents=topics.name("incidents"),
-        incidents_state=topics.name("incidents_state"),
-        actions=topics.name("actions"),
-        models_state=topics.name("models_state"),
-        dlq_prefix=topics.name("dlq") + ".",
-    )
 
 
 @dataclass

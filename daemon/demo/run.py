@@ -29,7 +29,8 @@ from watchkeeper.daemon.demo.stage import (
 )
 from watchkeeper.daemon.demo.watching import CountedSource, DaemonWatch, TooSlow
 from watchkeeper.daemon.demo.wires import BrokerWire, MemoryWire, NotSent
-from watchkeeper.daemon.service import Daemon, topic_names
+from watchkeeper.daemon.service import Daemon
+from watchkeeper.daemon.topics import topic_names
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Sink, Source
 

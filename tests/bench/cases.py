@@ -271,7 +271,7 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
     from watchkeeper.daemon import kernels, logs
     from watchkeeper.daemon.running import spare_collections
     from watchkeeper.daemon.service import Daemon as Whole
-    from watchkeeper.daemon.service import kinds_of
+    from watchkeeper.daemon.topics import kinds_of
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
     logs.configure("error", "console", [])

@@ -17,7 +17,8 @@ from watchkeeper.daemon.config.models import ActionName, ModelSettings
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database
 from watchkeeper.daemon.config.units import Duration
-from watchkeeper.daemon.service import Daemon, kinds_of
+from watchkeeper.daemon.service import Daemon
+from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.detectors.types import (

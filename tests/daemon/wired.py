@@ -9,7 +9,8 @@ from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database, Sentry
 from watchkeeper.daemon.config.units import Duration, Secret
-from watchkeeper.daemon.service import Daemon, kinds_of
+from watchkeeper.daemon.service import Daemon
+from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 
 

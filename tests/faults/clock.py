@@ -18,7 +18,8 @@ import apscheduler.triggers.interval as interval
 import msgspec
 
 from watchkeeper.daemon.config.load import load
-from watchkeeper.daemon.service import Daemon, kinds_of
+from watchkeeper.daemon.service import Daemon
+from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.detectors.types import Label, Prediction, PredictionValue, moment

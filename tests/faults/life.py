@@ -21,11 +21,12 @@ from tests.faults.stream import ACTING, GATED, MODELS, PREFIX, SETTINGS, START, 
 from watchkeeper.daemon import logs
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
-from watchkeeper.daemon.service import Daemon, kinds_of
+from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
+from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
 from watchkeeper.daemon.transport.ports import Message, Partition
 from watchkeeper.detectors.types import Command, moment

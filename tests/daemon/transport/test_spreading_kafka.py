@@ -17,8 +17,9 @@ from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
-from watchkeeper.daemon.service import Daemon, topics_of
+from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage.store import Store
+from watchkeeper.daemon.topics import topics_of
 from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics
