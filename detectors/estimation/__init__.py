@@ -1,9 +1,12 @@
 """How well a model does where the truth is not known yet, and how far to trust that.
 
-All of it works on counts by score: `bins` cuts scores, `calibration` learns what a score is worth,
-`classified`, `multiclass` and `regression` estimate, `weighting` corrects for a shift of inputs,
-`delays` says when truths come, `stretches` hold what is known so far, `trust` scores estimates
-against the truth, and `verdict` decides what is harm. `kinds` has what all kinds of model share.
-`performance` is what a monitor calls, and `told` what it makes of it; `running` is the lighter
-watch that every model in operation with truths and scores is given.
+All of it works on counts: `bins` cuts scores, `calibration` learns what a score is worth,
+`classified`, `confident` and `regression` estimate, `delays` says when truths come, `trust` scores
+estimates against the truth. `kinds` has what all kinds of model share.
+
+Every model in operation with truths is watched by `running` where it is a binary classifier with
+scores, and by `celled` where its answers fall into the bins of its reference; `estimates` holds
+what both learned. `performance` judges whole `stretches` of predictions by a reference that was
+labelled beforehand, restates them as truths come and decides with `verdict` what is harm;
+`weighting` corrects it for a shift of inputs. The former is measured against it.
 """

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from watchkeeper.detectors.estimation.bins import MIDDLE, Numbers
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
-from watchkeeper.detectors.types import FloatArray, IntArray, StateError
-
-_MOST = np.iinfo(np.int32).max
-_KIND = np.dtype("<i4")
-_STAMP = hashlib.blake2b(f"calibration 1 {SCORE_BINS}".encode(), digest_size=8).digest()
+from watchkeeper.detectors.types import FloatArray, IntArray
 
 
 class Curves(NamedTuple):
@@ -82,70 +76,3 @@ def _pooled(hits: FloatArray, of: FloatArray) -> tuple[FloatArray, FloatArray, I
         blocks.append((positive, n, width))
     pooled, sizes, widths = zip(*blocks, strict=True)
     return np.array(pooled), np.array(sizes), np.array(widths, dtype=np.int64)
-
-
-class Calibrations:
-    """Counts of truths by score for many models, a row each; 4 kB a row.
-
-    They are added up in any order and in any parts: `add` and `merge` saturate instead of
-    overflowing, which leaves the order of no account.
-
-    >>> known = Calibrations()
-    >>> known.add(np.array([0]), np.ones((1, 2, SCORE_BINS), dtype=np.int64))
-    >>> known.curves(np.array([0])).chance[0, :2].tolist()
-    [0.5, 0.5]
-    """
-
-    def __init__(self) -> None:
-        self.counts: npt.NDArray[np.int32] = np.zeros((1, 2, SCORE_BINS), dtype=np.int32)
-
-    def add(self, rows: IntArray, counts: Numbers) -> None:
-        """Adds counts (len(rows), 2, SCORE_BINS) of closed windows; no row twice."""
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        more = np.maximum(np.asarray(counts, dtype=np.int64), 0)
-        total = self.counts[rows].astype(np.int64) + np.minimum(more, _MOST)
-        self.counts[rows] = np.minimum(total, _MOST)
-
-    def merge(self, other: Calibrations) -> None:
-        """Adds another's rows to those of the same number."""
-        self.add(np.arange(len(other.counts)), other.counts)
-
-    def curves(self, rows: IntArray) -> Curves:
-        """The curves of these rows."""
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        return curves(self.counts[rows])
-
-    def clear(self, rows: IntArray) -> None:
-        """Forgets these rows."""
-        self.counts[rows[rows < len(self.counts)]] = 0
-
-    def dump(self, row: int) -> bytes:
-        """One row with a stamp of its layout, without its empty bins."""
-        self._reach(row + 1)
-        here = self.counts[row].reshape(-1)
-        used = here != 0
-        return b"".join((_STAMP, np.packbits(used).tobytes(), here[used].astype(_KIND).tobytes()))
-
-    def load(self, row: int, stored: bytes) -> None:
-        """Takes up what `dump` gave. Raises `StateError` where it cannot be that."""
-        bits = 2 * SCORE_BINS // 8
-        if stored[:8] != _STAMP or len(stored) < 8 + bits:
-            raise StateError("stored calibration has another layout")
-        marks = np.frombuffer(stored[8 : 8 + bits], dtype=np.uint8)
-        used = np.unpackbits(marks).astype(np.bool_)
-        if len(stored) != 8 + bits + _KIND.itemsize * np.count_nonzero(used):
-            raise StateError("stored calibration is damaged: it has another size than it says")
-        values = np.frombuffer(stored, dtype=_KIND, offset=8 + bits)
-        if np.any(values < 0):
-            raise StateError("stored calibration is damaged: a count is negative")
-        here = np.zeros(2 * SCORE_BINS, dtype=np.int32)
-        here[used] = values
-        self._reach(row + 1)
-        self.counts[row] = here.reshape(2, SCORE_BINS)
-
-    def _reach(self, rows: int) -> None:
-        held = len(self.counts)
-        if rows > held:
-            wider = np.zeros((max(rows, held + held // 4), 2, SCORE_BINS), dtype=np.int32)
-            wider[:held] = self.counts
-            self.counts = wider

@@ -66,11 +66,6 @@ class Delays:
         self.risk[passed] += left[passed]
         self.came[passed] += np.minimum(by_delay, left)[passed]
 
-    def merge(self, other: Delays) -> None:
-        """Adds another table."""
-        self.risk += other.risk
-        self.came += other.came
-
     def coverage(self, age: float) -> float:
         """The share of predictions expected to have their label at an age in seconds."""
         return 1.0 - float(np.interp(age, np.append(0.0, UPPER), self._left()))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.detectors.estimation.made import ODD_TRUTHS, TRUTHS, drawn
+from tests.detectors.estimation.made import ODD_TRUTHS, drawn
 from watchkeeper.detectors.estimation.bins import MIDDLE, truth_counts
-from watchkeeper.detectors.estimation.calibration import Calibrations, curves
+from watchkeeper.detectors.estimation.calibration import curves
 from watchkeeper.detectors.signals.accuracy import SCORE_BINS
-from watchkeeper.detectors.types import IntArray, StateError
-
-ROW = np.array([0])
+from watchkeeper.detectors.types import IntArray
 
 
 def test_a_curve_is_the_isotonic_regression_of_its_bins() -> None:
@@ -52,54 +48,3 @@ def test_curves_are_ascending_chances_whatever_was_counted(counts: IntArray) -> 
     assert np.all(np.diff(curve.chance) >= 0)
     assert np.all((curve.noise > 0) & (curve.noise <= 0.25))
     assert np.all(np.diff(curve.block) >= 0)
-
-
-@given(TRUTHS, TRUTHS, TRUTHS)
-def test_counts_add_up_in_any_order(a: IntArray, b: IntArray, c: IntArray) -> None:
-    one, other, third = Calibrations(), Calibrations(), Calibrations()
-    for each in (a, b, c):
-        one.add(ROW, each[None])
-    other.add(ROW, c[None])
-    third.add(ROW, (a + b)[None])
-    other.merge(third)
-
-    assert np.array_equal(one.counts[0], other.counts[0])
-
-
-def test_counts_stop_at_the_largest_number() -> None:
-    many = Calibrations()
-    for _ in range(3):
-        many.add(ROW, np.full((1, 2, SCORE_BINS), 2**30))
-
-    assert many.counts[0].min() == 2**31 - 1
-
-
-@given(TRUTHS, st.integers(0, 5))
-def test_a_row_reads_back_as_it_was_written(counts: IntArray, row: int) -> None:
-    kept, read = Calibrations(), Calibrations()
-    kept.add(np.array([row]), counts[None])
-    read.load(3, kept.dump(row))
-
-    assert np.array_equal(read.counts[3], counts)
-
-
-@given(st.binary(max_size=200))
-def test_damaged_state_is_refused(stored: bytes) -> None:
-    with pytest.raises(StateError):
-        Calibrations().load(0, stored)
-
-
-def test_cut_state_is_refused() -> None:
-    known = Calibrations()
-    known.add(ROW, truth_counts(*drawn(1, 100))[None])
-
-    with pytest.raises(StateError, match="size"):
-        known.load(0, known.dump(0)[:-1])
-
-
-def test_a_cleared_row_is_empty() -> None:
-    known = Calibrations()
-    known.add(np.array([0, 1]), np.ones((2, 2, SCORE_BINS), dtype=np.int64))
-    known.clear(np.array([0, 9]))
-
-    assert known.curves(np.array([0, 1])).n.tolist() == [0, 2 * SCORE_BINS]

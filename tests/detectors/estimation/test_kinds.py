@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF
+from watchkeeper.detectors.estimation.confident import Confident
 from watchkeeper.detectors.estimation.kinds import Binary, Kind
-from watchkeeper.detectors.estimation.multiclass import Multiclass
 from watchkeeper.detectors.estimation.regression import Regression
 from watchkeeper.detectors.types import IntArray
 
-KINDS = (Binary(), Multiclass(3), Regression(8, 2.0))
+KINDS = (Binary(), Confident(32), Regression(8, 2.0))
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
 
 
