@@ -33,6 +33,8 @@ def by_topic(records: Records) -> Iterator[tuple[str, IntArray]]:
 def fitting(records: Records, rows: IntArray, kind: EventKind, max_bytes: int) -> BoolArray | None:
     """Which of the rows have a value of at most `max_bytes` and headers that name no other kind;
     None: all."""
+    if records.headers is None and _fit(records, max_bytes):
+        return None
     size = _sizes(records)[rows]
     fit = (size > 0) & (size <= max_bytes)
     if records.headers is not None:
@@ -42,6 +44,15 @@ def fitting(records: Records, rows: IntArray, kind: EventKind, max_bytes: int) -
         else:
             fit &= np.fromiter((_says(kind, each) for each in headers), np.bool_, len(headers))
     return None if fit.all() else fit
+
+
+def _fit(records: Records, max_bytes: int) -> bool:
+    """Whether all records, which are some, stand in a buffer and have a size that fits."""
+    if not records.in_buffer:
+        return False
+    span = records.span()
+    size = span.end - span.start
+    return bool(span.start.min() >= 0 and size.min() > 0 and size.max() <= max_bytes)
 
 
 def _sizes(records: Records) -> IntArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -93,6 +95,8 @@ class Rosters:
         self._models, self._versions = _Texts(), _Texts()
         self._pairs = _Sorted()
         self._members = MemberRoster(self._models.roster)
+        self._model_of: dict[bytes, int] = {}
+        self._member_of: dict[tuple[bytes, bytes], int] = {}
 
     def models(
         self, buffer: bytes, keys: IntArray, first: IntArray, end: IntArray
@@ -130,3 +134,24 @@ class Rosters:
             for number, name in zip(model[new].tolist(), zip(*names, strict=True), strict=True):
                 self._members.join(Member(*name), number)
         return self._members.of(found)
+
+    def few(
+        self, models: Sequence[bytes], members: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[Numbered[str], Numbered[Member]] | None:
+        """A handful of models and members by their names; None where `note` was not told of one."""
+        try:
+            model = np.array([self._model_of[name] for name in models], dtype=np.int64)
+            member = np.array([self._member_of[names] for names in members], dtype=np.int64)
+        except KeyError:
+            return None
+        return self._models.roster.of(model), self._members.of(member)
+
+    def note(
+        self,
+        models: Sequence[bytes],
+        members: Sequence[tuple[bytes, bytes]],
+        found: tuple[Numbered[str], Numbered[Member]],
+    ) -> None:
+        """Has `few` know these names, and what `models` and `members` found for them just now."""
+        self._model_of.update(zip(models, found[0].numbers.tolist(), strict=True))
+        self._member_of.update(zip(members, found[1].numbers.tolist(), strict=True))

@@ -25,8 +25,12 @@ def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
         net = source._member.consumer._net
         asked: list[Any] = []
         run = net.run
-        net.run = lambda *args: (asked.append(args), run(*args))[1]
 
+        def running(*args: Any) -> Any:
+            asked.append(args)
+            return run(*args)
+
+        net.run = running
         source.poll(0.0)
         before = len(asked)
         publish(settings, topic, [b"2"])

@@ -87,3 +87,34 @@ def test_too_many_names_are_numbered_anew(monkeypatch: pytest.MonkeyPatch) -> No
     assert (first, again) == (("a", "b"), ("c", "d"))
     assert again.roster is not first.roster
     assert again.numbers.tolist() == [0, 1]
+
+
+def test_a_handful_is_found_by_name_once_it_was_noted() -> None:
+    known = Rosters()
+    models = _models(known, "churn", "fraud")
+    members = _members(known, ["churn", "fraud"], (0, "1"), (1, "1"))
+    names, pairs = [b"churn", b"fraud"], [(b"churn", b"1"), (b"fraud", b"1")]
+    assert known.few(names, pairs) is None
+
+    known.note(names, pairs, (models, members))
+
+    found = known.few(names[::-1], pairs[1:])
+    assert found == (("fraud", "churn"), (Member("fraud", "1"),))
+    assert [each.numbers.tolist() for each in found] == [[1, 0], [1]]
+    assert found[1].roster is members.roster
+    assert known.few([b"new"], []) is None
+    assert known.few(names, [(b"churn", b"2")]) is None
+
+
+def test_what_was_noted_is_forgotten_where_all_are_numbered_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rosters, "MOST", 4)
+    known = Rosters()
+    models = _models(known, "a", "b")
+    members = _members(known, ["a"], (0, "1"))
+    known.note([b"a", b"b"], [(b"a", b"1")], (models, members))
+
+    _models(known, "c", "d", "e")
+
+    assert known.few([b"a"], []) is None
