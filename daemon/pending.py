@@ -83,13 +83,14 @@ class Pending:
     ) -> Checkpoint:
         """All of it as one checkpoint. `homes` are the partition numbers of models."""
         models = sorted(each for each in self.dirty if each in homes and each in state.models)
-        states, lasting = state.dump_changed(models)
+        dumped = state.dump_changed(models)
         return Checkpoint(
             at=at,
             epochs=epochs,
             offsets=self.offsets,
-            states={model: (homes[model], plain) for model, plain in states.items()},
-            lasting=lasting,
+            states={model: (homes[model], plain) for model, plain in dumped.changed.items()},
+            lasting=dumped.lasting,
+            references=dumped.references,
             findings=self.findings,
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),

@@ -96,8 +96,11 @@ class Remembered(Generic[T]):
 def first_of_each(parts: Iterable[IntArray]) -> IntArray:
     """The different numbers, in order of their first."""
     every = np.concatenate(list(parts))
-    different, first = np.unique(every, return_index=True)
-    return different[np.argsort(first, kind="stable")]
+    n = len(every)
+    first = np.full(int(every.max(initial=-1)) + 1, n, dtype=np.int64)
+    first[every[::-1]] = np.arange(n - 1, -1, -1)  # what is written last stays: the first place
+    different = np.flatnonzero(first < n)
+    return different[np.argsort(first[different], kind="stable")]
 
 
 def _single(name: object) -> ObjectArray:

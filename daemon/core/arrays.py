@@ -28,6 +28,7 @@ class Arrays:
         self.sources = Sources()
         self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
+        self.layouts: dict[bytes, bytes] = {}  # of what was learned, by name: few, and shared
         self._tallied = np.zeros((2, 0), dtype=np.int64)
         self._counted = 0
 

@@ -110,7 +110,8 @@ class ModelState:
     windows from before a new one are still measured against; `accepted` names the incident that a
     person took for the new normal.
     `share` is set for one partition's share of a spread model, `links` for the whole of one.
-    `lasts` says that what only closed windows and references change is as it was stored.
+    `lasts` says that what only closed windows and references change is as it was stored, `refers`
+    that the references are, and `layouts` names those with which they were stored.
     """
 
     model: str
@@ -145,6 +146,8 @@ class ModelState:
     estimates: Estimates | None = None
     links: dict[int, Told] = field(default_factory=dict)
     lasts: bool = False
+    refers: bool = False
+    layouts: frozenset[bytes] = frozenset()
 
     @property
     def mark(self) -> Watermark:
@@ -200,7 +203,7 @@ class ModelState:
 
     def let_former_go(self, version: str) -> None:
         """No window is measured against a version's former reference any more."""
-        self.lasts = False
+        self.lasts = self.refers = False
         del self.former[version]
         self.arrays.ledger.forget_former(self.arrays.ledger.rows[Member(self.model, version)])
 
@@ -215,7 +218,7 @@ class ModelState:
         self._measure(unpacked(packed), version)
 
     def _measure(self, profile: Profile, version: str) -> None:
-        ledger, self.lasts = self.arrays.ledger, False
+        ledger, self.lasts, self.refers = self.arrays.ledger, False, False
         self.learning.pop(version, None)
         member = ledger.member(self.row, Member(self.model, version))
         after = profile.until if profile.source == "learned" else float("-inf")
@@ -246,7 +249,7 @@ class ModelState:
 
     def forget(self, version: str) -> None:
         """Lets go of what a version taught."""
-        self.lasts = False
+        self.lasts = self.refers = False
         self.profiles.pop(version, None)
         self.learning.pop(version, None)
         if self.estimates is not None:

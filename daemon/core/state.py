@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -32,6 +32,15 @@ from watchkeeper.handlers.types import (
 )
 
 Plain = dict[str, dict[str, Any]]
+
+
+class Dumped(NamedTuple):
+    """Of each model by name: what events change, what closed windows change, and references."""
+
+    changed: Plain
+    lasting: Plain
+    references: Plain
+
 
 DIFFERENT = 32  # policies of which models share one object
 SHARE = "\x1f"  # stands in a share's name between its model's and the partition's number
@@ -117,20 +126,22 @@ class State:
         state.settle()
         (changed,) = stored.dump([state], [self.policy(name).window_s])
         (lasting,) = stored.lasting([state])
-        return changed | lasting
+        return changed | lasting | stored.references(state)
 
-    def dump_changed(self, names: Sequence[str]) -> tuple[Plain, Plain]:
-        """The states of several models: of each what events change, and what lasts longer of those
-        of which that is not as it was dumped the last time."""
+    def dump_changed(self, names: Sequence[str]) -> Dumped:
+        """The states of several models, each in its parts: those that are not as they were dumped
+        the last time."""
         states = [self.models[name] for name in names]
         for state in states:
             state.settle()
         widths = [self.policy(name).window_s for name in names]
         others = [state for state in states if not state.lasts]
         lasting = {s.model: plain for s, plain in zip(others, stored.lasting(others), strict=True)}
+        references = {s.model: stored.references(s) for s in others if not s.refers}
         for state in others:
-            state.lasts = True
-        return dict(zip(names, stored.dump(states, widths), strict=True)), lasting
+            state.lasts = state.refers = True
+        changed = dict(zip(names, stored.dump(states, widths), strict=True))
+        return Dumped(changed, lasting, references)
 
     def load(self, name: str, plain: dict[str, Any]) -> list[str]:
         """Takes up a dumped state; says which detectors begin anew, for theirs has another layout.

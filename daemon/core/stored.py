@@ -1,4 +1,5 @@
-"""Models' states as plain data, and back: what each event changes apart from what lasts longer."""
+"""Models' states as plain data, and back: what each event changes, what closed windows change, and
+what references say, each apart."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from watchkeeper.detectors.types import Change, Finding, Series, StateError
 from watchkeeper.detectors.windows import first_open
 from watchkeeper.handlers.types import Action, Incident, VersionRecord
 
-LAYOUT = 4
+LAYOUT = 5
 
 # Kept by name where they are not what a model begins with.
 _STRUCTS: dict[str, Any] = {
@@ -63,7 +64,7 @@ class Clock(NamedTuple):
 
 def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[str, Any]]:
     """What events change of each state; `windows_s` are the widths of their windows. With what
-    `lasting` gives it is all that `load` needs; msgpack can hold it."""
+    `lasting` and `references` give it is all that `load` needs; msgpack can hold it."""
     if not states:
         return []
     arrays = states[0].arrays
@@ -112,13 +113,9 @@ def _rare(state: ModelState, plain: dict[str, Any]) -> None:
 
 
 def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
-    """What only closed windows and new references change of each state."""
+    """What only closed windows change of each state; to be asked for before `references`."""
     found: list[dict[str, Any]] = [{} for _ in states]
     for plain, state in zip(found, states, strict=True):
-        if state.profiles:
-            plain["profiles"] = dict(state.profiles.packed)
-        if state.former:
-            plain["former"] = dict(state.former.packed)
         if state.judges:
             plain["judges"] = [
                 [
@@ -133,6 +130,22 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
             plain["estimates"] = state.estimates.state()
     for place, version, learned in _learned(states):
         found[place].setdefault("learned", {})[version] = learned
+    for plain, state in zip(found, states, strict=True):
+        layouts = frozenset(layout for _, layout, _ in plain.get("learned", {}).values())
+        if layouts != state.layouts:
+            state.layouts, state.refers = layouts, False
+    return found
+
+
+def references(state: ModelState) -> dict[str, Any]:
+    """What a state was measured against, and the layouts of what it learned."""
+    found: dict[str, Any] = {}
+    if state.profiles:
+        found["profiles"] = dict(state.profiles.packed)
+    if state.former:
+        found["former"] = dict(state.former.packed)
+    if state.layouts:
+        found["layouts"] = {each: state.arrays.layouts[each] for each in sorted(state.layouts)}
     return found
 
 
@@ -175,7 +188,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     _load_windows(state, plain["open"], policy.window_s)
     refused: list[str] = []
     for version, learned in plain.get("learned", {}).items():
-        refused += _teach(state, policy, version, learned)
+        refused += _teach(state, policy, version, learned, plain["layouts"])
     for index, version, signal, arrays in plain.get("partials", ()):
         partial = state.partials.setdefault(index, {})[version, signal] = part_of(signal)
         partial.update({name: _unpacked(a) for name, a in arrays.items()})
@@ -193,7 +206,9 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
             state.estimates = Estimates.restored(plain["estimates"])
         except StateError as error:
             refused.append(str(error))
-    state.lasts = not refused
+    state.arrays.layouts.update(plain.get("layouts", {}))
+    state.layouts = frozenset(plain.get("layouts", ()))
+    state.lasts = state.refers = not refused
     return refused
 
 
@@ -234,7 +249,7 @@ def _load_windows(state: ModelState, stored: Sequence[Any], width: float) -> Non
 
 
 def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]]]:
-    """What each version taught: of which state, of which schema, the layout, and the bytes."""
+    """What each version taught: of which state, of which schema, the layout's name, the bytes."""
     seated: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
     panels: dict[int, Panel] = {}
     for place, state in enumerate(states):
@@ -246,16 +261,24 @@ def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]
     for key, mine in seated.items():
         panel, ledger = panels[key], states[0].arrays.ledger
         layout = taught.layout(panel)
+        name = taught.name_of(layout)
+        states[0].arrays.layouts[name] = layout
         packed = taught.dump(panel, [member for _, _, member in mine])
         for (place, version, member), each in zip(mine, packed, strict=True):
             profiled = panel.schema.profiled
             held = ledger.reference(member) if profiled else None
             # Until its next window a version is where it was before it was given a reference.
             same = panel.schema == ledger.schema_of(held)
-            yield place, version, [profiled if same else list(panel.schema), layout, each]
+            yield place, version, [profiled if same else list(panel.schema), name, each]
 
 
-def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[Any]) -> list[str]:
+def _teach(
+    state: ModelState,
+    policy: ModelPolicy,
+    version: str,
+    learned: list[Any],
+    layouts: dict[bytes, bytes],
+) -> list[str]:
     of, layout, packed = learned
     ledger = state.arrays.ledger
     member = ledger.member(state.row, Member(state.model, version))
@@ -268,7 +291,9 @@ def _teach(state: ModelState, policy: ModelPolicy, version: str, learned: list[A
         schema = msgspec.convert(of, Schema)
     panel = state.arrays.panel(schema, policy.suite)
     state.arrays.seat(member, panel, None)
-    return [f"version {version}, {each}" for each in taught.load(panel, member, layout, packed)]
+    return [
+        f"version {version}, {each}" for each in taught.load(panel, member, layouts[layout], packed)
+    ]
 
 
 def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -20,6 +21,11 @@ _layouts = msgspec.msgpack.Decoder(Layout)
 def layout(panel: Panel) -> bytes:
     """What the members' bytes are made of."""
     return msgspec.msgpack.encode([(p.name, p.bank.stamp, p.bank.row_nbytes) for p in panel.posts])
+
+
+def name_of(layout: bytes) -> bytes:
+    """Stands for a layout, which is the same of very many members."""
+    return hashlib.blake2b(layout, digest_size=8).digest()
 
 
 def dump(panel: Panel, members: Sequence[int]) -> list[bytes]:

@@ -35,6 +35,7 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
 _EPOCHS = "owner-epochs"
+_SELDOM = (tables.states_lasting, tables.states_references)  # parts of states beside the first
 _LISTS = 2  # of names that are asked for at a time
 _PLACES = 250  # partitions that are asked for at a time: each is two values
 
@@ -198,12 +199,10 @@ def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
         }
         new.append(row)
     put(connection, tables.states, new)
-    lasting = [
-        {"model": model, "blob": snapshots.encode(checkpoint.lasting[model])}
-        for model in wanted
-        if model in checkpoint.lasting
-    ]
-    put(connection, tables.states_lasting, lasting)
+    for table, part in zip(_SELDOM, (checkpoint.lasting, checkpoint.references), strict=True):
+        given = [model for model in wanted if model in part]
+        encoded = [{"model": m, "blob": snapshots.encode(part[m])} for m in given]
+        put(connection, table, encoded)
 
 
 def _newer_owners(connection: Connection, models: Sequence[str], epoch: int) -> dict[str, int]:
@@ -328,13 +327,14 @@ def _read_states(
     states: dict[str, State] = {}
     lost, damaged = [], []
     here = t.partition.in_(numbers)
-    lasting = _read_lasting(connection, here)
+    others = [_read_part(connection, table, here) for table in _SELDOM]
     wanted = select(t.model, t.blob).where(here).order_by(t.model)
     for model, blob in connection.execute(wanted).all():
         try:
             state = snapshots.decode(blob)
-            if state and model in lasting:
-                state |= snapshots.decode(lasting[model])
+            for part in others:
+                if state and model in part:
+                    state |= snapshots.decode(part[model])
         except SnapshotError as error:
             damaged.append(SetAside(model, str(error)))
             _set_aside(connection, model, str(error), at)
@@ -346,28 +346,29 @@ def _read_states(
     return states, lost, damaged
 
 
-def _read_lasting(connection: Connection, here: sa.ColumnElement[bool]) -> dict[str, bytes]:
-    """What seldom changes of the states that are here."""
-    t = tables.states_lasting.c
+def _read_part(
+    connection: Connection, table: sa.Table, here: sa.ColumnElement[bool]
+) -> dict[str, bytes]:
+    """What changes less often of the states that are here."""
     models = select(tables.states.c.model).where(here)
-    rows = connection.execute(select(t.model, t.blob).where(t.model.in_(models)))
+    rows = connection.execute(select(table.c.model, table.c.blob).where(table.c.model.in_(models)))
     return {model: blob for model, blob in rows}
 
 
 def _set_aside(connection: Connection, model: str, reason: str, at: float) -> None:
     """Puts a state away and leaves an empty one: until it is replaced, its model is known to have
     lost it, however often the daemon is started."""
-    here = tables.states.c.model == model
-    blob = connection.execute(select(tables.states.c.blob).where(here)).scalar()
-    if blob is None:
+    all_parts = (tables.states, *_SELDOM)
+    stored = [
+        connection.execute(select(each.c.blob).where(each.c.model == model)).scalar()
+        for each in all_parts
+    ]
+    if stored[0] is None:
         return
-    lasting = connection.execute(
-        select(tables.states_lasting.c.blob).where(tables.states_lasting.c.model == model)
-    ).scalar()
-    kept = [{"model": model, "reason": reason, "blob": each, "at": at}
-            for each in (blob, lasting) if each is not None]  # fmt: skip
+    kept = [{"model": model, "reason": reason, "blob": blob, "at": at}
+            for blob in stored if blob is not None]  # fmt: skip
     connection.execute(sa.insert(tables.states_set_aside), kept)
-    connection.execute(
-        sa.delete(tables.states_lasting).where(tables.states_lasting.c.model == model)
-    )
-    connection.execute(update(tables.states).where(here).values(blob=snapshots.encode({})))
+    for each in _SELDOM:
+        connection.execute(sa.delete(each).where(each.c.model == model))
+    empty = {"blob": snapshots.encode({})}
+    connection.execute(update(tables.states).where(_s.model == model).values(empty))

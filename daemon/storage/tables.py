@@ -71,6 +71,13 @@ states_lasting = Table(
     Column("blob", LargeBinary, nullable=False),
 )
 
+states_references = Table(
+    "states_references",
+    metadata,
+    Column("model", Words, primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+)
+
 states_set_aside = Table(
     "states_set_aside",
     metadata,

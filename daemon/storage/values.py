@@ -168,8 +168,8 @@ class Checkpoint:
 
     `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
     be among them. `states` holds the changed ones only, as (partition number, state) by model;
-    `lasting` the parts of theirs that seldom change, where these did: they stay until they are
-    given anew, and come back with the state.
+    `lasting` and `references` the parts of theirs that change less often, where these did: they
+    stay until they are given anew, and come back with the state.
     `answers` marks commands of the inbox as taken. `deployments` are those that changes told of,
     `faulty` the versions that an incident was healed by leaving. `at` is the wall clock.
     """
@@ -179,6 +179,7 @@ class Checkpoint:
     offsets: Mapping[Partition, int] = field(default_factory=dict)
     states: Mapping[str, tuple[int, State]] = field(default_factory=dict)
     lasting: Mapping[str, State] = field(default_factory=dict)
+    references: Mapping[str, State] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     incidents: Sequence[Incident] = ()
     actions: Sequence[Action] = ()

@@ -108,7 +108,7 @@ def _packed(tally: Tally, rows: IntArray) -> Iterator[bytes]:
     sums = np.concatenate([tally.arrays[name][rows].reshape(n, -1) for name in _SUMS], axis=1)
     parts = [tally.arrays[name][rows].reshape(n, -1) for name in _COUNTS]
     counts = np.concatenate(parts, axis=1)
-    flat = np.flatnonzero(counts)
+    flat = np.flatnonzero(counts != 0)  # much faster than of the counts themselves
     row, place = np.divmod(flat, counts.shape[1])
     ends = np.searchsorted(row, np.arange(n + 1)).tolist()
     values = counts.reshape(-1)[flat]

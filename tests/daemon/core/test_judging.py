@@ -52,10 +52,10 @@ def test_a_detector_of_another_layout_begins_anew_and_that_is_said() -> None:
     play = Play()
     play.traffic(12)
     stored = play.pipeline.state.dump(MODEL)
-    learned = stored["learned"]["v1"]
-    posts = msgspec.msgpack.decode(learned[1])
+    ((name, layout),) = stored["layouts"].items()
+    posts = msgspec.msgpack.decode(layout)
     posts[0][1] = bytes(8)
-    learned[1] = msgspec.msgpack.encode(posts)
+    stored["layouts"][name] = msgspec.msgpack.encode(posts)
 
     refused = State(lambda _: play.policy).load(MODEL, stored)
 

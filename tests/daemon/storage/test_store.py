@@ -233,12 +233,26 @@ def test_the_core_may_set_a_state_aside(store: Store, url: str) -> None:
     assert [each.reason for each in store.records.set_aside()] == ["layout 0"]
 
 
-def test_a_state_in_two_parts_is_set_aside_as_one(store: Store, url: str) -> None:
-    store.commit(replace(checkpoint(own(store, P0)), lasting={"fraud": {"taught": 1}}))
+def test_the_parts_of_a_state_stay_until_they_are_given_anew(store: Store) -> None:
+    whole = replace(checkpoint(own(store, P0)), lasting={"fraud": {"taught": 1}})
+    store.commit(replace(whole, references={"fraud": {"against": 2}}))
+    before = store.restore([P0], T0)
+    store.commit(replace(whole, epochs=before.epochs, lasting={"fraud": {"taught": 3}}))
+
+    after = store.restore([P0], T0)
+
+    (changed,) = (state for _, state in whole.states.values())
+    assert before.states == {"fraud": {**changed, "taught": 1, "against": 2}}
+    assert after.states == {"fraud": {**changed, "taught": 3, "against": 2}}
+
+
+def test_a_state_in_three_parts_is_set_aside_as_one(store: Store, url: str) -> None:
+    whole = replace(checkpoint(own(store, P0)), lasting={"fraud": {"taught": 1}})
+    store.commit(replace(whole, references={"fraud": {"against": 2}}))
 
     store.set_aside("fraud", "damaged", T0)
 
-    assert len(rows(url)["states_set_aside"]) == 2
+    assert len(rows(url)["states_set_aside"]) == 3
     assert [each.model for each in store.records.set_aside()] == ["fraud"]
     assert store.records.totals().states_set_aside == 1
 
