@@ -38,6 +38,8 @@ def count_cells(state: State, joined: Joined, members: IntArray, window: IntArra
     """Counts truths into the windows of their versions, by the cells of what was answered."""
     celled = state.arrays.ledger.members.arrays["celled"]
     chosen = np.flatnonzero(celled[members])
+    if not len(chosen):
+        return
     for row in np.unique(members[chosen]).tolist():
         mine = chosen[members[chosen] == row]
         for index in np.unique(window[mine]).tolist():

@@ -17,8 +17,12 @@ LABELS = 30  # of a window's predictions, by which it is judged
 
 def due(state: ModelState, finding: Finding) -> float:
     """When as many labels of the window that was found last will have come as a verdict needs, by
-    how long those of the kept predictions took; infinite where so many never came."""
-    delays = Delays.of(*state.arrays.joins.waits(state.row, finding.at))
+    how long those of the kept predictions took; infinite where so many never came, NaN where none
+    are kept, as of a spread model."""
+    ages, waits = state.arrays.joins.waits(state.row, finding.at)
+    if not len(ages):
+        return math.nan
+    delays = Delays.of(ages, waits)
     return finding.at + delays.when(min(1.0, LABELS / max(finding.n, 1)))
 
 
@@ -29,6 +33,8 @@ def expecting(state: ModelState, incident: Incident) -> Incident:
     if not harm or any(each.series.signal != Estimate.name for each in harm):
         return incident
     at = max(due(state, each) for each in harm)
+    if math.isnan(at):
+        return incident
     when = (
         f"expected by {moment(at):%Y-%m-%d %H:%M:%S} UTC" if math.isfinite(at) else "not in sight"
     )

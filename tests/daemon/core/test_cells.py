@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import msgspec
 import numpy as np
 import pytest
 
+from tests.daemon.core.test_spread import Apart, pipeline
 from tests.playbook import MODEL, Play, objects
+from watchkeeper.daemon.core.due import due
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.types import (
     AnyFrame,
+    Finding,
     FloatArray,
     LabelFrame,
     PredictionFrame,
     Sample,
+    Series,
     Severity,
 )
 
@@ -33,13 +39,19 @@ class Life:
         self, *, hard: float = 0.0, wrong: float = 1.0, labelled: bool = True, version: str = "v1"
     ) -> Step:
         """`hard` inputs have larger errors, as the model knows; `wrong` ones, as it does not."""
+        return self.play.step(Batch(self.frames(hard, wrong, labelled, version)))
+
+    def frames(
+        self, hard: float = 0.0, wrong: float = 1.0, labelled: bool = True, version: str = "v1"
+    ) -> list[AnyFrame]:
+        """What comes in a minute."""
         frames: list[AnyFrame] = []
         for frame in self.play.window(version):
             if isinstance(frame, PredictionFrame):
                 frames.append(self._answered(frame, hard, wrong))
             elif labelled and isinstance(frame, LabelFrame):
                 frames.append(self._told(frame))
-        return self.play.step(Batch(frames))
+        return frames
 
     def minutes(self, count: int, **fields: object) -> list[Step]:
         return [self.minute(**fields) for _ in range(count)]  # type: ignore[arg-type]
@@ -193,3 +205,39 @@ def test_the_score_of_a_class_that_is_named_is_no_confidence() -> None:
 
     assert life.play.pipeline.state.models[MODEL].estimates is None
     assert not given(steps, "estimate_gap")
+
+
+@TASKS
+def test_shares_of_a_model_teach_what_the_whole_does(task: str) -> None:
+    life, apart, whole = Life(task), Apart(2), pipeline()
+    minutes = [life.frames() for _ in range(30)]
+    seen = [f for frames in minutes[:5] for f in frames if isinstance(f, PredictionFrame)]
+    profile = learn_profile(seen, MODEL, "v1", source="imported")
+    apart.refer(profile)
+    whole.step(Batch(profiles=[profile]))
+
+    for frames in minutes:
+        whole.step(Batch(frames))
+        apart.read(frames)
+        for number in (1, 0):
+            apart.checkpoint(number)
+            apart.tell(number)
+
+    mine, theirs = (p.state.models[MODEL].estimates for p in (apart.owner, whole))
+    assert mine is not None
+    assert theirs is not None
+    assert mine.cells["v1"].own
+    assert mine.state() == theirs.state()
+
+
+def test_a_spread_model_does_not_say_when_labels_come() -> None:
+    """Its shares know that, and only they."""
+    owner = pipeline()
+    state = owner.state.model(MODEL)
+    series = Series(MODEL, "v1", "estimate", "mae")
+    finding = Finding(
+        series=series, detector="ewma", severity=Severity.CRITICAL, since=0.0, at=60.0,
+        value=2.0, expected=1.0, statistic=6.0, threshold=5.0, n=200,
+    )  # fmt: skip
+
+    assert math.isnan(due(state, finding))
