@@ -20,9 +20,11 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     MODEL,
     SOURCE,
     VERSION,
+    Array,
     Coded,
     Known,
     entries_of,
+    few_of,
     words_of,
 )
 from watchkeeper.daemon.transport.codec.features import wrong_names
@@ -38,13 +40,16 @@ from watchkeeper.detectors.blocks import (
     Spans,
     Words,
 )
+from watchkeeper.detectors.roster import Numbered
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 MOST_NAMES = 32_768  # of features; where there are more, all are learned anew
 _CHUNK = 4_096  # rows of a block at most
 _CELLS = 2**22  # of a block's features
 _FEWEST, _MOST = 64, 2_048  # columns of features there is room for
+_NO_ROWS: IntArray = np.zeros(0, dtype=np.int64)
 _LOOKS = 256  # rows of a batch that are looked at for new features
+FEW = 64  # words of a block that are looked up one by one
 MOST_NEW = 8_192  # names that a batch adds, give or take those of one row
 
 
@@ -96,18 +101,20 @@ class Compiled:
             out = out_of(len(rows), most, self._known.room)
             table = words_of(8 * len(rows) + 256, FIRST_TEXT + most)
             done = events(
-                *wide(span.buffer), span.start[rows], span.end[rows], latest[rows], scope,
-                self._known.names, table, out,
+                *wide(span.buffer), _some(span.start, rows), _some(span.end, rows),
+                _some(latest, rows), scope, self._known.names, table, out,
             )  # fmt: skip
-            taken = out.rows[: out.used[f.TAKEN]]
-            odd[rows[taken]] = False
+            taken = _some(rows, out.rows[: out.used[f.TAKEN]])
             self._unknown |= bool(out.used[f.UNKNOWN])
             if len(taken):
                 whole = len(taken) == done
-                found = _Found(span.buffer, table, out, seq[rows[taken]], whole, self._rosters)
+                found = _Found(span.buffer, table, out, _some(seq, taken), whole, self._rosters)
                 made = found.predictions(self._known) if most > 1 else [found.labels()]
                 self._mixed |= len(made) > 1
                 blocks += made
+            if len(taken) == n:
+                return blocks, _NO_ROWS
+            odd[taken] = False
             if done < len(rows) and most in (out.used[f.NUMERIC], out.used[f.TEXTS]) and most > 1:
                 left = [rows[done:], *(more for more, _ in plan)]
                 plan = self._by_shape(span, np.sort(np.concatenate(left)))
@@ -157,6 +164,11 @@ class Compiled:
             self._known.add(f.FEATURES, f.FEATURE, name)
         self._features |= fresh
         return bool(fresh)
+
+
+def _some(column: Array, rows: IntArray) -> Array:
+    """The chosen rows of a column, which are in order; the column itself where they are all."""
+    return column if len(rows) == len(column) and column.flags.carray else column[rows]
 
 
 def _cut(rows: IntArray, most: int = 0) -> list[tuple[IntArray, int]]:
@@ -212,12 +224,18 @@ class _Found:
         self.whole = whole
         self.n = len(seq)
         self._entries = entries_of(table)
+        self._few = few_of(self._entries, buffer) if len(self._entries.rows) <= FEW else None
         self._rosters = rosters
-        self._models = rosters.models(buffer, *self._entries.texts(MODEL))
+        known = None if self._few is None else rosters.few(self._few.models, self._few.members)
+        if known is not None:
+            self._models: Numbered[str] | None = known[0]
+        else:
+            self._models = rosters.models(buffer, *self._entries.texts(MODEL))
+        self._known_members = None if known is None else known[1]
         self._words: dict[int, list[str]] = {}
-        for column, first, second in self._entries.others():
-            word = buffer[first:second].decode()
-            self._words.setdefault(column, []).append(word)
+        others = self._entries.others() if self._few is None else self._few.others
+        for column, first, second in others:
+            self._words.setdefault(column, []).append(buffer[first:second].decode())
 
     def predictions(self, known: Known) -> list[Block]:
         """The block of predictions, or several where one had too many holes."""
@@ -272,11 +290,15 @@ class _Found:
         return tuple(self.buffer[start:end].decode() for start, end in places)
 
     def _members(self) -> tuple[Member, ...]:
+        if self._known_members is not None:
+            return self._known_members
         pairs = self._entries.pairs()
         if self._models is not None:
             versions = self._entries.texts(VERSION)
             found = self._rosters.members(self.buffer, self._models, versions, pairs)
             if found is not None:
+                if self._few is not None:
+                    self._rosters.note(self._few.models, self._few.members, (self._models, found))
                 return found
         models, versions_ = self._names(MODEL), self._names(VERSION)
         places = zip(pairs[0].tolist(), pairs[1].tolist(), strict=True)
@@ -284,14 +306,11 @@ class _Found:
 
     def _columns(self, known: Known, of: int) -> Sequence[tuple[str, int]]:
         """The features that some row has, with their columns."""
-        places = self.out.places[:, of]
-        found = {known.words[e]: int(places[e]) for e in np.flatnonzero(places >= 0).tolist()}
-        return [(name, column) for name, column in sorted(found.items()) if self._has(of, column)]
+        found = known.columns(self.out.places[:, of])
+        return found if self.whole else [each for each in found if self._has(of, each[1])]
 
     def _has(self, of: int, column: int) -> bool:
         """Whether a column has a value: one that only rows had which were left, has none."""
-        if self.whole:
-            return True
         if of == f.TEXTS:
             return bool((self.out.texts[column, : self.n] >= 0).any())
         return not bool(np.isnan(self.out.numeric[column, : self.n]).all())

@@ -36,6 +36,7 @@ SOURCE = FIRST_TEXT  # of truths, which have no features
 LONGEST = 128  # bytes of a name that the table takes
 _WIDTH = LONGEST // 8
 _SPREAD = 40_503
+_MOST_NAMED = 64  # sets of columns whose names are remembered
 _FACTOR = np.uint64(FACTOR)
 
 
@@ -74,6 +75,7 @@ class Known:
 
     def __init__(self, scopes: int, fixed: Iterable[tuple[int, int, str]]) -> None:
         self.words = [""] * scopes
+        self._named: dict[bytes, list[tuple[str, int]]] = {}
         self.names = _empty_names(64)
         for scope, field, name in fixed:
             self.add(scope, field, name)
@@ -82,6 +84,17 @@ class Known:
     def room(self) -> int:
         """A number above every entry."""
         return len(self.names.rows)
+
+    def columns(self, places: Array) -> list[tuple[str, int]]:
+        """The names that have a column, in order, where `places` has each entry's, or -1."""
+        seen = places.tobytes()
+        found = self._named.get(seen)
+        if found is None:
+            if len(self._named) == _MOST_NAMED:
+                self._named.clear()
+            found = [(self.words[e], int(places[e])) for e in np.flatnonzero(places >= 0).tolist()]
+            self._named[seen] = found = sorted(found)
+        return found
 
     def add(self, scope: int, field: int, name: str) -> None:
         """Takes up a name; one of more than `LONGEST` bytes stays unknown."""
@@ -147,6 +160,33 @@ class Entries(NamedTuple):
         """The columns of all other words, and where these begin and end."""
         named = (self.rows[:, _COLUMN] == LABEL) | (self.rows[:, _COLUMN] >= FIRST_TEXT)
         return [tuple(row) for row in self.rows[named][:, [_COLUMN, _FIRST, _SECOND]].tolist()]
+
+
+class Few(NamedTuple):
+    """The words of a small table: the models, the members with the names of both, and the columns
+    of all other words with where these begin and end."""
+
+    models: list[bytes]
+    members: list[tuple[bytes, bytes]]
+    others: list[tuple[int, int, int]]
+
+
+def few_of(entries: Entries, buffer: bytes) -> Few:
+    """The words one by one, for which each operation on an array would cost more."""
+    models: list[bytes] = []
+    versions: list[bytes] = []
+    pairs: list[tuple[int, int]] = []
+    others: list[tuple[int, int, int]] = []
+    for column, first, second in entries.rows[:, _COLUMN:_CODE].tolist():
+        if column == MODEL:
+            models.append(buffer[first:second])
+        elif column == VERSION:
+            versions.append(buffer[first:second])
+        elif column == MEMBER:
+            pairs.append((first, second))
+        else:
+            others.append((column, first, second))
+    return Few(models, [(models[model], versions[version]) for model, version in pairs], others)
 
 
 def entries_of(table: Coded) -> Entries:
