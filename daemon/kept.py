@@ -30,6 +30,7 @@ EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
 _SOME, _SMALL = 16, 64  # so many pieces in a row, of fewer rows each, are joined at once
+_AT_ONCE = 64  # so many small blocks are worked on at once
 
 P = TypeVar("P", bound=Sized)
 _Shape = tuple[tuple[str, ...], tuple[str, ...]] | None  # names of features; None: of labels
@@ -140,7 +141,7 @@ class Keeping:
                 self._add(block, learning, share)
                 continue
             few.append(block)
-            if len(few) == _SOME:
+            if len(few) == _AT_ONCE:
                 self._add_few(few)
 
     def _add_few(self, few: list[Any]) -> None:
