@@ -127,6 +127,8 @@ _INPUTS = (
     _warn("features", "*:unseen", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:out_of_range", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "schema:missing_features", "reference_z", min_change=0.01, **_MORE),
+    _warn("duplicates", "requests", "threshold", above=0.05, for_windows=2),
+    _warn("duplicates", "inputs", "ewma", share=True, min_change=0.1, **_PECULIAR),
     _warn("output", "unseen_class_rate", "reference_z", min_change=0.02, **_MORE),
 )
 

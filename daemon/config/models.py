@@ -114,6 +114,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "copies, scores near the border, every class. Takes 140 kB an open window"
         ),
     ] = False
+    duplicates: Annotated[
+        bool,
+        doc(
+            "Whether inputs that repeat others of their window are looked for, besides requests "
+            "that come twice. Takes 16 kB an open window"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
@@ -210,6 +217,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             deployment_window_s=float(self.deployment_window),
             healthy_windows_min=self.healthy_windows,
             attacks=self.attacks,
+            duplicates=self.duplicates,
             rebaseline=self.rebaseline,
         )
 

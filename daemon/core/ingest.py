@@ -20,6 +20,7 @@ from watchkeeper.daemon.core.joins import Joined
 from watchkeeper.daemon.core.labelling import count_sources
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.repeats import count_repeated, sketch_inputs
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.versions import OTHER, met
@@ -157,6 +158,7 @@ def _predictions(
     fresh = arrays.joins.fresh(models, keys)
     if not fresh.all():
         state.counting.add(Happened.CONFLICTS, models[~fresh])
+        count_repeated(state, block.take(~fresh), models[~fresh])
         block, models, keys = block.take(fresh), models[fresh], keys[fresh]
         late, closed = late[fresh], closed[fresh]
     if not len(block):
@@ -265,6 +267,7 @@ def _count(state: State, block: PredictionBlock, models: IntArray, members: IntA
     if len(block):
         state.arrays.ledger.predictions(members, window, width, block)
         compare_clients(state, block, members, window)
+        sketch_inputs(state, block, members, window)
 
 
 # ------------------------------------------------------------------------------------------ labels

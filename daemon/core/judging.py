@@ -19,6 +19,7 @@ from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.core.versions import release_old
@@ -109,6 +110,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     state.arrays.joins.settle(each.model.row for each in closing)
     for each in closing:
         add_totals(state, each.model, each.index, each.slots)
+        add_answered(each)
         _judge_objects(each, step)
         find_mistakes(each)
         each.settle()

@@ -16,6 +16,19 @@ class Data:
     kind: ClassVar[Kind] = Kind.DATA
 
     def weigh(self, incident: Incident, context: Context) -> list[Evidence]:
+        of_features = self._of_features(incident, context)
+        repeated = facts.repeated(incident)
+        if not repeated:
+            return of_features
+        twice = Evidence(Kind.DATA, 4.0, f"what was sent came twice: {repeated}")
+        return [twice, *(each for each in of_features if each.weight > 0)]
+
+    def place(self, incident: Incident, context: Context) -> str:
+        found = self._named(incident) or facts.drift(incident, context)
+        named = facts.targets(sorted(found, key=lambda f: -abs(f.statistic)))
+        return named or ("what is sent" if facts.repeated(incident) else "inputs")
+
+    def _of_features(self, incident: Incident, context: Context) -> list[Evidence]:
         broken, drifted = self._named(incident), facts.drift(incident, context)
         if broken:
             text = f"features are broken: {facts.targets(broken)}"
@@ -30,10 +43,6 @@ class Data:
             text = "the scores let expect it: such inputs were always harder"
             found.append(Evidence(Kind.DATA, 1.0, text))
         return found
-
-    def place(self, incident: Incident, context: Context) -> str:
-        found = self._named(incident) or facts.drift(incident, context)
-        return facts.targets(sorted(found, key=lambda f: -abs(f.statistic))) or "inputs"
 
     def _named(self, incident: Incident) -> list[Finding]:
         """The broken features; the schema as a whole only where no feature is named."""

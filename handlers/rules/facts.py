@@ -32,6 +32,12 @@ def quality(incident: Incident) -> list[Finding]:
     ]
 
 
+def repeated(incident: Incident) -> str:
+    """What came twice, and how much of it; "" where nothing did."""
+    found = harmful(of(incident, "duplicates"))
+    return ", ".join(f"{f.value:.0%} of the {f.series.target}" for f in found)
+
+
 def drift(incident: Incident, context: Context) -> list[Finding]:
     """Input drift whose onset is near the incident's."""
     near = NEAR_WINDOWS * context.window_s

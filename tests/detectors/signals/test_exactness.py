@@ -147,6 +147,7 @@ def test_signals_are_found_by_their_file_names() -> None:
     assert [signal.name for signal in SIGNALS] == [
         "accuracy",
         "clients",
+        "duplicates",
         "errors",
         "features",
         "labels",
