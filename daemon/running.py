@@ -16,6 +16,7 @@ from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.starting import MISCONFIGURED, UNAVAILABLE, CannotStart, make_ready
 from watchkeeper.daemon.storage.database import DatabaseDown
+from watchkeeper.daemon.telling import links_of
 from watchkeeper.daemon.topics import topics_of
 from watchkeeper.daemon.transport.ports import Replaced, SourceError
 from watchkeeper.daemon.watchdog import Watchdog
@@ -46,7 +47,7 @@ def run(config: Config) -> int:
     daemon = Daemon(config, source, KafkaSink(settings))
     _on_signals(daemon.loop.stopping)
     spare_collections()
-    app = make_app(daemon.metrics, daemon.store.records, daemon.probe, daemon.links)
+    app = make_app(daemon.metrics, daemon.store.records, daemon.probe, links_of(config))
     web = WebServer(app, config.web.listen, config.web.allow_public)
     try:
         web.start()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 import structlog
 
@@ -28,17 +25,15 @@ from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.forgetting import Forgetting
 from watchkeeper.daemon.gauging import Gauging
+from watchkeeper.daemon.home import holder_of, home_of
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.paging import policies
 from watchkeeper.daemon.remedies import Remedies
-from watchkeeper.daemon.reporting.announce import Audience
-from watchkeeper.daemon.reporting.links import Links
 from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.reporting.reporter import StepReporter
 from watchkeeper.daemon.reporting.sentry import SentryReporter
-from watchkeeper.daemon.reporting.topics import KafkaChannel, order
-from watchkeeper.daemon.reporting.webhook import WebhookChannel
+from watchkeeper.daemon.reporting.topics import order
 from watchkeeper.daemon.spreading import Counting, Spreading
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.outbox import Deliver, Outbox
@@ -46,6 +41,7 @@ from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.storage.shelf import Shelf
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
+from watchkeeper.daemon.telling import audience_of, channels_of
 from watchkeeper.daemon.topics import kinds_of, topic_names
 from watchkeeper.daemon.transport.ports import Sink, Source
 from watchkeeper.daemon.web.app import Probe
@@ -86,13 +82,12 @@ class Daemon:
     def __post_init__(self) -> None:
         config = self.config
         real = self.clock is time.time
-        folder = Path(config.daemon.state_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._home = _lock(folder, config.daemon.instance).open("a")
+        here, instance = config.daemon.state_dir, config.daemon.instance
+        self._home = home_of(Path(here), instance)
         migrate.upgrade(config.database.url)
         self.store = Store(config.database.url)
         self.metrics = Metrics(watchkeeper.__version__)
-        self._channels = self._told()
+        self._channels = channels_of(config, self.sink)
         self.outbox = self._outbox()
         state = State(policies(config.policy, self.store.calibrations.of()))
         commander = self._commander()
@@ -108,12 +103,12 @@ class Daemon:
         ).handlers()
         self.executor = Executor(
             {handler.name: handler for handler in remedies},
-            self.store.claims(_holder(config, self._home)),
+            self.store.claims(holder_of(f"{instance}:{here}", self._home)),
             limits_s={"retrain": config.retrain.seconds + 300.0},
             clock=self.clock,
         )
         self.reporter = StepReporter(
-            state, self._audience(), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
+            state, audience_of(config), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
             commander.answered, self.clock, self._last_resort(),
         )  # fmt: skip
         self.loop = Loop(
@@ -133,11 +128,6 @@ class Daemon:
             spreading=self._spreading(),
         )
         self.timers = self._timers()
-
-    @property
-    def links(self) -> Links:
-        """Where people are sent to."""
-        return Links(external_url=self.config.web.external_url or "")
 
     def start(self) -> None:
         """Starts all that runs beside the loop."""
@@ -189,21 +179,6 @@ class Daemon:
             trouble = trouble or "no partition is assigned yet"
         return Probe(max(age, 0.0), trouble, bool(self.loop.owns))
 
-    def _told(self) -> dict[Channel, Deliver]:
-        config = self.config
-        channels: dict[Channel, Deliver] = {
-            "kafka": KafkaChannel(self.sink),
-            "dlq": KafkaChannel(self.sink, timeout=10.0),
-        }
-        dsn = config.sentry.dsn.reveal()
-        if dsn:
-            release = f"watchkeeper@{watchkeeper.__version__}"
-            environment, instance = config.sentry.environment, config.daemon.instance
-            channels["sentry"] = SentryReporter(dsn, environment, release, instance)
-        if config.notify.webhooks:
-            channels["webhook"] = WebhookChannel()
-        return channels
-
     def _outbox(self) -> Outbox:
         bounds = self.config.outbox
         return Outbox(
@@ -218,14 +193,6 @@ class Daemon:
     def _last_resort(self) -> LastResort | None:
         pager = self._channels.get("sentry")
         return LastResort(pager.alarm) if isinstance(pager, SentryReporter) else None
-
-    def _audience(self) -> Audience:
-        return Audience(
-            topics=topic_names(self.config),
-            sentry="sentry" in self._channels,
-            webhooks=tuple(each.reveal() for each in self.config.notify.webhooks),
-            links=self.links,
-        )
 
     def _spreading(self) -> Spreading | None:
         config, source = self.config, self.source
@@ -297,20 +264,3 @@ class Daemon:
     def _watchdog(self) -> None:
         if self.probe().loop_age_s < STALE_S:
             sdnotify.notify("WATCHDOG=1")
-
-
-def _lock(folder: Path, instance: str) -> Path:
-    """The file that says whose process this is: workers share the folder under names of their own,
-    and each has to find its leases again."""
-    return folder / f"lock-{quote(instance, safe='')}"
-
-
-def _holder(config: Config, home: IO[str]) -> str:
-    """Who holds this process's leases: the same after a crash, so that it need not wait for its
-    own; never the same for two that run at once, of which only one can lock its file."""
-    name = f"{config.daemon.instance}:{config.daemon.state_dir}"
-    try:
-        fcntl.flock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return f"{name}:{os.getpid()}"
-    return name
