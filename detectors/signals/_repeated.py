@@ -72,7 +72,7 @@ def _bits(values: FloatArray) -> Keys:
 
 def _mixed(bits: Keys, name: str) -> Keys:
     """A value's share in the key of its row."""
-    mixed = (bits ^ keys_of([name])[0]) * _FACTOR
+    mixed: Keys = (bits ^ keys_of([name])[0]) * _FACTOR
     mixed ^= mixed >> _HALF
     mixed *= _SEED
     mixed ^= mixed >> _HALF
