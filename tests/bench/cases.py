@@ -219,20 +219,16 @@ def _duration(kind: type, value: Any) -> Any:
 
 @dataclass
 class Watched:
-    """A daemon under measurement: how many records came, and where its own thread's time went."""
+    """A daemon under measurement: how many records came, and what its stages took of its threads'
+    time. `saved` says after each checkpoint what all of them have taken, and what the process."""
 
     service: Service
     records: int = 0
     stages: dict[str, float] = field(default_factory=dict)
-    checkpoint_s: float = 0.0
+    saved: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        service = self.service
-        poll, stage, checkpoint = (
-            service.source.poll,
-            service.reporter.stage,
-            service.loop.checkpoint,
-        )
+        poll, stage = self.service.source.poll, self.service.reporter.stage
 
         def polling(timeout: float) -> Any:
             polled = poll(timeout)
@@ -245,20 +241,29 @@ class Watched:
             with stage(name):
                 yield
             self.stages[name] = self.stages.get(name, 0.0) + time.thread_time() - began
+            if name == "commit":
+                self.saved.append((self._saving, time.process_time()))
 
-        def checkpointing() -> None:
-            began = time.process_time()
-            checkpoint()
-            self.checkpoint_s += time.process_time() - began
+        _put(self.service.source, "poll", polling)
+        _put(self.service.reporter, "stage", staging)
 
-        _put(service.source, "poll", polling)
-        _put(service.reporter, "stage", staging)
-        _put(service.loop, "checkpoint", checkpointing)
+    @property
+    def _saving(self) -> float:
+        return self.stages.get("dump", 0.0) + self.stages.get("commit", 0.0)
+
+    @property
+    def checkpoint_share(self) -> float | None:
+        """Of the CPU time from the end of a checkpoint to the end of the last one, which are whole
+        rounds of work and the checkpoint after it; None for less than one round."""
+        if len(self.saved) < 2:
+            return None
+        (spent, at), (all_spent, end) = self.saved[0], self.saved[-1]
+        return (all_spent - spent) / (end - at)
 
     def reset(self) -> None:
         """From now on."""
         self.stages.clear()
-        self.checkpoint_s = 0.0
+        self.saved.clear()
 
 
 def _put(holder: object, name: str, value: object) -> None:
@@ -299,12 +304,14 @@ def complete(job: Job) -> Spent:
             meter.add(watched.records - before)
             if meter.timing and not timing:
                 watched.reset()
+        share = watched.checkpoint_share  # the last one comes before its time
         service.loop.checkpoint()
         spent = meter.spent()
         own = {f"us_{k}": s / spent.events * 1e6 for k, s in watched.stages.items()}
         spent.more = {
             **own,
-            "checkpoint_share": watched.checkpoint_s / spent.cpu_s,
+            **({} if share is None else {"checkpoint_share": share}),
+            "checkpoints": len(watched.saved),
             "series": series(service),
             "models": len(service.loop.pipeline.state.models),
             "incidents": len(service.store.records.incidents()),
