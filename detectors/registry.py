@@ -98,9 +98,7 @@ def settings_of(name: str) -> list[Setting]:
 def detector_class(name: str) -> type[Any]:
     """The class of a detector; only its own file is imported. Raises `UnknownName`."""
     if name in _ours():
-        module = import_module(f"{watchkeeper.detectors.__name__}.{name}")
-        kind: type[Any] = getattr(module, "".join(part.capitalize() for part in name.split("_")))
-        return kind
+        return _our_class(name)
     for each in _plugins():
         if each.name == name:
             loaded: type[Any] = each.load()
@@ -113,6 +111,13 @@ def needs_calibration(name: str) -> bool:
     model's own history before it may page. So of plugins, and of ours that say `measured_first`.
     Raises `UnknownName`."""
     return name not in _ours() or getattr(detector_class(name), "measured_first", False)
+
+
+@functools.cache
+def _our_class(name: str) -> type[Any]:
+    module = import_module(f"{watchkeeper.detectors.__name__}.{name}")
+    kind: type[Any] = getattr(module, "".join(part.capitalize() for part in name.split("_")))
+    return kind
 
 
 @functools.cache

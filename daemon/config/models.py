@@ -205,7 +205,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             positive=self.positive,
             mode=self.mode,
             modes={str(name): mode for name, mode in self.actions.items()},
-            watches=tuple(w for w in (*kept, *own) if not self._switched_off(w)),
+            watches=self._left((*kept, *own)),
             without=tuple(self.without),
             cooldown_s=float(self.cooldown),
             daily_limit=self.daily_limit,
@@ -220,6 +220,11 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             duplicates=self.duplicates,
             rebaseline=self.rebaseline,
         )
+
+    def _left(self, watches: tuple[Watch, ...]) -> tuple[Watch, ...]:
+        if not self.without:
+            return watches
+        return tuple(each for each in watches if not self._switched_off(each))
 
     def _switched_off(self, watch: Watch) -> bool:
         name = f"{watch.signal}/{watch.target}:{watch.detector}"

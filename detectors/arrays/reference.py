@@ -11,7 +11,7 @@ import numpy.typing as npt
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.frames import IntArray
-from watchkeeper.detectors.keys import keys_of
+from watchkeeper.detectors.keys import keys_of_known
 from watchkeeper.detectors.profile import (
     BINS,
     CategoricalProfile,
@@ -24,6 +24,7 @@ FEWEST = 7  # categories there is room for at least; more room is twice as many 
 NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _SMALL, _LARGE = np.dtype(np.uint16), np.dtype(np.int32)  # of counts
 _ROOM = 0.05  # of the reference's range, on both sides
+_NO_EDGES, _NO_COUNTS = (np.inf,) * EDGES, (0,) * BINS
 
 
 class References(Grown):
@@ -63,8 +64,7 @@ class References(Grown):
         self._reach(max((len(each.categories) for each in _categorical(profile)), default=0))
         row = self.claim_one()
         self.arrays["n"][row] = profile.n
-        for column, numbers in enumerate(_numeric(profile)):
-            self._numbers(row, column, numbers)
+        self._numbers(row, list(_numeric(profile)))
         for column, texts in enumerate(_categorical(profile)):
             self._texts(row, column, texts)
         return row
@@ -87,30 +87,30 @@ class References(Grown):
         counts = self.arrays["c_counts"]
         counts[..., held], counts[..., -1] = 0, others
 
-    def _numbers(self, row: int, column: int, profile: NumericProfile) -> None:
-        room = (profile.high / 2 - profile.low / 2) * 2 * _ROOM
+    def _numbers(self, row: int, columns: Sequence[NumericProfile]) -> None:
+        rooms = [(each.high / 2 - each.low / 2) * 2 * _ROOM for each in columns]
         values = {
-            "centre": profile.centre,
-            "scale": profile.scale,
-            "low": profile.low - room,
-            "high": profile.high + room,
-            "mean": profile.mean,
-            "sd": profile.sd,
-            "known": profile.n,
-            "missing": profile.missing,
-            "bins": len(profile.counts),
+            "centre": [each.centre for each in columns],
+            "scale": [each.scale for each in columns],
+            "low": [each.low - room for each, room in zip(columns, rooms, strict=True)],
+            "high": [each.high + room for each, room in zip(columns, rooms, strict=True)],
+            "mean": [each.mean for each in columns],
+            "sd": [each.sd for each in columns],
+            "known": [each.n for each in columns],
+            "missing": [each.missing for each in columns],
+            "bins": [len(each.counts) for each in columns],
+            "edges": [(*each.edges, *_NO_EDGES[len(each.edges) :]) for each in columns],
         }
         for name, value in values.items():
-            self.arrays[name][row, column] = value
-        if max(profile.counts, default=0) > np.iinfo(self.arrays["counts"].dtype).max:
+            self.arrays[name][row] = np.array(value).reshape(self.arrays[name].shape[1:])
+        padded = [(*each.counts, *_NO_COUNTS[len(each.counts) :]) for each in columns]
+        counts = np.array(padded, dtype=np.int64).reshape(-1, BINS)
+        if counts.max(initial=0) > np.iinfo(self.arrays["counts"].dtype).max:
             self.retype("counts", _LARGE)
-        edges, counts = self.arrays["edges"][row, column], self.arrays["counts"][row, column]
-        edges[:] = np.inf
-        edges[: len(profile.edges)] = profile.edges
-        counts[: len(profile.counts)] = profile.counts
+        self.arrays["counts"][row] = counts
 
     def _texts(self, row: int, column: int, profile: CategoricalProfile) -> None:
-        known = keys_of(profile.categories)
+        known = keys_of_known(profile.categories)
         order = np.argsort(known)
         keys, places = self.arrays["keys"][row, column], self.arrays["places"][row, column]
         keys[:] = NO_KEY
