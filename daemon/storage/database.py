@@ -19,7 +19,7 @@ _BUSY_MS = 10_000
 _ASK_AGAIN_S = 0.01
 _LOCK_TIMEOUT_S = 10
 # A process that stands still within a transaction keeps what it has locked for no longer.
-_IDLE_S = 30
+_IDLE_S = 15
 _MANY = 100  # rows from which on it is worth to go round what SQLAlchemy does for each
 _STATEMENTS = 64  # kinds of them that are kept, as to make one costs more than to run it
 _NAMES = 500  # in one statement: SQLite takes at most 999, of old
