@@ -92,6 +92,7 @@ _SERVING = (
 _ATTACKS = (
     _warn("clients", "boundary", "ewma", min_change=0.25, **_PECULIAR),
     _warn("clients", "answers", "ewma", min_change=0.5, **_PECULIAR),
+    _note("clients", "success", "ewma", min_change=0.15, min_n=30, **_PECULIAR),
     _warn("clients", "repeats", "ewma", min_change=0.15, for_windows=2, **_PECULIAR),
 )
 

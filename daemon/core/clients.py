@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
+from watchkeeper.daemon.core.joins import Joined
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
-from watchkeeper.detectors.signals.clients import Clients
+from watchkeeper.detectors.keys import combined
+from watchkeeper.detectors.profile import Profile
+from watchkeeper.detectors.signals.clients import BUCKETS, Clients
+from watchkeeper.detectors.signals.labels import Pairs, contradicted, key_of
 from watchkeeper.detectors.types import IntArray, Partial
 
+REMEMBERED = 16_384  # requests of a model that are compared with labels by who made them
 _CLIENTS = Clients()
 
 
@@ -16,7 +23,8 @@ def compare_clients(
     state: State, block: PredictionBlock, members: IntArray, window: IntArray
 ) -> None:
     """Sketches how the clients in a block asked, into the windows of their versions."""
-    ledger, compared = state.arrays.ledger, state.arrays.clocks.arrays["compared"]
+    ledger, clocks = state.arrays.ledger, state.arrays.clocks.arrays
+    compared = clocks["compared"]
     if not compared.any():
         return
     models = ledger.members.arrays["model"][members]
@@ -30,3 +38,41 @@ def compare_clients(
             part = _CLIENTS.sketch(rows, model.reference(member.version, index * width))
             into = model.partials.setdefault(index, {})
             into.setdefault((member.version, _CLIENTS.name), Partial()).merge(part)
+        _remember(model.asked, block, mine, int(clocks["key"][model.row]))
+
+
+def _remember(asked: dict[int, int], block: PredictionBlock, rows: IntArray, model: int) -> None:
+    """Who made these requests, until there were so many others."""
+    requests = combined(block.key[rows], np.full(len(rows), model, dtype=np.uint64))
+    groups = block.entity_key[rows] % np.uint64(BUCKETS)
+    asked.update(zip(requests.tolist(), groups.tolist(), strict=True))
+    for request in list(islice(asked, max(len(asked) - REMEMBERED, 0))):
+        del asked[request]
+
+
+def count_success(state: State, joined: Joined, members: IntArray, window: IntArray) -> None:
+    """Counts how often clients were answered wrong, into the windows in which that became known."""
+    ledger, compared = state.arrays.ledger, state.arrays.clocks.arrays["compared"]
+    if not compared.any():
+        return
+    chosen = np.flatnonzero(compared[ledger.members.arrays["model"][members]])
+    for row in np.unique(members[chosen]).tolist():
+        member = ledger.names[row]
+        model, width = state.models[member.model], state.policy(member.model).window_s
+        mine = chosen[members[chosen] == row]
+        group = np.array([model.asked.get(key, -1) for key in joined.key[mine].tolist()])
+        mine, group = mine[group >= 0], group[group >= 0]
+        for index in np.unique(window[mine]).tolist():
+            here = window[mine] == index
+            profile = model.reference(member.version, index * width)
+            usable, wrong = contradicted(_pairs_of(joined, mine[here], profile))
+            if usable.any():
+                part = _CLIENTS.success(group[here], usable, wrong)
+                into = model.partials.setdefault(index, {})
+                into.setdefault((member.version, _CLIENTS.name), Partial()).merge(part)
+
+
+def _pairs_of(joined: Joined, rows: IntArray, profile: Profile | None) -> Pairs:
+    positive = key_of(None if profile is None else profile.positive)
+    said = joined.predicted_label[rows], joined.label[rows], positive, joined.score[rows]
+    return Pairs(*said, joined.predicted_value[rows], joined.value[rows])

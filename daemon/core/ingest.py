@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from watchkeeper.daemon.core.cells import count_cells
-from watchkeeper.daemon.core.clients import compare_clients
+from watchkeeper.daemon.core.clients import compare_clients, count_success
 from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joins import Joined
@@ -302,6 +302,7 @@ def _pairs(state: State, joined: Joined, step: Step) -> None:
     pairs = Pairs(joined.predicted_label, joined.label, none, joined.score)
     state.arrays.ledger.pairs(members, window, width, pairs)
     count_sources(state, joined, members, window)
+    count_success(state, joined, members, window)
     count_cells(state, joined, members, window)
     regressed = np.isfinite(joined.predicted_value) & np.isfinite(joined.value)
     if regressed.any():

@@ -57,9 +57,11 @@ class _Truths(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """Predictions with their labels, columns of equal length; `at` is the label's time. `source`
-    is the number of who told the label, NaN for nobody; None where nobody is named."""
+    """Predictions with their labels, columns of equal length; `at` is the label's time, `key` the
+    request's. `source` is the number of who told the label, NaN for nobody; None where nobody is
+    named."""
 
+    key: Keys
     member: Numbers
     at: FloatArray
     predicted_at: FloatArray
@@ -329,7 +331,8 @@ class Joins:
         if not here.all():
             self._wait(truths.take(~here), again)
         told = (found["at"], found["label"], found["score"], found["value"])
-        return Joined(found["owner"], mine.at, *told, mine.label, mine.value, mine.source)
+        owner = found["owner"]
+        return Joined(mine.key, owner, mine.at, *told, mine.label, mine.value, mine.source)
 
     def _wait(self, truths: _Truths, again: bool) -> None:
         """Lets labels wait for their predictions, unless there is one that waits."""
@@ -410,7 +413,8 @@ def _joined(made: _Predicted, truth: Rows, given: BoolArray) -> Joined:
     truth, made = truth.take(np.flatnonzero(given)), made.take(given)
     told = (made.at, made.label, made.score, made.value)
     source = None if np.isnan(truth["score"]).all() else truth["score"]
-    return Joined(made.member, truth["at"], *told, truth["label"], truth["value"], source)
+    at, label, value = truth["at"], truth["label"], truth["value"]
+    return Joined(made.key, made.member, at, *told, label, value, source)
 
 
 def _behind(*parts: Joined) -> Joined:
@@ -428,7 +432,7 @@ def _behind(*parts: Joined) -> Joined:
 
 def _nothing() -> Joined:
     keys, none = np.zeros(0, dtype=np.uint64), np.zeros(0)
-    return Joined(np.zeros(0, dtype=np.int32), none, none, keys, none, none, keys, none)
+    return Joined(keys, np.zeros(0, dtype=np.int32), none, none, keys, none, none, keys, none)
 
 
 _NOTHING = _nothing()

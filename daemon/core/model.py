@@ -105,7 +105,8 @@ class ModelState:
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
-    `metrics` and `sources` are the names of metrics and of who told labels that are told apart.
+    `metrics` and `sources` are the names of metrics and of who told labels that are told apart;
+    `asked` says which group of clients made the last requests, by their keys.
     `renewals` are the versions whose references are learned anew, `former` the references that
     windows from before a new one are still measured against; `accepted` names the incident that a
     person took for the new normal.
@@ -131,6 +132,7 @@ class ModelState:
     labelled: bool = False
     metrics: set[tuple[str, str | None]] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
+    asked: dict[int, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     recent: list[Finding] = field(default_factory=list)
     incident: Incident | None = None

@@ -103,6 +103,9 @@ def _rare(state: ModelState, plain: dict[str, Any]) -> None:
         plain["metrics"] = sorted(state.metrics, key=str)
     if state.sources:
         plain["sources"] = sorted(state.sources)
+    if state.asked:
+        keys = np.fromiter(state.asked, np.uint64, len(state.asked))
+        plain["asked"] = [keys.astype("<u8").tobytes(), bytes(state.asked.values())]
     if state.learning or state.to_learn:
         gathered = {v: sum(map(len, f)) for v, f in state.learning.items()}
         plain["learning"] = state.to_learn | gathered
@@ -168,6 +171,8 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
     state.metrics = {(name, host) for name, host in plain.get("metrics", ())}
     state.sources = set(plain.get("sources", ()))
+    keys, groups = plain.get("asked", (b"", b""))
+    state.asked = dict(zip(np.frombuffer(keys, "<u8").tolist(), groups, strict=True))
     clock = msgspec.convert(plain["clock"], Clock)
     for name, value in clock._asdict().items():
         state.arrays.clocks.arrays[name][state.row] = value

@@ -2,7 +2,8 @@
 
 Clients fall into GROUPS by their key. Of a window's requests each table counts, by group:
 `near` (GROUPS, 2), those with a score and those with one within BAND of the border between the
-answers; `answers` (GROUPS, CELLS), by a hash of the answered label; `inputs` (GROUPS, CELLS), by a
+answers; `wrong` (GROUPS, 2), those whose truth became known, and those whose answer it contradicts;
+`answers` (GROUPS, CELLS), by a hash of the answered label; `inputs` (GROUPS, CELLS), by a
 hash of the features under which inputs that are alike fall together (signs of random projections
 of standardised features; Charikar, Similarity Estimation Techniques from Rounding Algorithms, STOC
 2002). Tables add up, whatever the order and the batches.
@@ -127,6 +128,16 @@ def _column_keys(profile: Profile) -> tuple[np.uint64, ...]:
 
 def near_border(table: IntArray) -> Apart | None:
     """By how much more of a group's scores than of the others' are near the border."""
+    return _more(table)
+
+
+def wrong_answers(table: IntArray) -> Apart | None:
+    """By how much more of a group's answers than of the others' are wrong."""
+    return _more(table)
+
+
+def _more(table: IntArray) -> Apart | None:
+    """By how much larger a group's share of the second column in the first is than the others'."""
     n, near = table[:, 0], table[:, 1]
     others, others_near = n.sum() - n, near.sum() - near
 

@@ -13,7 +13,15 @@ from watchkeeper.detectors.keys import keys_of
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals import _sketches
 from watchkeeper.detectors.signals._sampling import Closed
-from watchkeeper.detectors.types import Frame, Partial, PredictionFrame, Sample, Window
+from watchkeeper.detectors.types import (
+    BoolArray,
+    Frame,
+    IntArray,
+    Partial,
+    PredictionFrame,
+    Sample,
+    Window,
+)
 
 BUCKETS = _sketches.GROUPS
 
@@ -24,12 +32,13 @@ class Clients:
     Entities fall into groups by a hash that is the same everywhere. n counts the requests that
     name their entity.
 
-    Models with `attacks = true` have three targets more. They compare each group of 30 requests or
+    Models with `attacks = true` have four targets more. They compare each group of 30 requests or
     more with all others of the same window; the value is how far the most peculiar one is from
     them, 0 where none is by five standard errors. `boundary`: the share of its scores within 0.05
     of 0.5, where the task is binary. `answers`: the entropy of the labels it was given, in nats;
     high where somebody asks for every class. `repeats`: how often two of its inputs are nearly the
-    same, once there is a reference.
+    same, once there is a reference. `success`: the share of its answers that are wrong, of those to
+    its last requests whose truth becomes known in the window.
     """
 
     name: ClassVar[str] = "clients"
@@ -48,6 +57,13 @@ class Clients:
     def sketch(self, block: PredictionBlock, profile: Profile | None) -> Partial:
         """What the further targets need of a block of one version's window."""
         return _sketches.sketch(block, profile)
+
+    def success(self, group: IntArray, usable: BoolArray, wrong: BoolArray) -> Partial:
+        """What `success` needs of answers whose truth is known, and the groups of who asked."""
+        table = np.zeros((BUCKETS, 2), dtype=np.int64)
+        np.add.at(table[:, 0], group[usable], 1)
+        np.add.at(table[:, 1], group[usable & wrong], 1)
+        return Partial(wrong=table)
 
     def samples(
         self, partial: Partial, profile: Profile | None, model: str, version: str, window: Window
@@ -68,6 +84,7 @@ _SKETCHES = (
     ("answers", "answers", _sketches.many_answers),
     ("boundary", "near", _sketches.near_border),
     ("repeats", "inputs", _sketches.alike),
+    ("success", "wrong", _sketches.wrong_answers),
 )
 
 

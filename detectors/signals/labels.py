@@ -9,11 +9,11 @@ import numpy as np
 
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals import _disagreement as d
-from watchkeeper.detectors.signals._disagreement import ALL, Pairs, key_of
+from watchkeeper.detectors.signals._disagreement import ALL, Pairs, contradicted, key_of
 from watchkeeper.detectors.signals._sampling import Closed
 from watchkeeper.detectors.types import Frame, IntArray, JoinedFrame, Partial, Sample, Window
 
-__all__ = ["ALL", "SOURCES", "Labels", "Pairs", "key_of"]
+__all__ = ["ALL", "SOURCES", "Labels", "Pairs", "contradicted", "key_of"]
 
 SOURCES = 32  # of a model that are told apart; all further ones are one
 
@@ -38,7 +38,7 @@ class Labels:
     def measure(self, frame: JoinedFrame, profile: Profile | None) -> Partial:
         positive = None if profile is None else profile.positive
         pairs = d.pairs_of(frame, positive)
-        usable, wrong = d.contradicted(pairs)
+        usable, wrong = contradicted(pairs)
         part = Partial()
         if usable.any():
             part[ALL] = d.tallied(usable, wrong)

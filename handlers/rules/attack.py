@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from watchkeeper.detectors.types import Finding
+from watchkeeper.detectors.types import Finding, Severity
 from watchkeeper.handlers.rules import facts
 from watchkeeper.handlers.rules.known_attacks import recognised
 from watchkeeper.handlers.types import Context, Evidence, Incident, Kind
 
+_SUCCESS = "success"  # no sign by itself that somebody wants it: an explanation, too
 # What each target of `clients` weighs, and what it says.
 _SIGNS = {
     "": (5.0, "one client sends {0:.0%} of the requests"),
     "boundary": (4.0, "{0:.0%} more of one client's scores than of others' are near the border"),
     "answers": (4.0, "one client's answers have {0:.2g} nats more entropy than others'"),
+    _SUCCESS: (1.5, "{0:.0%} more of the answers to one client are wrong than of others'"),
     "repeats": (3.5, "{0:.0%} more of the pairs of one client's inputs than of others' are alike"),
 }
 
@@ -44,8 +46,10 @@ class Attack:
 def _signs(incident: Incident) -> dict[str, Finding]:
     """The strongest finding of each target that is a sign of an attack."""
     found: dict[str, Finding] = {}
-    for each in facts.harmful(facts.of(incident, "clients")):
+    for each in facts.of(incident, "clients"):
         target = each.series.target
+        if target != _SUCCESS and each.severity is Severity.INFO:
+            continue
         known = found.get(target)
         if target in _SIGNS and (known is None or each.value > known.value):
             found[target] = each

@@ -55,6 +55,12 @@ KNOWN_ATTACKS: tuple[KnownAttack, ...] = (
         frozenset({"repeats"}),
     ),
     KnownAttack(
+        "an evasion that succeeds: answers to one client are wrong",
+        _EVASION_OWASP,
+        ("T0015 evade ML model",),
+        frozenset({"success"}),
+    ),
+    KnownAttack(
         "copying of the model, or wearing it out, by mass of requests",
         _THEFT_OWASP,
         (*_THEFT_ATLAS, "T0029 denial of service", "T0034 cost harvesting"),

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
-from tests.playbook import MODEL, Play, objects
+from tests.playbook import MODEL, PER_WINDOW, Play, objects
+from watchkeeper.daemon.core.clients import REMEMBERED
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
@@ -26,6 +27,7 @@ class Watched(Play):
 
     compared: bool = True
     walking: bool = field(default=False)
+    evading: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,6 +35,8 @@ class Watched(Play):
 
     def window(self, *args: object, **fields: object) -> list[AnyFrame]:
         frames = super().window(*args, **fields)  # type: ignore[arg-type]
+        if self.evading:
+            frames = [_evaded(f) if isinstance(f, PredictionFrame) else f for f in frames]
         if not self.walking:
             return frames
         return [_walked(f) if isinstance(f, PredictionFrame) else f for f in frames]
@@ -51,6 +55,15 @@ def _walked(frame: PredictionFrame) -> PredictionFrame:
         mine, 0.5 + 0.02 * rng.random(len(frame)) * np.sign(frame.score - 0.5), frame.score
     )
     return replace(frame, entity=entity, numeric=near, score=score)
+
+
+def _evaded(frame: PredictionFrame) -> PredictionFrame:
+    """Every third request is the attacker's, and answered wrong."""
+    mine = (np.arange(len(frame)) % 3 == 0).tolist()
+    entity = ["attacker" if m else e for m, e in zip(mine, frame.entity.tolist(), strict=True)]
+    opposite = {"yes": "no", "no": "yes"}
+    label = [opposite[y] if m else y for m, y in zip(mine, frame.label.tolist(), strict=True)]
+    return replace(frame, entity=objects(entity), label=objects(label))
 
 
 def attacked(play: Play, restart_every: int = 0) -> None:
@@ -76,6 +89,32 @@ def test_walking_along_the_border_is_an_attack_with_its_names() -> None:
     said = " ".join(each.text for each in play.incident.fault.evidence)
     assert "ML01 Input Manipulation" in said
     assert "T0043.001" in said
+
+
+def test_an_evasion_that_succeeds_is_evidence_by_the_labels() -> None:
+    straight, stopped = Watched(), Watched()
+
+    for play in (straight, stopped):
+        for i in range(QUIET + ATTACKED):
+            play.evading = play.walking = i >= QUIET
+            play.traffic(1)
+            if play is stopped and i % 7 == 0:
+                play.restarted()
+
+    success = [f for f in signs(straight) if f.series.target == "success"]
+    assert success
+    assert success[-1].value > 0.5
+    assert [f.id for f in signs(straight)] == [f.id for f in signs(stopped)]
+    assert straight.incident.fault.kind is Kind.ATTACK
+    assert "T0015" in " ".join(each.text for each in straight.incident.fault.evidence)
+
+
+def test_requests_are_remembered_up_to_a_limit() -> None:
+    play = Watched()
+
+    play.traffic(REMEMBERED // PER_WINDOW + 10)
+
+    assert len(play.pipeline.state.models[MODEL].asked) == REMEMBERED
 
 
 def test_quiet_clients_open_nothing() -> None:

@@ -16,6 +16,7 @@ from watchkeeper.handlers.rules.known_attacks import KNOWN_ATTACKS, recognised
         ({"answers"}, "ML05", "T0024.002"),
         ({"repeats"}, "ML04", "T0024.000"),
         ({""}, "ML05", "T0029"),
+        ({"success"}, "ML01", "T0015"),
     ],
 )
 def test_signs_are_named_as_elsewhere(signs: set[str], owasp: str, atlas: str) -> None:
