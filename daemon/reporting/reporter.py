@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,7 +60,8 @@ class StepReporter:
         """Counts what happened; logs what was decided."""
         self.metrics.polled(_by_topic(records), self.lag())
         self._progress(records)
-        self._refused(decoded.dead)
+        if decoded.dead:
+            self._refused(decoded.dead)
         self.metrics.stepped(step)
         for failure in step.failures:
             log.error("detector failed", said=failure)
@@ -99,7 +101,7 @@ class StepReporter:
 
     def _progress(self, records: Records) -> None:
         oldest = self.state.arrays.clocks.oldest()
-        if len(records) and np.isfinite(oldest):
+        if len(records) and math.isfinite(oldest):
             now = self.clock()
             lag_s = {topic: now - at for topic, at in _newest(records).items() if at > 0}
             self.metrics.progress(oldest, lag_s)
