@@ -12,11 +12,13 @@ import numpy as np
 from watchkeeper.daemon.core.cells import Closed, celled
 from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import ModelState
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.estimation import celled as by_cells
 from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.estimation.running import TARGETS, Windowed, told
+from watchkeeper.detectors.estimation.trust import trust_of
 from watchkeeper.detectors.signals import Estimate, EstimateGap
 from watchkeeper.detectors.types import FloatArray, IntArray, Sample, Series
 
@@ -30,7 +32,7 @@ class Estimated(NamedTuple):
 
 class _Said(NamedTuple):
     """What is said of one window: of each of `targets` estimate and gap with their errors, over so
-    many predictions `n` and so many `truths`."""
+    many predictions `n` and so many `truths`; and how far the estimates are to be trusted."""
 
     targets: tuple[str, ...]
     estimate: FloatArray
@@ -39,6 +41,7 @@ class _Said(NamedTuple):
     gap_error: FloatArray
     n: int
     truths: int
+    trust: FloatArray
 
 
 def learning(of: Table, slots: IntArray, models: Sequence[ModelState]) -> IntArray:
@@ -58,15 +61,19 @@ def _by_score(schema: Schema) -> bool:
 
 
 def estimated(
-    rows: Sequence[Closed], of: Table, slots: IntArray, refs: IntArray
+    rows: Sequence[Closed], of: Table, slots: IntArray, refs: IntArray, step: Step
 ) -> list[Estimated]:
-    """The samples of windows, which are those rows of a table and of its references."""
+    """The samples of windows, which are those rows of a table and of its references. Notes what is
+    to be shown of the versions that are live."""
+    found: list[Estimated] = []
     said = _by_cells if of.schema.cut is not None else _by_scores
-    return [
-        Estimated(row, sample)
-        for row, each in said(rows, of, slots, refs)
-        for sample in _samples(rows[row], each)
-    ]
+    for row, each in said(rows, of, slots, refs):
+        model = rows[row].model
+        if rows[row].version == model.live_version:
+            shown = zip(each.estimate.tolist(), each.trust.tolist(), strict=True)
+            step.estimates[model.model] = dict(zip(each.targets, shown, strict=True))
+        found += [Estimated(row, sample) for sample in _samples(rows[row], each)]
+    return found
 
 
 def _by_cells(
@@ -75,7 +82,8 @@ def _by_cells(
     for row, window in enumerate(celled(rows, of, slots, refs)):
         if window is not None:
             n, truths = int(window.answered.sum()), window.truths
-            yield row, _Said(window.taught.kind.measures, *by_cells.told(window), n, truths)
+            found, taught = by_cells.told(window), window.taught
+            yield row, _Said(taught.kind.measures, *found, n, truths, trust_of(taught.record))
 
 
 def _by_scores(
@@ -89,7 +97,8 @@ def _by_scores(
     for place, (row, window) in enumerate(known):
         n, truths = int(window.scores.sum()), int(window.truths.sum())
         estimate, error, gap, gap_error = (each[place] for each in found)
-        yield row, _Said(TARGETS, estimate, error, gap, gap_error, n, truths)
+        trust = trust_of(window.taught.record)
+        yield row, _Said(TARGETS, estimate, error, gap, gap_error, n, truths, trust)
 
 
 def _windows(

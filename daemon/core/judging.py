@@ -317,7 +317,8 @@ def _judge_estimates(
     some = [rows[at] for at in chosen.tolist()]
     closed = [_closed(row) for row in some]
     told: list[set[tuple[str, str]]] = [set() for _ in some]
-    for number, (at, sample) in enumerate(estimated(closed, of, slots[chosen], refs[chosen])):
+    samples = estimated(closed, of, slots[chosen], refs[chosen], step)
+    for number, (at, sample) in enumerate(samples):
         told[at].add((sample.series.signal, sample.series.target))
         step.samples.append(sample)
         closing = some[at].closing

@@ -89,6 +89,8 @@ class Step:
     models whose state changed; `live` the versions that became the live ones of theirs;
     `answers` says what became of each command, by its id. `evidence` is ln M of a model's harm, ln
     A, which it must pass to be worth a page, and how many of its series are not calibrated.
+    `estimates` holds by model, of each measure of the live version, what it is expected to be, NaN
+    where that is not to be trusted, and the trust.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Step:
     failures: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    estimates: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
 
     def note(
         self,

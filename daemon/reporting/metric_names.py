@@ -41,6 +41,10 @@ Name = Literal[
     "watchkeeper_model_evidence_not_calibrated",
     # Gauge: newest window's quality between 0 and 1, by model and metric
     "watchkeeper_model_quality_ratio",
+    # Gauge: quality expected before labels come, NaN if not to be trusted, by model and metric
+    "watchkeeper_model_estimate",
+    # Gauge: share of late estimates that labels bore out, by model and metric
+    "watchkeeper_model_estimate_trust_ratio",
     # Gauge: statistic of the newest finding, by model, detector and target
     "watchkeeper_detector_statistic",
     # Gauge: the threshold it passed, by model, detector and target

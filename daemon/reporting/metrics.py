@@ -92,6 +92,8 @@ class Metrics:
             self._sampled(sampled.samples("accuracy"))
         for model, weighed in step.evidence.items():
             self._weighed(model, *weighed)
+        for model, estimates in step.estimates.items():
+            self._estimated(model, estimates)
         self._found(step.findings)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
@@ -154,6 +156,12 @@ class Metrics:
             self._evidence.labels(model).set(max(0.0, logarithm))
             self._worth.labels(model).set(level)
             self._doubtful.labels(model).set(uncalibrated)
+
+    def _estimated(self, model: str, estimates: Mapping[str, tuple[float, float]]) -> None:
+        if self._admitted(model):
+            for metric, (value, trust) in estimates.items():
+                self._expected.labels(model, metric).set(value)
+                self._trust.labels(model, metric).set(trust)
 
     def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
@@ -243,6 +251,16 @@ class Metrics:
             "watchkeeper_model_evidence_not_calibrated",
             "Series of which alarms may be more frequent than asked for.",
             "model",
+        )
+        self._expected = gauge(
+            "watchkeeper_model_estimate",
+            "Quality that is expected before labels come; NaN where it is not to be trusted.",
+            *("model", "metric"),
+        )
+        self._trust = gauge(
+            "watchkeeper_model_estimate_trust_ratio",
+            "Share of late estimates that labels bore out.",
+            *("model", "metric"),
         )
         self._quality = gauge(
             "watchkeeper_model_quality_ratio",

@@ -33,6 +33,11 @@ class Gaps(NamedTuple):
     score: FloatArray
 
 
+def trust_of(record: FloatArray) -> FloatArray:
+    """The trust that records (..., M, 4), as `Trusts` holds them, are worth: (..., M)."""
+    return np.asarray((record[..., _INSIDE] + _PRIOR[0]) / (record[..., _WEIGHT] + _PRIOR[1]))
+
+
 class Trusts:
     """The record of estimates of M measures for R models; 32 bytes a measure."""
 
@@ -62,8 +67,7 @@ class Trusts:
         """The share of truths that lay within the band of the estimates' own errors, not widened by
         what they were off by; of late above all, (R, M)."""
         self._reach(rows)
-        held = self.sums[rows]
-        return np.asarray((held[..., _INSIDE] + _PRIOR[0]) / (held[..., _WEIGHT] + _PRIOR[1]))
+        return trust_of(self.sums[rows])
 
     def trusted(self, rows: IntArray) -> BoolArray:
         """Whether estimates may speak as harm, (R, M)."""

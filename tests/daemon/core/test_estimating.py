@@ -209,6 +209,15 @@ def test_a_world_that_changed_makes_estimates_fall_silent_instead(life: Life) ->
     assert ("estimate_gap", Severity.INFO) in found
 
 
+def test_trust_in_what_is_shown_goes_with_what_labels_say(life: Life) -> None:
+    before = life.minute().estimates[MODEL]["accuracy"]
+    after = life.minutes(15, changed=0.6)[-1].estimates[MODEL]["accuracy"]
+
+    assert before[0] == pytest.approx(0.9, abs=0.1)
+    assert math.isnan(after[0])
+    assert after[1] < 0.5 < before[1] <= 1.0
+
+
 def test_nothing_pages_while_all_is_well(life: Life) -> None:
     steps = life.minutes(150)
 

@@ -117,6 +117,17 @@ def test_a_step_shows_in_the_metrics(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_incident_detection_delay_seconds_sum") == 120
 
 
+def test_an_estimate_is_shown_with_its_trust(metrics: Metrics) -> None:
+    name, labels = "watchkeeper_model_estimate", {"model": "fraud", "metric": "accuracy"}
+    made = Step()
+    made.estimates["fraud"] = {"accuracy": (0.91, 0.95)}
+
+    metrics.stepped(made)
+
+    assert value(metrics, name, **labels) == 0.91
+    assert value(metrics, f"{name}_trust_ratio", **labels) == 0.95
+
+
 def test_health_follows_the_incident(metrics: Metrics) -> None:
     after = Step()
     approved = action(state=ActionState.PERMITTED)
