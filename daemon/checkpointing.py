@@ -12,7 +12,7 @@ from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take
-FURTHEST = 200  # times `checkpoint_events` that may wait for one all the same
+FURTHEST = 700  # times `checkpoint_events` that may wait for one: about 40 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 LONG_S = 5.0  # a write that takes longer is waited for: memory must not grow meanwhile
 

@@ -204,5 +204,7 @@ def put(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
 def _stored(connection: Connection, column: sa.Column[Any], rows: Sequence[Row]) -> list[Any]:
     """A column of the rows as the driver takes it."""
     values = [row[column.name] for row in rows]
+    if isinstance(column.type, sa.LargeBinary):
+        return values  # bytes, which the driver takes as they are
     process = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     return values if process is None else list(map(process, values))
