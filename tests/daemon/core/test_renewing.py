@@ -395,4 +395,6 @@ def model(play: Play) -> ModelState:
 
 
 def dump(play: Play) -> bytes:
-    return msgspec.msgpack.encode(play.pipeline.state.dump(MODEL), order="sorted")
+    plain = play.pipeline.state.dump(MODEL)
+    layouts = [*plain.pop("layouts", {}).items()]  # by names in bytes, which cannot be sorted below
+    return msgspec.msgpack.encode([plain, layouts], order="sorted")
