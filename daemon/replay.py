@@ -19,6 +19,7 @@ from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.exit_codes import FAILED, OK, UNAVAILABLE
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.metrics import Stage
@@ -33,8 +34,6 @@ from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command, Finding, moment
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
-
-OK, FAILED, UNAVAILABLE = 0, 1, 69
 
 
 class NotEmpty(Exception):

@@ -13,8 +13,9 @@ import structlog
 
 from watchkeeper.daemon import kernels, logs, sdnotify
 from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.exit_codes import INTERNAL, MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE
 from watchkeeper.daemon.service import Daemon
-from watchkeeper.daemon.starting import MISCONFIGURED, UNAVAILABLE, CannotStart, make_ready
+from watchkeeper.daemon.starting import CannotStart, make_ready
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.telling import links_of
 from watchkeeper.daemon.topics import topics_of
@@ -25,8 +26,6 @@ from watchkeeper.daemon.web.server import BindError, WebServer
 from watchkeeper.detectors import fast
 
 log = structlog.get_logger()
-
-OK, INTERNAL, TRY_AGAIN = 0, 70, 75
 
 
 def run(config: Config) -> int:

@@ -11,12 +11,12 @@ import structlog
 
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.secrets import masked
+from watchkeeper.daemon.exit_codes import MISCONFIGURED, UNAVAILABLE
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
 
 log = structlog.get_logger()
 
-UNAVAILABLE, MISCONFIGURED = 69, 78
 PATIENCE_S = 60.0
 LONGEST_PAUSE_S = 10.0
 

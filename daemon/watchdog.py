@@ -14,11 +14,10 @@ from typing import NoReturn, Protocol
 
 import structlog
 
+from watchkeeper.daemon.exit_codes import TRY_AGAIN
 from watchkeeper.daemon.transport.ports import Partition
 
 log = structlog.get_logger()
-
-TRY_AGAIN = 75
 
 
 class Watched(Protocol):

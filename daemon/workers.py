@@ -27,11 +27,11 @@ import structlog
 
 from watchkeeper.daemon import logs, sdnotify
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.starting import MISCONFIGURED, UNAVAILABLE, CannotStart, make_ready
+from watchkeeper.daemon.exit_codes import MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE, WRONG_USE
+from watchkeeper.daemon.starting import CannotStart, make_ready
 
 log = structlog.get_logger()
 
-OK, WRONG_USE, TRY_AGAIN = 0, 2, 75
 LOOK_S = 0.5
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 # A worker that ends more often than this in so long a time is not worth another try.

@@ -13,8 +13,8 @@ import pytest
 
 from tests import reference as from_code
 from tests.daemon.cli.test_root import ALL
+from watchkeeper.daemon import exit_codes
 from watchkeeper.daemon.cli import cli, reference
-from watchkeeper.daemon.cli.outcome import INTERNAL, MISCONFIGURED, NO, TEMPORARY, UNAVAILABLE
 from watchkeeper.daemon.config import describe
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -63,6 +63,6 @@ def test_the_exit_codes_are_told_alike() -> None:
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
     shown = cli.get_help(click.Context(cli))
 
-    for code in (0, NO, 2, UNAVAILABLE, INTERNAL, TEMPORARY, MISCONFIGURED):
+    for code in (value for name, value in vars(exit_codes).items() if name.isupper()):
         assert f"| {code} |" in page
         assert f" {code} " in shown.replace("\n", " ")

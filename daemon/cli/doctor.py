@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from watchkeeper.daemon.cli.common import globals_of, load
-from watchkeeper.daemon.cli.outcome import NO
 from watchkeeper.daemon.cli.output import Output, output_option, show_rows
+from watchkeeper.daemon.exit_codes import FAILED
 
 
 @click.command("doctor")
@@ -24,4 +24,4 @@ def command(ctx: click.Context, output: Output) -> None:
     rows = [{"check": each.name, "state": each.state, "message": each.message} for each in found]
     show_rows(rows, ("check", "state", "message"), output, "")
     if any(each.state == "bad" for each in found):
-        ctx.exit(NO)
+        ctx.exit(FAILED)

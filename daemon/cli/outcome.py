@@ -1,4 +1,4 @@
-"""How commands end: exit codes, and the errors that carry them."""
+"""How commands end: the errors that carry exit codes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import IO, Any
 
 import click
 
-NO = 1
-UNAVAILABLE = 69
-INTERNAL = 70
-TEMPORARY = 75
-MISCONFIGURED = 78
+from watchkeeper.daemon.exit_codes import FAILED, MISCONFIGURED, TRY_AGAIN, UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Ended(click.ClickException):
 class Refused(Ended):
     """The answer is no."""
 
-    exit_code = NO
+    exit_code = FAILED
 
 
 class Unavailable(Ended):
@@ -47,7 +43,7 @@ class Unavailable(Ended):
 class Temporary(Ended):
     """Not now; the same command may work later."""
 
-    exit_code = TEMPORARY
+    exit_code = TRY_AGAIN
 
 
 class Misconfigured(Ended):

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from watchkeeper.daemon.cli.lazy import Later, LazyGroup
-from watchkeeper.daemon.cli.outcome import INTERNAL, Globals
+from watchkeeper.daemon.cli.outcome import Globals
+from watchkeeper.daemon.exit_codes import INTERNAL
 
 _HERE = "watchkeeper.daemon.cli."
 

@@ -29,6 +29,7 @@ from watchkeeper.daemon.demo.stage import (
 )
 from watchkeeper.daemon.demo.watching import CountedSource, DaemonWatch, TooSlow
 from watchkeeper.daemon.demo.wires import BrokerWire, MemoryWire, NotSent
+from watchkeeper.daemon.exit_codes import OK, UNAVAILABLE
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.topics import topic_names
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
@@ -38,7 +39,6 @@ KEPT = 20_000  # newest records a topic keeps in memory: more than one turn send
 MOST = 1_000  # incidents and actions that are scored
 HOURS = 6  # over Kafka the story ends before now: brokers refuse records from the future
 OUT_TOPICS = ("incidents", "incidents_state", "actions", "models_state")
-OK, UNAVAILABLE = 0, 69
 
 
 @dataclass

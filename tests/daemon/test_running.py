@@ -20,7 +20,8 @@ from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
 from watchkeeper.daemon import patience
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.running import INTERNAL, OK, TRY_AGAIN, spare_collections, turning
+from watchkeeper.daemon.exit_codes import INTERNAL, OK, TRY_AGAIN
+from watchkeeper.daemon.running import spare_collections, turning
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from tests.services.base import wait_until
-from watchkeeper.daemon.watchdog import TRY_AGAIN, Watchdog
+from watchkeeper.daemon.exit_codes import TRY_AGAIN
+from watchkeeper.daemon.watchdog import Watchdog
 
 _HANGING = """
 import sys

@@ -22,7 +22,8 @@ from tests.services.process import Process
 from watchkeeper.daemon import workers
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon, Kafka, Web
-from watchkeeper.daemon.starting import MISCONFIGURED, CannotStart
+from watchkeeper.daemon.exit_codes import MISCONFIGURED
+from watchkeeper.daemon.starting import CannotStart
 from watchkeeper.daemon.workers import Supervisor, Worker, config_of
 
 WAIT_S = 60.0
