@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.daemon.reporting.before import Before
+from watchkeeper.daemon.reporting.limits import Limits
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.sums import Sums
@@ -39,16 +40,16 @@ class Metrics:
     def __init__(self, version: str, models: int = 200, targets: int = 50) -> None:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # as delivered
         self.registry = CollectorRegistry()
-        self._models_limit = models
-        self._targets_limit = targets
-        self._models: set[str] = set()
-        self._targets: dict[str, set[tuple[str, str]]] = {}
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._uncounted = Sums()
         self._turns = Turns(_STAGES)
         self.registry.register(self._turns)
-        self.registry.register(_Before(self._count))
+        self.registry.register(Before(self._count))
+        dropped = self._counter(
+            "watchkeeper_series_dropped_total", "Series left out by a limit.", "limit"
+        )
+        self._limits = Limits(models, targets, dropped)
         self._make_pipeline()
         self._make_models()
         self._make_reports()
@@ -89,7 +90,7 @@ class Metrics:
         self._uncounted.add(step.counts)
         self._sampled(step.samples)
         for sampled in step.sampled:
-            self._sampled(sampled.samples("accuracy"))
+            self._judged(sampled)
         for model, weighed in step.evidence.items():
             self._weighed(model, *weighed)
         for model, estimates in step.estimates.items():
@@ -102,7 +103,7 @@ class Metrics:
 
     def live(self, model: str, version: str) -> None:
         """The version that answers now."""
-        if not version or self._versions.get(model) == version or not self._admitted(model):
+        if not version or self._versions.get(model) == version or not self._limits.admit(model):
             return
         if model in self._versions:
             self._info.remove(model, self._versions[model])
@@ -111,7 +112,7 @@ class Metrics:
 
     def open_incident(self, model: str, incident: Incident | None) -> None:
         """Sets a model's health and open incident, for instance after a start."""
-        if not self._admitted(model):
+        if not self._limits.admit(model):
             return
         health = health_of(incident)
         for each in HEALTHS:
@@ -140,7 +141,7 @@ class Metrics:
         """Adds up what was counted since the page was last read: a counter a model and turn would
         cost as much as all the rest."""
         for model, counts in self._uncounted.take().items():
-            if self._admitted(model):
+            if self._limits.admit(model):
                 self._predictions.labels(model).inc(counts.predictions)
                 self._late.labels(model).inc(counts.late)
                 self._joined.labels(model).inc(counts.joined)
@@ -152,13 +153,13 @@ class Metrics:
         return encoder(self.registry), content_type
 
     def _weighed(self, model: str, logarithm: float, level: float, uncalibrated: int) -> None:
-        if self._admitted(model):
+        if self._limits.admit(model):
             self._evidence.labels(model).set(max(0.0, logarithm))
             self._worth.labels(model).set(level)
             self._doubtful.labels(model).set(uncalibrated)
 
     def _estimated(self, model: str, estimates: Mapping[str, tuple[float, float]]) -> None:
-        if self._admitted(model):
+        if self._limits.admit(model):
             for metric, (value, trust) in estimates.items():
                 self._expected.labels(model, metric).set(value)
                 self._trust.labels(model, metric).set(trust)
@@ -167,48 +168,41 @@ class Metrics:
         for each in samples:
             series = each.series
             known = series.signal == "accuracy" and series.target in QUALITY
-            if known and self._admitted(series.model):
+            if known and self._limits.admit(series.model):
                 self._quality.labels(series.model, series.target).set(each.value)
+
+    def _judged(self, sampled: Sampled) -> None:
+        """The same of samples in columns: an object each would be made of models never shown."""
+        for each in sampled.columns:
+            if each.signal != "accuracy":
+                continue
+            shown = np.array([target in QUALITY for target in each.targets], dtype=np.bool_)
+            for row, column in np.argwhere(each.given & shown).tolist():
+                model = sampled.members[row].model
+                if self._limits.admit(model):
+                    value = float(each.value[row, column])
+                    self._quality.labels(model, each.targets[column]).set(value)
 
     def _found(self, findings: Sequence[Finding]) -> None:
         for each in findings:
             model, series = each.series.model, each.series
-            if not self._admitted(model):
+            if not self._limits.admit(model):
                 continue
             self._findings.labels(model, each.severity.value).inc()
             target = f"{series.signal}[{series.target}]" if series.target else series.signal
-            if self._targeted(model, each.detector, target):
+            if self._limits.admit_target(model, each.detector, target):
                 self._statistic.labels(model, each.detector, target).set(each.statistic)
                 self._threshold.labels(model, each.detector, target).set(each.threshold)
 
     def _changed(self, previous: Incident | None, incident: Incident) -> None:
         self.open_incident(incident.model, incident)
         if previous is None:
-            if self._admitted(incident.model):
+            if self._limits.admit(incident.model):
                 self._incidents.labels(incident.model).inc()
             self._delay.observe(max(0.0, incident.opened_at - incident.since))
 
     def _acted(self, action: Action) -> None:
         self._actions.labels(action.kind, action.state.value).inc()
-
-    def _admitted(self, model: str) -> bool:
-        if model in self._models:
-            return True
-        if len(self._models) >= self._models_limit:
-            self._dropped.labels("model").inc()
-            return False
-        self._models.add(model)
-        return True
-
-    def _targeted(self, model: str, detector: str, target: str) -> bool:
-        known = self._targets.setdefault(model, set())
-        if (detector, target) in known:
-            return True
-        if len(known) >= self._targets_limit:
-            self._dropped.labels("target").inc()
-            return False
-        known.add((detector, target))
-        return True
 
     def _make_pipeline(self) -> None:
         count, gauge = self._counter, self._gauge
@@ -218,9 +212,6 @@ class Metrics:
         )
         self._reading = gauge(
             "watchkeeper_reading_info", "1 for the way in which records are read.", "way"
-        )
-        self._dropped = count(
-            "watchkeeper_series_dropped_total", "Series left out by a limit.", "limit"
         )
 
     def _make_models(self) -> None:
@@ -312,19 +303,3 @@ class Metrics:
         self, name: Name, text: str, buckets: Sequence[float], *labels: str
     ) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
-
-
-class _Before(Collector):
-    """Does something before the registry is read: it is asked first, and has no metric itself."""
-
-    def __init__(self, first: Callable[[], None]) -> None:
-        self._first = first
-
-    def describe(self) -> list[Metric]:
-        """What it has."""
-        return []
-
-    def collect(self) -> list[Metric]:
-        """Does it."""
-        self._first()
-        return []

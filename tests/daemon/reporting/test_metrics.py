@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,10 +14,12 @@ from tests.conftest import unavailable
 from tests.daemon.storage.examples import T0, action, finding, incident
 from tests.services.base import Missing, find_executable
 from watchkeeper.daemon.core.counting import Counted, Counts
-from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.detectors.banks import Columns
+from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.types import Sample, Series, Severity, Window
 from watchkeeper.handlers.types import ActionState, IncidentState
 
@@ -126,6 +129,46 @@ def test_an_estimate_is_shown_with_its_trust(metrics: Metrics) -> None:
 
     assert value(metrics, name, **labels) == 0.91
     assert value(metrics, f"{name}_trust_ratio", **labels) == 0.95
+
+
+def test_columns_of_samples_show_as_samples_do(metrics: Metrics) -> None:
+    quality = {"model": "fraud", "metric": "f1"}
+    after = Step()
+    after.sampled.append(closed_windows(["fraud", "churn"]))
+
+    metrics.stepped(after)
+
+    assert value(metrics, "watchkeeper_model_quality_ratio", **quality) == 0.5
+    others = {(s.labels["model"], s.labels["metric"]) for s in samples(metrics, "quality_ratio")}
+    assert others == {("fraud", "accuracy"), ("fraud", "f1"), ("churn", "accuracy")}
+
+
+def test_columns_of_models_beyond_the_limit_are_counted_and_not_shown() -> None:
+    metrics, after = Metrics("1", models=1), Step()
+    after.sampled.append(closed_windows(["fraud", "churn", "spam"]))
+
+    metrics.stepped(after)
+
+    assert {s.labels["model"] for s in samples(metrics, "quality_ratio")} == {"fraud"}
+    assert value(metrics, "watchkeeper_series_dropped_total", limit="model") == 2
+
+
+def closed_windows(models: list[str]) -> Sampled:
+    """A window of each: all have an accuracy, the first one f1 as well."""
+    targets = ("accuracy", "f1", "log_loss")
+    shape = len(models), len(targets)
+    given = np.zeros(shape, dtype=np.bool_)
+    given[:, 0] = given[:, 2] = given[0, 1] = True
+    numbers, n = np.full(shape, 0.5), np.full(shape, 9, dtype=np.int64)
+    at = np.full(len(models), T0)
+    judged = Columns("accuracy", targets, at - 60, at, given, numbers, n, numbers, numbers)
+    counted = Columns("volume", targets, at - 60, at, given, numbers, n, numbers, numbers)
+    return Sampled([Member(model, "13") for model in models], [judged, counted])
+
+
+def samples(metrics: Metrics, name: str) -> list[Any]:
+    families = text_string_to_metric_families(page(metrics))
+    return [s for f in families if f.name == f"watchkeeper_model_{name}" for s in f.samples]
 
 
 def test_health_follows_the_incident(metrics: Metrics) -> None:
