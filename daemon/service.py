@@ -44,13 +44,13 @@ from watchkeeper.daemon.storage.values import Channel, OutboxRow
 from watchkeeper.daemon.telling import audience_of, channels_of
 from watchkeeper.daemon.topics import kinds_of, topic_names
 from watchkeeper.daemon.transport.ports import Sink, Source
-from watchkeeper.daemon.web.app import Probe
+from watchkeeper.daemon.web.app import STALE_S, Probe
 from watchkeeper.detectors.types import moment
 from watchkeeper.handlers.rules import RULES
 
 log = structlog.get_logger()
 
-RENEW_S, RETENTION_S, GAUGES_S, STALE_S = 10.0, 600.0, 5.0, 30.0
+RENEW_S, RETENTION_S, GAUGES_S = 10.0, 600.0, 5.0
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from watchkeeper.daemon.storage.records import Records
 from watchkeeper.handlers.types import IncidentState
 
 _LIMIT = 500
-_STALE_S = 30.0
+STALE_S = 30.0  # without a turn of the loop, and the process counts as dead
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -39,10 +40,9 @@ def make_app(
     records: Records,
     probe: Callable[[], Probe],
     links: Links = Links(),  # noqa: B008  # frozen
-    stale_s: float = _STALE_S,
 ) -> Starlette:
     """The application. `probe` is called in the server's thread and must not wait."""
-    faces = _Faces(metrics, records, probe, links, stale_s)
+    faces = _Faces(metrics, records, probe, links)
     handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "/metrics": faces.metrics,
         "/livez": faces.livez,
@@ -56,43 +56,34 @@ def make_app(
     return Starlette(routes=routes)
 
 
+@dataclass(frozen=True, slots=True)
 class _Faces:
-    def __init__(
-        self,
-        metrics: Metrics,
-        records: Records,
-        probe: Callable[[], Probe],
-        links: Links,
-        stale_s: float,
-    ) -> None:
-        self._metrics = metrics
-        self._records = records
-        self._probe = probe
-        self._links = links
-        self._stale_s = stale_s
+    told: Metrics
+    records: Records
+    probe: Callable[[], Probe]
+    links: Links
 
     async def metrics(self, request: Request) -> Response:
-        body, content_type = self._metrics.exposition(request.headers.get("accept", ""))
+        body, content_type = self.told.exposition(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     async def livez(self, request: Request) -> Response:
-        age = self._probe().loop_age_s
-        late = age > self._stale_s
-        return _plain(f"the loop last turned {age:.1f} s ago", failed=late)
+        age = self.probe().loop_age_s
+        return _plain(f"the loop last turned {age:.1f} s ago", failed=age > STALE_S)
 
     async def readyz(self, request: Request) -> Response:
-        probe = self._probe()
+        probe = self.probe()
         why = probe.not_ready or ("" if probe.started else "starting")
         return _plain(why or "ready", failed=bool(why))
 
     async def startupz(self, request: Request) -> Response:
-        started = self._probe().started
+        started = self.probe().started
         return _plain("started" if started else "starting", failed=not started)
 
     async def status(self, request: Request) -> Response:
-        probe = self._probe()
-        totals = await run_in_threadpool(self._records.totals)
-        models = await run_in_threadpool(self._records.models)
+        probe = self.probe()
+        totals = await run_in_threadpool(self.records.totals)
+        models = await run_in_threadpool(self.records.models)
         return _json({"probe": probe, "totals": totals, "models": models})
 
     async def incidents(self, request: Request) -> Response:
@@ -105,19 +96,19 @@ class _Faces:
         if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _LIMIT:
             return _error(400, f"limit is a number from 1 to {_LIMIT}")
         found = await run_in_threadpool(
-            self._records.incidents, state=state, model=model, limit=int(limit)
+            self.records.incidents, state=state, model=model, limit=int(limit)
         )
-        messages = [incident_message(each, each, self._links) for each in found]
+        messages = [incident_message(each, each, self.links) for each in found]
         return _json({"incidents": messages})
 
     async def incident(self, request: Request) -> Response:
         wanted = request.path_params["id"]
-        found = await run_in_threadpool(self._records.incident, wanted)
+        found = await run_in_threadpool(self.records.incident, wanted)
         if found is None:
             return _error(404, "no such incident")
-        actions = await run_in_threadpool(self._records.actions, incident_id=found.id)
+        actions = await run_in_threadpool(self.records.actions, incident_id=found.id)
         body = {
-            "incident": incident_message(found, found, self._links),
+            "incident": incident_message(found, found, self.links),
             "actions": [action_message(each) for each in actions],
             "timeline": found.timeline,
         }
