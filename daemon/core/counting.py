@@ -74,6 +74,8 @@ class Counted(Mapping[str, Counts]):
     @classmethod
     def together(cls, parts: Sequence[Counted]) -> Counted:
         """What happened in several steps."""
+        if len(parts) == 1:
+            return parts[0]
         names = [name for part in parts for name in part.models()]
         n = [part.n for part in parts]
         return cls(*_added_up(names, np.concatenate(n, axis=1)))
