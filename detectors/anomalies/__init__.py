@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from watchkeeper.detectors.anomalies.anomalies import Anomalies, Judged, Rules
+from watchkeeper.detectors.anomalies.anomalies import Anomalies, Judged
+from watchkeeper.detectors.anomalies.rules import Rules
 
 __all__ = ["Anomalies", "Judged", "Rules"]

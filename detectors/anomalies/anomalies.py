@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.anomalies import hours, incidents, tails
 from watchkeeper.detectors.anomalies.nearest import nearest
+from watchkeeper.detectors.anomalies.rules import Rules
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import StateError
 
@@ -23,19 +24,6 @@ _LARGEST = 1e16  # in units of a series' own, so that sums of squares of 4-byte 
 _SMOOTH = 0.125  # weight of the newest value in the level
 _VERSION = 1
 _STAMP = 8
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How much is remembered, and when there is another alarm; all counted in values.
-
-    `memory` bounds what a series is compared with, `quiet` is for how long an incident stays open
-    after its last alarm, `worse` how many times its worst makes another.
-    """
-
-    memory: int = 8_000
-    quiet: int = 120
-    worse: float = 1.25
 
 
 class Judged(NamedTuple):
@@ -130,7 +118,7 @@ class Anomalies:
         may: BoolArray | None,
         least: float,
     ) -> Judged:
-        state, rules = self.state, self.rules
+        state = self.state
         scaled = self._scaled(rows, value)
         usual = hours.departure(state, rows, start, scaled.astype(np.float64))
         self._remember(rows, scaled)
@@ -141,9 +129,7 @@ class Anomalies:
         state["seen"][rows] += 1
         state["level"][rows] += _SMOOTH * (evidence - state["level"][rows])
         seen = state["seen"][rows]
-        alarm, score = incidents.alarms(
-            state, rows, seen, evidence, rules.quiet, rules.worse, rules.memory, may, least
-        )
+        alarm, score = incidents.alarms(state, rows, seen, evidence, self.rules, may, least)
         return Judged(evidence, state["level"][rows], alarm, score)
 
     def _scaled(self, rows: IntArray, value: FloatArray) -> Any:

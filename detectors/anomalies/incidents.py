@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from watchkeeper.detectors.anomalies.rules import Rules
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 
 KEPT = 64  # alarms that are remembered
@@ -33,28 +34,26 @@ def alarms(
     rows: IntArray,
     seen: IntArray,
     evidence: FloatArray,
-    quiet: int,
-    worse: float,
-    memory: int,
+    rules: Rules,
     may: BoolArray | None = None,
     least: float = 0.0,
 ) -> tuple[BoolArray, FloatArray]:
     """Which of these values begin or worsen an incident, and the scores of those that do, else 0.
 
-    `seen` is the running number of the value, `quiet` for how many values an incident stays open,
-    `worse` how many times its worst makes another alarm, `memory` after how many values an alarm
-    counts half. Only scores of `least` or more are alarms. One that `may` not be, by its place, is
-    hidden: it is none, but opens an incident, out of which the next that may be comes at once.
+    `seen` is the running number of the value; after `rules.memory` values an alarm counts half.
+    Only scores of `least` or more are alarms. One that `may` not be, by its place, is hidden: it is
+    none, but opens an incident, out of which the next that may be comes at once.
     """
     told = np.ones(len(rows), dtype=np.bool_) if may is None else may
     peak = state["peak"][rows]
-    opened = (state["alarms"][rows] > 0) & (seen - state["last"][rows] < quiet)
+    opened = (state["alarms"][rows] > 0) & (seen - state["last"][rows] < rules.quiet)
     first = ~opened | ((peak < 0.0) & told)
-    sound = (evidence > LEAST) & (first | (evidence > worse * np.abs(peak)))
+    sound = (evidence > LEAST) & (first | (evidence > rules.worse * np.abs(peak)))
     score = np.zeros(len(rows))
     if sound.any():
         at, strong, now = rows[sound], evidence[sound], seen[sound]
-        rare = np.maximum(strong - np.log10(1.0 + _expected(state, at, strong, now, memory)), 0.0)
+        expected = _expected(state, at, strong, now, rules.memory)
+        rare = np.maximum(strong - np.log10(1.0 + expected), 0.0)
         enough = rare >= least
         sound[sound] = enough
         at, strong, now, score[sound] = at[enough], strong[enough], now[enough], rare[enough]

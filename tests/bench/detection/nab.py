@@ -110,9 +110,7 @@ def same_ending(series: Sequence[Labelled], scores: Scores, rules: Rules) -> Sco
         tails.learn(mine, bins, np.ones(len(rows), dtype=np.bool_), rules.memory)
         counts[rows] = mine
         seen = np.full(len(rows), place)
-        _, score = incidents.alarms(
-            state, rows, seen, evidence, rules.quiet, rules.worse, rules.memory
-        )
+        _, score = incidents.alarms(state, rows, seen, evidence, rules)
         for row, one in zip(rows.tolist(), score.tolist(), strict=True):
             found[row][place] = one
     return found

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from watchkeeper.detectors.anomalies.incidents import FIELDS, KEPT, alarms
+from watchkeeper.detectors.anomalies.rules import Rules
 from watchkeeper.detectors.frames import IntArray
 
 ROW: IntArray = np.zeros(1, dtype=np.int64)
-QUIET, WORSE, MEMORY = 10, 1.25, 1_000
+RULES = Rules(memory=1_000, quiet=10, worse=1.25)
 
 
 class Series:
@@ -23,9 +24,7 @@ class Series:
     ) -> tuple[bool, float]:
         """Whether there is an alarm, and its score."""
         seen, given = np.array([place]), np.array([evidence])
-        sound, score = alarms(
-            self.state, ROW, seen, given, QUIET, WORSE, MEMORY, np.array([may]), least
-        )
+        sound, score = alarms(self.state, ROW, seen, given, RULES, np.array([may]), least)
         return bool(sound[0]), float(score[0])
 
 
@@ -46,7 +45,7 @@ def test_an_incident_closes_when_it_was_quiet() -> None:
     series = Series()
     series.at(0, 2.0)
 
-    assert series.at(QUIET, 2.0)[0]
+    assert series.at(RULES.quiet, 2.0)[0]
 
 
 def test_what_scores_too_little_opens_no_incident() -> None:
@@ -67,7 +66,7 @@ def test_an_alarm_that_may_not_be_hides_none_that_may() -> None:
 
 def test_what_comes_all_the_time_counts_less() -> None:
     series = Series()
-    scores = [series.at(QUIET * i, 2.0)[1] for i in range(10)]
+    scores = [series.at(RULES.quiet * i, 2.0)[1] for i in range(10)]
 
     assert scores[0] == 2.0
     assert scores[9] == pytest.approx(2 - np.log10(10), abs=0.05)
@@ -77,22 +76,22 @@ def test_what_comes_all_the_time_counts_less() -> None:
 def test_weak_alarms_hardly_count_against_strong_ones() -> None:
     series = Series()
     for i in range(10):
-        series.at(QUIET * i, 1.0)
+        series.at(RULES.quiet * i, 1.0)
 
-    assert series.at(QUIET * 10, 4.0)[1] > 3.99
+    assert series.at(RULES.quiet * 10, 4.0)[1] > 3.99
 
 
 def test_what_was_long_ago_is_forgotten() -> None:
     series = Series()
     series.at(0, 2.0)
 
-    assert series.at(20 * MEMORY, 2.0)[1] == pytest.approx(2.0, abs=1e-5)
+    assert series.at(20 * RULES.memory, 2.0)[1] == pytest.approx(2.0, abs=1e-5)
 
 
 def test_no_more_alarms_are_kept_than_there_is_room_for() -> None:
     series = Series()
     for i in range(3 * KEPT):
-        series.at(QUIET * i, 2.0)
+        series.at(RULES.quiet * i, 2.0)
 
     assert int(series.state["alarms"][0]) == 3 * KEPT
     assert series.state["strength"].shape == (1, KEPT)
