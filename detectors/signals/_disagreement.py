@@ -23,6 +23,7 @@ from watchkeeper.detectors.types import (
 
 ALL, TOLD, OFF, TRUTHS = "all", "told:", "off:", "truths:"
 SURE = 5.0  # standard errors
+LEAST = 10  # labels of a source that are compared with others
 SIZES = 256  # of errors: 0, and powers of two from 2**-127 to 2**127
 _MIDDLE = 128
 
@@ -100,9 +101,9 @@ def _sizes(off: FloatArray) -> IntArray:
 
 def apart(mine: IntArray, others: IntArray) -> tuple[float, float] | None:
     """By how much more of a source's labels contradict the answers than of all others' do, and the
-    standard error of that where both are alike; None where either has none."""
+    standard error of that where both are alike; None where there are too few."""
     (n, wrong), (m, others_wrong) = mine.tolist(), others.tolist()
-    if n <= 0 or m <= 0:
+    if n < LEAST or m <= 0:
         return None
     p = (others_wrong + 2) / (m + 4)  # never 0 nor 1: Agresti and Coull (1998)
     return wrong / n - others_wrong / m, math.sqrt(p * (1 - p) * (1 / n + 1 / m))
@@ -110,10 +111,10 @@ def apart(mine: IntArray, others: IntArray) -> tuple[float, float] | None:
 
 def larger(mine: IntArray, others: IntArray) -> tuple[float, float] | None:
     """How much more often than not an error of a source is larger than one of the others, ties
-    counting half, and the standard error of that where both are alike; None where either has
-    none."""
+    counting half, and the standard error of that where both are alike; None where there are too
+    few."""
     n, m = int(mine.sum()), int(others.sum())
-    if not n or not m:
+    if n < LEAST or not m:
         return None
     below = np.cumsum(others) - others
     twice = sum(a * b for a, b in zip(mine.tolist(), (2 * below + others).tolist(), strict=True))

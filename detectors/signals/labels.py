@@ -23,13 +23,13 @@ class Labels:
     the model's answers. Nothing is measured of models whose labels name none.
 
     `source:S`: by how much the share of labels that contradict the answers is larger among those of
-    S than among all others of the window, expected to be 0; n counts the labels of S. Of
-    regressors: by how much more often than not an error by labels of S is larger than one by labels
-    of the other named sources (Mann and Whitney, Annals of Mathematical Statistics 18, 1947), -0.5
-    to 0.5. `rest`: the accuracy without the labels of the source that stands out most, by five
-    standard errors; by all labels where none does. 32 sources of a model are told apart, all
-    further ones are `__other__`. `positive_rate`, where the profile names the positive class: its
-    share among the labels, whoever told them.
+    S than among all others of the window, expected to be 0; n counts the labels of S, 10 at least.
+    Of regressors: by how much more often than not an error by labels of S is larger than one by
+    labels of the other named sources (Mann and Whitney, Annals of Mathematical Statistics 18,
+    1947), -0.5 to 0.5. `rest`: the accuracy without the labels of the source that stands out most,
+    by five standard errors; by all labels where none does. 32 sources of a model are told apart,
+    all further ones are `__other__`. `positive_rate`, where the profile names the positive class:
+    its share among the labels, whoever told them.
     """
 
     name: ClassVar[str] = "labels"

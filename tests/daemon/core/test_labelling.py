@@ -133,7 +133,7 @@ def test_nothing_is_kept_by_source_where_none_is_named() -> None:
 def test_sources_beyond_the_limit_are_one() -> None:
     play = Told(names=tuple(f"source-{i}" for i in range(2 * SOURCES)))
 
-    play.traffic(3)
+    play.traffic(3, n=1_500)
 
     samples = {s.series.target for step in play.steps for s in step.samples}
     told = {target for target in samples if target.startswith("source:")}

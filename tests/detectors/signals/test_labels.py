@@ -53,6 +53,13 @@ def test_the_rest_is_right_without_the_source_that_stands_out() -> None:
     assert honest.value == pytest.approx(142 / 150)
 
 
+def test_a_source_of_few_labels_is_only_among_the_others() -> None:
+    found = sampled(LABELS, [told({"crew": (100, 5), "vendor": (9, 9)})])
+
+    assert set(found) == {"source:crew", "rest"}
+    assert found["rest"].n == 109
+
+
 def test_a_source_without_others_is_compared_with_nothing() -> None:
     found = sampled(LABELS, [told({"crew": (100, 5)})])
 
@@ -71,7 +78,8 @@ def test_labels_of_nobody_say_only_how_many_are_positive() -> None:
 
 def test_answers_are_scores_where_no_label_is_said() -> None:
     score, label = [0.9, 0.1, 0.8, 0.2], ["yes", "no", "no", "yes"]
-    frame = joined(4, score=score, label=label, source=["a", "a", "b", "b"])
+    source = ["a", "a", "b", "b"]
+    frame = joined(40, score=score * 10, label=label * 10, source=source * 10)
 
     found = sampled(LABELS, [frame], binary())
 
@@ -96,8 +104,8 @@ def test_errors_of_regressors_are_compared_by_their_size() -> None:
 
 @pytest.mark.parametrize("error", [0.0, 5e-324, 1e308, math.inf, math.nan])
 def test_errors_of_any_size_have_a_place(error: float) -> None:
-    values = np.full(8, error)
-    frame = joined(8, predicted_value=np.zeros(8), value=values, source=["a", "b"] * 4)
+    values = np.full(20, error)
+    frame = joined(20, predicted_value=np.zeros(20), value=values, source=["a", "b"] * 10)
 
     found = sampled(LABELS, [frame])
 
