@@ -47,6 +47,7 @@ from watchkeeper.daemon.transport.ports import Sink, Source
 from watchkeeper.daemon.web.app import STALE_S, Probe
 from watchkeeper.detectors.types import moment
 from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.types import Handler
 
 log = structlog.get_logger()
 
@@ -80,10 +81,8 @@ class Daemon:
     _woken: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        config = self.config
-        real = self.clock is time.time
-        here, instance = config.daemon.state_dir, config.daemon.instance
-        self._home = home_of(Path(here), instance)
+        config, daemon = self.config, self.config.daemon
+        self._home = home_of(Path(daemon.state_dir), daemon.instance)
         migrate.upgrade(config.database.url)
         self.store = Store(config.database.url)
         self.metrics = Metrics(watchkeeper.__version__)
@@ -92,41 +91,13 @@ class Daemon:
         state = State(policies(config.policy, self.store.calibrations.of()))
         commander = self._commander()
         self.jobs = self._jobs()
-        remedies = Remedies(
-            config,
-            Shelf(self.store.registry, self.clock),
-            commander,
-            StreamTraffic(state),
-            StoredExamples(self.store),
-            self.jobs,
-            self.clock,
-        ).handlers()
-        self.executor = Executor(
-            {handler.name: handler for handler in remedies},
-            self.store.claims(holder_of(f"{instance}:{here}", self._home)),
-            limits_s={"retrain": config.retrain.seconds + 300.0},
-            clock=self.clock,
-        )
+        remedies = self._remedies(state, commander)
+        self.executor = self._executor(remedies)
         self.reporter = StepReporter(
             state, audience_of(config), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
             commander.answered, self.clock, self._last_resort(),
         )  # fmt: skip
-        self.loop = Loop(
-            self.source,
-            kinds_of(config),
-            Pipeline(state, RULES, remedies),
-            self.store,
-            self.executor,
-            self.reporter,
-            self.clock,
-            config.checkpoint.seconds,
-            config.checkpoint.events,
-            models_limit=config.daemon.max_models,
-            # A simulated clock steps evenly; the wall clock may be set.
-            steady=time.monotonic if real else None,
-            beside=real if self.beside is None else self.beside,
-            spreading=self._spreading(),
-        )
+        self.loop = self._loop(Pipeline(state, RULES, remedies))
         self.timers = self._timers()
 
     def start(self) -> None:
@@ -178,6 +149,46 @@ class Daemon:
         elif not self.loop.owns:
             trouble = trouble or "no partition is assigned yet"
         return Probe(max(age, 0.0), trouble, bool(self.loop.owns))
+
+    def _remedies(self, state: State, commander: OutboxCommander) -> list[Handler]:
+        return Remedies(
+            self.config,
+            Shelf(self.store.registry, self.clock),
+            commander,
+            StreamTraffic(state),
+            StoredExamples(self.store),
+            self.jobs,
+            self.clock,
+        ).handlers()
+
+    def _executor(self, remedies: Sequence[Handler]) -> Executor:
+        daemon = self.config.daemon
+        holder = holder_of(f"{daemon.instance}:{daemon.state_dir}", self._home)
+        return Executor(
+            {handler.name: handler for handler in remedies},
+            self.store.claims(holder),
+            limits_s={"retrain": self.config.retrain.seconds + 300.0},
+            clock=self.clock,
+        )
+
+    def _loop(self, pipeline: Pipeline) -> Loop:
+        config, real = self.config, self.clock is time.time
+        return Loop(
+            self.source,
+            kinds_of(config),
+            pipeline,
+            self.store,
+            self.executor,
+            self.reporter,
+            self.clock,
+            config.checkpoint.seconds,
+            config.checkpoint.events,
+            models_limit=config.daemon.max_models,
+            # A simulated clock steps evenly; the wall clock may be set.
+            steady=time.monotonic if real else None,
+            beside=real if self.beside is None else self.beside,
+            spreading=self._spreading(),
+        )
 
     def _outbox(self) -> Outbox:
         bounds = self.config.outbox
