@@ -191,7 +191,7 @@ class Spreading:
 
     def counted(self, step: Step) -> None:
         """Counts what happened to shares under the names of their models."""
-        if any(whole(each) != each for each in step.counts):
+        if any(whole(each) != each for each in step.counts.models()):
             step.counts = step.counts.renamed(whole)
         for name in [each for each in step.live if whole(each) != each]:
             del step.live[name]
