@@ -10,6 +10,7 @@ import msgspec
 BINS = 32  # quantile bins of a numeric feature or score; the first and last are open to infinity
 CATEGORIES = 63  # categories kept by name; one more bin holds all others
 FEATURES = 512  # features profiled
+JOINT_FEATURES = 32  # features of which is known how they go together
 
 
 class NumericProfile(msgspec.Struct, frozen=True):
@@ -44,12 +45,28 @@ class CategoricalProfile(msgspec.Struct, frozen=True):
     other: int = 0
 
 
+class Joint(msgspec.Struct, frozen=True):
+    """How numeric features go together, as normal scores of their bins, in `n` rows.
+
+    `correlation` (P, P) is that of each pair of `names`; `directions` (P, K) are those that the
+    principal components leave over, in units of their standard deviation; `residual` profiles
+    the squared length of rows along them.
+    """
+
+    n: int
+    names: tuple[str, ...]
+    correlation: tuple[tuple[float, ...], ...]
+    directions: tuple[tuple[float, ...], ...]
+    residual: NumericProfile
+
+
 class Profile(msgspec.Struct, frozen=True, cache_hash=True):
     """A small, stored sketch of the reference data of one model.
 
     `task` says what the model answers. `classes` are its labels with their counts; the first of
     `positive` decides precision, recall and AUC. `score` and `value` profile the output where
-    the model gives one.
+    the model gives one. `joint` is what is known of its features together, where that was asked
+    for.
     """
 
     model: str
@@ -66,6 +83,7 @@ class Profile(msgspec.Struct, frozen=True, cache_hash=True):
     score: NumericProfile | None = None
     value: NumericProfile | None = None
     layout: int = 1
+    joint: Joint | None = None
 
 
 def digest(profile: Profile) -> str:

@@ -71,7 +71,8 @@ _BUSIER: Settings = {
     "min_n": 1,
 }
 _EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}
-_TOGETHER_UP: Settings = {"direction": "up", "average_run_length": 86_400.0}
+_TOGETHER: Settings = {"average_run_length": 86_400.0}
+_TOGETHER_UP: Settings = {"direction": "up", **_TOGETHER}
 _TOGETHER_DOWN: Settings = {**_TOGETHER_UP, "direction": "down"}
 _DRIFT: Settings = {"threshold": 6.0, "for_windows": 2}
 _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}
@@ -147,6 +148,8 @@ _DRIFTS = (
     _note("features", "schema:new_features", "reference_z", min_change=0.05, **_MORE),
     _note("features", "*:mean", "reference_z", min_effect=0.25, **_DRIFT),
     _note("features", "*:histogram", "psi", min_effect=0.1, **_SHAPE),
+    _note("joint", "residual", "shiryaev_roberts_counts", min_effect=0.02, **_TOGETHER),
+    _note("joint", "pairs", "shiryaev_roberts", min_change=2.0, **_TOGETHER_UP),
     _note("output", "positive_rate", "reference_z", share=True, min_change=0.1, **_DRIFT),
     _note("output", "rate:*", "reference_z", share=True, min_change=0.1, **_DRIFT),
     _note("output", "classes", "psi", min_effect=0.1, **_SHAPE),

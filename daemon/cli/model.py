@@ -221,6 +221,7 @@ def profile(
     the place of what was learned.
     """
     from watchkeeper.daemon.cli.tables import read_columns
+    from watchkeeper.detectors.joint.learned import with_joint
     from watchkeeper.detectors.profiling import ProfileError, profile_from_columns
 
     config = load(globals_of(ctx)).config
@@ -246,7 +247,7 @@ def profile(
     except ProfileError as error:
         raise Refused(f"{file}: {error}") from error
     with opened(config) as store:
-        store.registry.put_profile(made, time.time())
+        store.registry.put_profile(with_joint(made, features), time.time())
         click.echo(f"{model} {_reference(made)}")
         click.echo(order(store, "profile", model, model, f"version {version}", "", wait))
 

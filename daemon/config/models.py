@@ -121,6 +121,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "that come twice. Takes 16 kB an open window"
         ),
     ] = False
+    multivariate: Annotated[
+        bool,
+        doc(
+            "Whether numeric features are watched together, for drift that none of them shows on "
+            "its own. Takes 10 kB an open window, and 20 kB a reference"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
@@ -218,6 +225,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             healthy_windows_min=self.healthy_windows,
             attacks=self.attacks,
             duplicates=self.duplicates,
+            multivariate=self.multivariate,
             rebaseline=self.rebaseline,
         )
 

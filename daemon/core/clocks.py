@@ -38,8 +38,8 @@ class Clocks(Grown):
     `newest`, `ahead` and `least` are its `Watermark`; windows before number `next_window` are
     closed. `behind` is how far a live stream lags behind the ticks, `last_tick` the newest of
     these, `live` whether events are of the ticks' time. `width`, `lateness`, `leap` and `skew` are
-    the user's, in seconds, and so is whether its clients are `compared` and its inputs `sampled`;
-    `key` is that of the model's name.
+    the user's, in seconds, and so is whether its clients are `compared`, its inputs `sampled` and
+    its features `related`; `key` is that of the model's name.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Clocks(Grown):
             {
                 **dict.fromkeys(seconds, (np.float64, ())),
                 **dict.fromkeys(("ahead", "next_window"), (np.int64, ())),
-                **dict.fromkeys(("live", "compared", "sampled"), (np.bool_, ())),
+                **dict.fromkeys(("live", "compared", "sampled", "related"), (np.bool_, ())),
                 "key": (np.uint64, ()),
             }
         )
@@ -69,6 +69,7 @@ class Clocks(Grown):
             "skew": max(300.0, 5 * width),
             "compared": policy.attacks,
             "sampled": policy.duplicates,
+            "related": policy.multivariate,
             "key": keys_of([model])[0],
         }
         for name, value in start.items():

@@ -23,6 +23,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.repeats import count_repeated, sketch_inputs
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.together import relate_features
 from watchkeeper.daemon.core.versions import OTHER, met
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import (
@@ -35,6 +36,7 @@ from watchkeeper.detectors.blocks import (
     models_of,
 )
 from watchkeeper.detectors.gathered import add_frame
+from watchkeeper.detectors.joint.learned import learned_with_joint
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS, part_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
@@ -249,6 +251,8 @@ def _gather(state: State, member: Member, block: PredictionBlock, place: int, st
     if len(rows) < missing:
         return
     profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
+    if policy.multivariate:
+        profile = learned_with_joint(profile, gathered)
     if member.version in model.renewals:
         # It counts once all windows it was learned from are closed.
         model.renewals[member.version].candidate = profile
@@ -268,6 +272,7 @@ def _count(state: State, block: PredictionBlock, models: IntArray, members: IntA
         state.arrays.ledger.predictions(members, window, width, block)
         compare_clients(state, block, members, window)
         sketch_inputs(state, block, members, window)
+        relate_features(state, block, members, window)
 
 
 # ------------------------------------------------------------------------------------------ labels

@@ -22,6 +22,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
@@ -114,6 +115,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         _judge_objects(each, step)
         find_mistakes(each)
         each.settle()
+        name_features(each)
         state.arrays.ledger.close(each.slots)
         each.model.partials.pop(each.index, None)
         release_old(each.model)

@@ -37,8 +37,9 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     newest event of its model by more than `lateness_s` and its window has closed. `learn_n` is
     the number of predictions the reference is learned from. `false_alarm_s` is the time that may
     pass on average from one false page to the next. `attacks` says whether clients are compared
-    with each other, `duplicates` whether inputs are, `rebaseline` whether a deployed version gets a
-    reference of its own once it is accepted.
+    with each other, `duplicates` whether inputs are, `multivariate` whether features are watched
+    together, `rebaseline` whether a deployed version gets a reference of its own once it is
+    accepted.
     """
 
     window_s: float = 60.0
@@ -61,6 +62,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     healthy_windows_min: int = 10
     attacks: bool = False
     duplicates: bool = False
+    multivariate: bool = False
     rebaseline: Literal["accepted", "never"] = "accepted"
 
     @property

@@ -45,7 +45,7 @@ def drift(incident: Incident, context: Context) -> list[Finding]:
     return [
         f
         for f in seen.values()
-        if f.series.signal == "features" and abs(f.since - incident.since) <= near
+        if f.series.signal in ("features", "joint") and abs(f.since - incident.since) <= near
     ]
 
 
@@ -103,4 +103,6 @@ def targets(findings: Iterable[Finding], limit: int = 3) -> str:
 def _name(finding: Finding) -> str:
     """What a finding is about, for people: a feature, a host's metric, a quantile."""
     series = finding.series
+    if series.signal == "joint":
+        return "how features go together"
     return series.target.replace(":max", "").split(":")[0] or series.signal

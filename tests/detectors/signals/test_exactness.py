@@ -150,6 +150,7 @@ def test_signals_are_found_by_their_file_names() -> None:
         "duplicates",
         "errors",
         "features",
+        "joint",
         "labels",
         "latency",
         "logs",

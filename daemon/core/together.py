@@ -1,0 +1,58 @@
+"""Samples how features go together, for the models whose users asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from watchkeeper.daemon.core.state import State
+from watchkeeper.detectors.blocks import PredictionBlock
+from watchkeeper.detectors.signals import part_of
+from watchkeeper.detectors.signals.joint import Joint
+from watchkeeper.detectors.types import Finding, IntArray
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.core.judging import Closing
+
+_JOINT = Joint()
+
+
+def relate_features(
+    state: State, block: PredictionBlock, members: IntArray, window: IntArray
+) -> None:
+    """Samples the rows of a block into the windows of their versions."""
+    ledger, related = state.arrays.ledger, state.arrays.clocks.arrays["related"]
+    if not related.any():
+        return
+    chosen = np.flatnonzero(related[ledger.members.arrays["model"][members]])
+    for row in np.unique(members[chosen]).tolist():
+        member = ledger.names[row]
+        model, width = state.models[member.model], state.policy(member.model).window_s
+        mine = chosen[members[chosen] == row]
+        for index in np.unique(window[mine]).tolist():
+            profile = model.reference(member.version, index * width)
+            if profile is None or profile.joint is None:
+                continue
+            here = model.partials.setdefault(index, {})
+            into = here.setdefault((member.version, _JOINT.name), part_of(_JOINT.name))
+            rows = mine[window[mine] == index]
+            rows = rows[_JOINT.wanted(block.key[rows], profile, into)]
+            into.merge(_JOINT.sketch(block.take(rows), profile))
+
+
+def name_features(closing: Closing) -> None:
+    """Says in a closed window's findings which features go together otherwise."""
+    closing.found = [_named(closing, each) for each in closing.found]
+
+
+def _named(closing: Closing, finding: Finding) -> Finding:
+    series = finding.series
+    if series.signal != _JOINT.name:
+        return finding
+    part = closing.model.partials.get(closing.index, {}).get((series.version, _JOINT.name))
+    profile = closing.model.reference(series.version, closing.window.start)
+    if part is None:
+        return finding
+    return replace(finding, statement=_JOINT.explained(part, profile, series.target))
