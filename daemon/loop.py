@@ -7,53 +7,38 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import structlog
 
-from watchkeeper.daemon.actions.executor import Submitted
 from watchkeeper.daemon.admission import admit
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.checkpointing import Checkpoints
-from watchkeeper.daemon.core.guards import PENDING
 from watchkeeper.daemon.core.pipeline import Pipeline
-from watchkeeper.daemon.core.spread import heed_shares
 from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.daemon.handing import Actor, Handing
+from watchkeeper.daemon.holdings import Holdings
 from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.spreading import Arrived, Spreading, addressed
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow, Restored
+from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.trouble import Trouble
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.roster import Remembered
-from watchkeeper.detectors.types import BoolArray, Command, EventKind, StateError, Tick
-from watchkeeper.handlers.types import Action, ActionState, Outcome
+from watchkeeper.detectors.types import Command, EventKind, Tick
 
 log = structlog.get_logger()
 
 TICK_S = 1.0
 INBOX_S = 0.5
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
-UNDER_WAY = (ActionState.PERMITTED, ActionState.STARTED, ActionState.UNDOING)
-
-
-class Actor(Protocol):
-    """Performs actions; the executor."""
-
-    def submit(self, action: Action) -> object:
-        """Takes up what the action's state asks for."""
-
-    def outcomes(self) -> list[Outcome]:
-        """The outcomes since the last call."""
 
 
 class Reporter(Protocol):
@@ -112,10 +97,6 @@ class Loop:
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
-    _epochs: dict[Partition, int] = field(default_factory=dict)
-    _homes: dict[str, int] = field(default_factory=dict)
-    _settled: Remembered[str] = field(default_factory=Remembered)
-    _untaken: dict[str, Action] = field(default_factory=dict)
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
     _examples: Examples = field(default_factory=Examples)
@@ -126,6 +107,8 @@ class Loop:
     _trouble: Trouble = field(init=False)
     _patience: Patience = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
+    _holdings: Holdings = field(init=False)
+    _handing: Handing = field(init=False)
 
     def __post_init__(self) -> None:
         told = self.reporter.database_away
@@ -135,6 +118,10 @@ class Loop:
         self._checkpoints = Checkpoints(
             self._write, self._patience, lambda: self._steady(), self.beside
         )
+        self._holdings = Holdings(
+            self.source, self.store, self.pipeline.state, self._patience, self.clock, self.spreading
+        )
+        self._handing = Handing(self.actor)
 
     @property
     def idle_s(self) -> float | None:
@@ -149,12 +136,12 @@ class Loop:
     @property
     def waiting(self) -> Mapping[Partition, int]:
         """Records known to wait since the newest poll, by partition that is read."""
-        return {place: n for place, n in self._waiting.items() if place in self._epochs}
+        return {place: n for place, n in self._waiting.items() if place in self._holdings.epochs}
 
     @property
     def owns(self) -> list[Partition]:
         """The partitions that are read."""
-        return list(self._epochs)
+        return list(self._holdings.epochs)
 
     def run(self) -> None:
         """Turns until `stopping` is set; then makes the last turn true and leaves.
@@ -172,14 +159,14 @@ class Loop:
         with self.reporter.stage("poll"):
             polled = self.source.poll(timeout)
         again = self._own(polled)
-        records = polled.records.of_places(self._epochs.keys() - again)
+        records = polled.records.of_places(self._holdings.epochs.keys() - again)
         now = self.clock()
         events = records if self.spreading is None else self.spreading.without_partials(records)
         with self.reporter.stage("decode"):
             decoded = decode(events, self.kinds, now=now, blocks=True)
         arrived = self._spread(records, events, decoded)
         known = self.pipeline.state.models.keys()
-        first = admit(events, decoded, known, self.models_limit, self._are_settled)
+        first = admit(events, decoded, known, self.models_limit, self._holdings.are_settled)
         decoded.dead.extend(self._trouble.look(now))
         commands, answers = self._commands(decoded, now)
         batch = Batch(
@@ -192,9 +179,9 @@ class Loop:
             profiles=self._references(first.keys() | arrived.homes.keys(), commands),
             merges=arrived.merges,
         )
-        self._settle_homes(events, first)
+        self._holdings.settle(events, first)
         for model, number in arrived.homes.items():
-            self._homes.setdefault(model, number)
+            self._holdings.homes.setdefault(model, number)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
         self._pending.audit += audited(step, commands, now)
@@ -205,7 +192,7 @@ class Loop:
         due = self._checkpoints.due(self._pending, self.checkpoint_s, self.checkpoint_events)
         if due and not self._checkpoint_beside():
             self.checkpoint()
-        self._act(list(self._untaken.values()))
+        self._handing.give_again()
         self.reporter.observe(step, records, decoded)
         self.turned_at = self._steady()
         return step
@@ -266,8 +253,10 @@ class Loop:
         state, at = self.pipeline.state, self.clock()
         with self.reporter.stage("dump"):
             if self.spreading is not None:
-                pending.outbox += self.spreading.rows(state, pending.dirty, self._epochs, at)
-            return pending.checkpoint(state, self._homes, dict(self._epochs), at)
+                pending.outbox += self.spreading.rows(
+                    state, pending.dirty, self._holdings.epochs, at
+                )
+            return pending.checkpoint(state, self._holdings.homes, dict(self._holdings.epochs), at)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         with self.reporter.stage("commit"):
@@ -281,7 +270,7 @@ class Loop:
         """Tells whoever waits for it."""
         self.source.commit(pending.offsets)
         self.reporter.committed()
-        self._act(pending.actions.values())
+        self._handing.give(pending.actions.values())
 
     def close(self, timeout: float) -> None:
         """Waits for a checkpoint that is being written; makes nothing true. Idempotent."""
@@ -301,93 +290,33 @@ class Loop:
         gone, again = {*polled.revoked, *polled.lost}, set(polled.assigned)
         if gone or again:
             self._backlog = Backlog()
-        if gone & self._epochs.keys():
+        if gone & self._holdings.epochs.keys():
             committed = self._commit()
             self._leave(gone)
             if not committed:
                 # What is not ours any more must stay with whom it went to.
-                again |= self._epochs.keys()
+                again |= self._holdings.epochs.keys()
                 self._start_again()
         if polled.assigned:
             self._take_up(polled.assigned)
         return again
 
     def _take_up(self, partitions: Sequence[Partition]) -> None:
-        at, state = self.clock(), self.pipeline.state
-        restored = self._patience.insist(lambda: self.store.restore(partitions, at))
-        self._epochs.update(restored.epochs)
-        for aside in restored.set_aside:
-            log.error("stored state set aside", model=aside.model, reason=aside.reason)
-        found = [m for m in (*restored.states, *restored.lost) if m not in state.models]
-        new = [m for m in found if whole(m) == m or self._spreads(whole(m))]
-        for model in new:
-            self._load(model, restored, at)
-            self._homes[model] = restored.homes[model]
-        self._recall(new)
-        for profile in restored.profiles:
-            if profile.source == "imported":
-                state.model(profile.model).refer(profile, profile.version)
-        for partition in partitions:
-            self.source.start(partition, restored.offsets.get(partition))
-        for model in new:
-            self._act(state.models[model].actions.values())
+        models = self.pipeline.state.models
+        for model in self._holdings.take_up(partitions):
+            self._handing.give(models[model].actions.values())
 
-    def _spreads(self, model: str) -> bool:
-        return self.spreading is not None and self.spreading.spread(model)
-
-    def _load(self, model: str, restored: Restored, at: float) -> None:
-        """Takes up a stored state; where it was lost, what is on record of the model."""
-        state = self.pipeline.state
-        if model in restored.states:
-            try:
-                for refused in state.load(model, restored.states[model]):
-                    log.warning("detector begins anew", model=model, reason=refused)
-            except StateError as error:
-                why = str(error)
-                log.error("stored state set aside", model=model, reason=why)
-                self._patience.insist(lambda: self.store.set_aside(model, why, at))
-            else:
-                if self._spreads(model):
-                    heed_shares(state, model)
-                return
-        state.seed(model, restored.incidents, restored.actions)
-        learned = {p.version: p for p in restored.profiles if p.model == model}
-        for version, profile in learned.items():
-            state.models[model].refer(profile, version)
-        log.warning("began anew from the record", model=model)
-
-    def _recall(self, models: Sequence[str]) -> None:
-        """Takes the kept events of models in again that were just taken up."""
-        state, insist = self.pipeline.state, self._patience.insist
-        if models:
-            numbers = {self._homes[model] for model in models}
-            state.rejoin(insist(lambda: self.store.joins(numbers)), set(models))
-        for model in models:
-            if state.models[model].to_learn:
-                state.relearn(model, insist(partial(self.store.captured, model)))
-
-    def _leave(self, gone: set[Partition]) -> None:
+    def _leave(self, gone: Set[Partition]) -> None:
         self.reporter.released(gone)
-        for partition in gone:
-            self._epochs.pop(partition, None)
-        numbers = {partition.number for partition in self._epochs}
-        away = [model for model, home in self._homes.items() if home not in numbers]
-        self.pipeline.state.forget(away)
-        self._settled.forget()
-        for model in away:
-            del self._homes[model]
-        self._drop_untaken()
+        self._holdings.leave(gone)
+        self._handing.keep_only(self.pipeline.state.models)
 
     def _start_again(self) -> None:
         """Forgets everything not committed and reads on from the last checkpoint. What the
         executor ended meanwhile it is asked for again, and looks first."""
         self._pending = Pending()
-        self.pipeline.state.forget(list(self.pipeline.state.models))
-        self._homes.clear()
-        self._settled.forget()
-        self._drop_untaken()
-        partitions = set(self._epochs)
-        self._epochs.clear()
+        partitions = self._holdings.leave_all()
+        self._handing.keep_only(())
         # Who took over may have been given them: what is not ours any more is told by a poll. The
         # records that it brings will be read once more.
         polled = self.source.poll(AGAIN_S)
@@ -412,7 +341,7 @@ class Loop:
         """Commands in the inbox but for those of models that another instance watches, or that
         this one is yet to take up."""
         waiting = self._patience.insist(self.store.inbox.waiting)
-        strange = {_about(each) for each in waiting} - self._homes.keys()
+        strange = {_about(each) for each in waiting} - self._holdings.homes.keys()
         if not strange:
             return waiting
         watched = self._patience.insist(lambda: self.store.records.watched(strange))
@@ -420,7 +349,7 @@ class Loop:
 
     def _references(self, seen: Set[str], commands: Sequence[Command]) -> Iterable[Profile]:
         """What was imported for models that are met for the first time, or when a person says."""
-        state, homes = self.pipeline.state, self._homes
+        state, homes = self.pipeline.state, self._holdings.homes
         wanted = {each for each in seen if each not in homes}
         wanted |= {c.target for c in commands if c.command == "profile" and c.target in homes}
         if self.spreading is not None:
@@ -444,47 +373,13 @@ class Loop:
         self._waiting = self.source.lag()
         return self._backlog.stale_since(len(records), sum(self._waiting.values()), now)
 
-    def _are_settled(self, models: Sequence[str]) -> BoolArray:
-        """Which models are watched, and at home in a partition."""
-        known, homes = self.pipeline.state.models, self._homes
-        at_home = self._settled.of(models, lambda m: 0 if m in homes and m in known else -1)
-        return at_home >= 0
-
-    def _settle_homes(self, records: Records, first: Mapping[str, int]) -> None:
-        for model, place in first.items():
-            if model not in self._homes:
-                self._homes[model] = records[place].partition
-
     def _remember(self, records: Records, decoded: Decoded, step: Step, now: float) -> None:
         self._pending.add_records(records)
         self._pending.add_refused(decoded.dead, now)
         self._pending.add_step(step)
         share = self._examples.share(sum(map(len, step.captured)), self._steady())
-        self._pending.keeping.add(step.captured, self._homes, step.learning, share)
+        self._pending.keeping.add(step.captured, self._holdings.homes, step.learning, share)
         self._pending.outbox += self.reporter.rows(step, decoded, now)
-
-    def _act(self, actions: Iterable[Action]) -> None:
-        """Gives committed actions to the executor; its claims keep it from doing one twice. What
-        it has no room for is offered again each turn, in its newest committed form."""
-        for action in actions:
-            self._untaken.pop(action.id, None)
-            if not _asks(action):
-                continue
-            if self.actor.submit(action) in (Submitted.FULL, Submitted.CLOSED):
-                self._untaken[action.id] = action
-                if len(self._untaken) == 1:
-                    log.warning("the executor takes no more; trying again", action=action.id)
-
-    def _drop_untaken(self) -> None:
-        """Those of models that are no longer watched here are for whoever does."""
-        known = self.pipeline.state.models.keys()
-        self._untaken = {i: a for i, a in self._untaken.items() if a.model in known}
-
-
-def _asks(action: Action) -> bool:
-    """Whether there is something for the executor to do."""
-    pending = action.state is ActionState.PLANNED and action.reason == PENDING
-    return pending or action.state in UNDER_WAY
 
 
 def _told(references: Iterable[Profile]) -> Iterator[Profile]:

@@ -160,7 +160,7 @@ def test_who_was_fenced_off_meanwhile_makes_nothing_true(world: World, gate: Gat
     loop.turn(0.0)
 
     assert gate.written == []
-    assert loop._epochs[PLACE] > other  # begun anew, as the group still gives it the partition
+    assert loop._holdings.epochs[PLACE] > other  # begun anew: it is still its own
     drain(loop)
     loop.checkpoint()
     assert world.store.records.offsets()[PLACE] == 300

@@ -64,7 +64,7 @@ def test_what_a_join_reaches_back_to_is_kept(tmp_path: Path) -> None:
     rows = {name: state.model(name).row for name in ("sampled", "whole")}
     state.arrays.joins.sampling.change(rows["sampled"], 2)
     frames = [replace(predictions(n=4, at=T0 + i), model=name) for i in range(9) for name in rows]
-    epochs = dict(daemon.loop._epochs)
+    epochs = dict(daemon.loop._holdings.epochs)
     daemon.store.commit(Checkpoint(at=T0, epochs=epochs, kept=kept(*frames, kind="join")))
     small = msgspec.structs.replace(daemon.config.defaults, join_capacity=1)
     config = msgspec.structs.replace(daemon.config, defaults=small)

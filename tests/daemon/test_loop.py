@@ -21,7 +21,8 @@ from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.loop import Actor, Loop
+from watchkeeper.daemon.handing import Actor
+from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
