@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,68 +10,27 @@ from hypothesis import strategies as st
 
 from tests.compiled import needs_kernels
 from tests.daemon.transport.codec import mutants
-from watchkeeper.daemon.transport.codec.bulk import Learned, Taken
+from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, records_of, take_none
+from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
-from watchkeeper.daemon.transport.codec.router import Decoded, decode
-from watchkeeper.daemon.transport.codec.shapes import BulkKind
-from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.codec.router import decode
 from watchkeeper.detectors.blocks import PredictionBlock, Spans
-from watchkeeper.detectors.types import FloatArray, IntArray
 
 pytestmark = needs_kernels
 
-NOW = 1_790_000_000.0
-KINDS: dict[str, BulkKind] = {"predictions": "prediction", "labels": "label"}
 
-
-def take_none(kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray) -> Taken:
-    """The specification: the typed decoder reads everything."""
-    return Taken([], np.arange(len(records)))
-
-
-class Counted:
-    """The kernels, and how many rows they took."""
-
-    def __init__(self) -> None:
-        self.compiled, self.taken = Compiled(take_none), 0
-
-    def __call__(
-        self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
-    ) -> Taken:
-        taken = self.compiled(kind, records, seq, latest)
-        self.taken += len(records) - len(taken.left)
-        return taken
-
-
-def records_of(topic: str, values: Sequence[bytes]) -> Records:
-    n = len(values)
-    place, at = np.zeros(n, dtype=np.int32), np.full(n, NOW)
-    return Records((Partition(topic, 0),), place, np.arange(n, dtype=np.int64), at, list(values))
-
-
-def both(topic: str, values: Sequence[bytes], bulk: Counted) -> tuple[Decoded, Decoded]:
-    """What the specification says of the values, and what the kernels do."""
-    slow = decode(records_of(topic, values), KINDS, blocks=True, bulk=take_none)
-    return slow, decode(records_of(topic, values), KINDS, blocks=True, bulk=bulk)
-
-
-def assert_same(topic: str, values: Sequence[bytes], bulk: Counted) -> None:
-    slow, quick = both(topic, values, bulk)
-    expected, found = mutants.rows_of(slow.blocks), mutants.rows_of(quick.blocks)
-    for seq in expected.keys() | found.keys():
-        assert found.get(seq) == expected.get(seq), values[seq]
-    assert mutants.letters(quick) == mutants.letters(slow)
+def kernels() -> Counted[Compiled]:
+    return Counted(Compiled(take_none))
 
 
 @pytest.fixture(scope="module")
-def bulk() -> Counted:
-    return Counted()
+def bulk() -> Counted[Compiled]:
+    return kernels()
 
 
 @pytest.mark.parametrize("topic", ["predictions", "labels"])
 def test_kernels_and_decoder_agree_on_events_and_mutants(topic: str) -> None:
-    rng, bulk = random.Random(20_261_122), Counted()
+    rng, bulk = random.Random(20_261_122), kernels()
     make = mutants.prediction if topic == "predictions" else mutants.label
 
     for _ in range(10):
@@ -84,7 +42,7 @@ def test_kernels_and_decoder_agree_on_events_and_mutants(topic: str) -> None:
 
 
 def test_plain_events_are_all_taken() -> None:
-    rng, bulk = random.Random(7), Counted()
+    rng, bulk = random.Random(7), kernels()
     features = {"age": 31, "income": 1234.5, "city": "Bern", "ratio": 0.123456789012345678}
     values = []
     for i in range(1_000):
@@ -99,7 +57,7 @@ def test_plain_events_are_all_taken() -> None:
     assert bulk.taken == 1_000
 
 
-def test_request_ids_stay_in_the_buffer(bulk: Counted) -> None:
+def test_request_ids_stay_in_the_buffer(bulk: Counted[Compiled]) -> None:
     event = mutants.prediction(random.Random(1)) | {"model_name": "credit", "request_id": "r-1"}
     kept = ("id", "time", "model_name", "model_version", "request_id")
     value = json.dumps({name: event[name] for name in kept}).encode()
@@ -114,7 +72,7 @@ def test_request_ids_stay_in_the_buffer(bulk: Counted) -> None:
 
 @pytest.mark.parametrize("value", [*mutants.NUMBERS, *mutants.TEXTS, *mutants.OTHERS])
 @pytest.mark.parametrize("place", ["feature", "score", "label", "entity_id", "unknown"])
-def test_every_value_in_every_place(bulk: Counted, value: str, place: str) -> None:
+def test_every_value_in_every_place(bulk: Counted[Compiled], value: str, place: str) -> None:
     event = (
         '{"id":"1","time":"2026-03-01T12:00:00Z","model_name":"m","model_version":"1",'
         '"request_id":"r","features":{"x":<feature>},'
@@ -128,7 +86,7 @@ def test_every_value_in_every_place(bulk: Counted, value: str, place: str) -> No
 
 
 @pytest.mark.parametrize("time", mutants.TIMES)
-def test_every_time(bulk: Counted, time: str) -> None:
+def test_every_time(bulk: Counted[Compiled], time: str) -> None:
     value = json.dumps({"id": "1", "time": time, "model_name": "m", "request_id": "r"}).encode()
 
     assert_same("labels", [value], bulk)
@@ -140,7 +98,7 @@ def test_every_time(bulk: Counted, time: str) -> None:
 )
 @settings(max_examples=100, deadline=None)
 def test_any_number_and_any_text(numbers: list[float | int], text: str) -> None:
-    bulk = Counted()
+    bulk = kernels()
     event = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
     features = {f"x{i}": number for i, number in enumerate(numbers)}
     more = {"request_id": text, "features": {**features, "word": text}}
@@ -152,7 +110,7 @@ def test_any_number_and_any_text(numbers: list[float | int], text: str) -> None:
     assert_same("predictions", values, bulk)
 
 
-def test_more_features_than_one_block_has_room_for(bulk: Counted) -> None:
+def test_more_features_than_one_block_has_room_for(bulk: Counted[Compiled]) -> None:
     def event(i: int) -> bytes:
         features = {f"of {i} {j}": j for j in range(600)}
         head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m"}
@@ -164,7 +122,7 @@ def test_more_features_than_one_block_has_room_for(bulk: Counted) -> None:
     assert_same("predictions", values, bulk)
 
 
-def test_a_flood_of_names_is_not_remembered(bulk: Counted) -> None:
+def test_a_flood_of_names_is_not_remembered(bulk: Counted[Compiled]) -> None:
     head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
 
     for batch in range(5):
@@ -172,11 +130,11 @@ def test_a_flood_of_names_is_not_remembered(bulk: Counted) -> None:
         values = [json.dumps(head | {"request_id": "r", "features": f}).encode() for f in features]
         assert_same("predictions", values, bulk)
         # The table doubles as it grows.
-        assert bulk.compiled._known.room <= 2 * (MOST_NAMES + MOST_NEW)
+        assert bulk.bulk._known.room <= 2 * (MOST_NAMES + MOST_NEW)
 
 
 def test_events_of_many_schemas_stand_in_few_dense_blocks() -> None:
-    rng, bulk = random.Random(8), Counted()
+    rng, bulk = random.Random(8), kernels()
     values = []
     for i in range(3_000):
         schema = rng.randrange(120)
@@ -188,7 +146,7 @@ def test_events_of_many_schemas_stand_in_few_dense_blocks() -> None:
     for _ in range(3):
         assert_same("predictions", values, bulk)
 
-    taken = bulk.compiled(
+    taken = bulk.bulk(
         "prediction", records_of("p", values), np.arange(3_000), np.full(3_000, np.inf)
     )
     cells = sum(
@@ -200,11 +158,11 @@ def test_events_of_many_schemas_stand_in_few_dense_blocks() -> None:
     assert cells < 60 * 65_536
 
 
-def test_a_buffer_that_is_too_short_for_an_event(bulk: Counted) -> None:
+def test_a_buffer_that_is_too_short_for_an_event(bulk: Counted[Compiled]) -> None:
     assert_same("predictions", [b"{}"], bulk)
 
 
-def test_names_that_share_a_key_or_begin_alike(bulk: Counted) -> None:
+def test_names_that_share_a_key_or_begin_alike(bulk: Counted[Compiled]) -> None:
     head = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
     names = ["a", "ab", "abcdefgh", "abcdefghi", "", "id", "score", "x" * 128, "é" * 64, "é" * 128]
     values = [
@@ -230,8 +188,7 @@ def test_what_the_kernels_leave_goes_the_next_way() -> None:
 
 
 def test_events_and_mutants_by_both_fast_ways() -> None:
-    rng, bulk = random.Random(31), Counted()
-    bulk.compiled = Compiled(Learned())
+    rng, bulk = random.Random(31), Counted(Compiled(Learned()))
 
     for _ in range(3):
         whole = [mutants.written(mutants.prediction(rng), rng) for _ in range(1_000)]

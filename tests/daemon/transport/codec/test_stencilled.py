@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,52 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.transport.codec import mutants
-from watchkeeper.daemon.transport.codec.bulk import Learned, Taken
+from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, records_of, take_none
+from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.router import decode
-from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.codec.stencilled import MOST_STENCILS, Stencilled
-from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import PredictionBlock, Spans
-from watchkeeper.detectors.types import FloatArray, IntArray
 
-NOW = 1_790_000_000.0
-KINDS: dict[str, BulkKind] = {"predictions": "prediction", "labels": "label"}
 HEAD = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
 
 
-def take_none(kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray) -> Taken:
-    """The specification: the typed decoder reads everything."""
-    return Taken([], np.arange(len(records)))
-
-
-class Counted:
-    """The stencils, and how many rows they took."""
-
-    def __init__(self) -> None:
-        self.bulk, self.taken = Stencilled(take_none), 0
-
-    def __call__(
-        self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
-    ) -> Taken:
-        taken = self.bulk(kind, records, seq, latest)
-        self.taken += len(records) - len(taken.left)
-        return taken
-
-
-def records_of(topic: str, values: Sequence[bytes]) -> Records:
-    n = len(values)
-    place, at = np.zeros(n, dtype=np.int32), np.full(n, NOW)
-    return Records((Partition(topic, 0),), place, np.arange(n, dtype=np.int64), at, list(values))
-
-
-def assert_same(topic: str, values: Sequence[bytes], bulk: Counted) -> None:
-    slow = decode(records_of(topic, values), KINDS, blocks=True, bulk=take_none)
-    quick = decode(records_of(topic, values), KINDS, blocks=True, bulk=bulk)
-    expected, found = mutants.rows_of(slow.blocks), mutants.rows_of(quick.blocks)
-    for seq in expected.keys() | found.keys():
-        assert found.get(seq) == expected.get(seq), values[seq]
-    assert mutants.letters(quick) == mutants.letters(slow)
+def stencils() -> Counted[Stencilled]:
+    return Counted(Stencilled(take_none))
 
 
 def compact(event: dict[str, Any]) -> bytes:
@@ -86,7 +50,7 @@ PLACES = ("number", "word", "score", "label", "entity_id", "source", "duration_s
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_value_in_every_place(place: str) -> None:
-    bulk = Counted()
+    bulk = stencils()
     good = filled("0.25" if place in ("number", "score", "duration_s") else '"other"', place)
     odd = [filled(value, place) for value in (*mutants.NUMBERS, *mutants.TEXTS, *mutants.OTHERS)]
 
@@ -100,7 +64,7 @@ def test_the_events_of_a_few_writers_and_their_mutants(topic: str) -> None:
     rng, taken = random.Random(20_261_123), 0
     for _ in range(12):
         writers = [writer(topic, rng) for _ in range(rng.choice((1, 2, 5)))]
-        bulk = Counted()
+        bulk = stencils()
         for _ in range(3):
             whole = [rng.choice(writers)(rng) for _ in range(400)]
             values = [mutants.mutant(raw, rng) if rng.random() < 0.2 else raw for raw in whole]
@@ -178,11 +142,11 @@ def test_any_number(numbers: list[float | int]) -> None:
     events = [HEAD | {"request_id": "r", "features": {"x": 1.5}}] * 64
     events += [HEAD | {"request_id": "r", "features": {"x": x}} for x in numbers]
 
-    assert_same("predictions", [compact(event) for event in events], Counted())
+    assert_same("predictions", [compact(event) for event in events], stencils())
 
 
 def test_doubles_of_every_size() -> None:
-    rng, bulk = random.Random(5), Counted()
+    rng, bulk = random.Random(5), stencils()
     drawn = [struct.unpack("<d", rng.randbytes(8))[0] for _ in range(4_000)]
     numbers = [x for x in drawn if x == x and abs(x) < 2**63] + [rng.random() for _ in range(6_000)]
     numbers += [rng.randrange(2**53, 2**63) / 10 ** rng.randrange(0, 19) for _ in range(4_000)]
@@ -194,7 +158,7 @@ def test_doubles_of_every_size() -> None:
 
 
 def test_decimals_next_to_the_middle_of_two_doubles() -> None:
-    rng, bulk, texts = random.Random(6), Counted(), ["1.5"] * 64
+    rng, bulk, texts = random.Random(6), stencils(), ["1.5"] * 64
     for _ in range(3_000):
         whole = rng.randrange(2**53, 2**54) | 1  # the middle of two doubles
         digits = str(whole + rng.choice((-1, 0, 1)))
@@ -219,7 +183,7 @@ def test_any_text(texts: list[str]) -> None:
             raw = json.dumps(event, separators=(",", ":"), ensure_ascii=plain)
             values.append(raw.encode("utf-8", "surrogatepass"))
 
-        assert_same("predictions", values, Counted())
+        assert_same("predictions", values, stencils())
 
 
 @pytest.mark.parametrize("time", mutants.TIMES)
@@ -227,7 +191,7 @@ def test_every_time(time: str) -> None:
     events = [{"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "request_id": "r"}]
     events = events * 64 + [events[0] | {"time": time}]
 
-    assert_same("labels", [compact(event) for event in events], Counted())
+    assert_same("labels", [compact(event) for event in events], stencils())
 
 
 def test_a_quote_within_a_text_is_no_event() -> None:
@@ -235,12 +199,12 @@ def test_a_quote_within_a_text_is_no_event() -> None:
     odd = good.replace(b'"one"', b'"o"e"')
 
     assert_same(
-        "predictions", [good] * 64 + [odd, good.replace(b'"one"', b'"one" "two"')], Counted()
+        "predictions", [good] * 64 + [odd, good.replace(b'"one"', b'"one" "two"')], stencils()
     )
 
 
 def test_more_texts_than_are_remembered() -> None:
-    bulk = Counted()
+    bulk = stencils()
     for batch in range(3):
         events = [
             HEAD
@@ -272,7 +236,7 @@ def test_features_that_are_left_out_share_a_block() -> None:
 
 
 def test_a_flood_of_writers_costs_little() -> None:
-    bulk = Counted()
+    bulk = stencils()
     for batch in range(8):
         events = [
             HEAD | {"request_id": "r", "features": {f"of {batch} {i} {j}": j for j in range(5)}}
@@ -286,7 +250,7 @@ def test_a_flood_of_writers_costs_little() -> None:
 
 
 def test_a_feature_that_was_null_at_first_is_a_number_later() -> None:
-    bulk = Counted()
+    bulk = stencils()
     for values in ([None] * 100, [None, 1.5] * 100, [2.5] * 100, ["text"] * 100):
         events = [HEAD | {"request_id": "r", "features": {"x": x, "y": 1}} for x in values]
         assert_same("predictions", [compact(event) for event in events], bulk)
