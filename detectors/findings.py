@@ -32,8 +32,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `statistic` passed `threshold`; `value` was measured where `expected` was normal (NaN: no
     single normal value). `since` is the start of the first and `at` the end of the last window
-    the judgement rests on, in seconds since the epoch. One about log lines names the `statement`
-    they have in common and shows `examples`, secrets hidden.
+    the judgement rests on, in seconds since the epoch. The `statement` is what log lines have in
+    common, of which `examples` are shown, secrets hidden; or says what was done to a column.
     """
 
     series: Series

@@ -46,7 +46,7 @@ class ScopeMessage(msgspec.Struct, frozen=True):
 
 class EvidenceMessage(msgspec.Struct, frozen=True):
     """One finding; a number that is not finite is null. One about log lines says what they have in
-    common, and shows some with secrets hidden."""
+    common, and shows some with secrets hidden; one about columns says what was done to them."""
 
     detector: str
     signal: str

@@ -20,7 +20,7 @@ SOURCES = 32  # of a model that are told apart; all further ones are one
 
 class Labels:
     """How the sources of labels (`source` of a label) agree with each other, by what each says of
-    the model's answers. Nothing is measured of models whose labels name none.
+    the model's answers. By source nothing is measured of models whose labels name none.
 
     `source:S`: by how much the share of labels that contradict the answers is larger among those of
     S than among all others of the window, expected to be 0; n counts the labels of S, 10 at least.

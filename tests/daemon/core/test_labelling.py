@@ -12,7 +12,13 @@ from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.signals.labels import SOURCES
-from watchkeeper.detectors.types import AnyFrame, Finding, LabelFrame, Severity
+from watchkeeper.detectors.types import (
+    AnyFrame,
+    Finding,
+    LabelFrame,
+    PredictionFrame,
+    Severity,
+)
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import IncidentState, Kind
 
@@ -70,6 +76,37 @@ def test_one_source_that_lies_is_named_and_no_model_is_rolled_back() -> None:
     said = " ".join(each.text for each in fault.evidence)
     assert "ML02 Data Poisoning" in said
     assert "T0020" in said
+
+
+@dataclass
+class Valued(Told):
+    """A regressor whose answers are near the truth; a liar tells a hundredth of it."""
+
+    def window(self, *args: object, **fields: object) -> list[AnyFrame]:
+        frames = super().window(*args, **fields)
+        return [
+            self._valued(f) if isinstance(f, PredictionFrame | LabelFrame) else f for f in frames
+        ]
+
+    def _valued(self, frame: PredictionFrame | LabelFrame) -> PredictionFrame | LabelFrame:
+        n = len(frame)
+        value = np.array([50.0 + 7 * (int(r[1:]) % 13) for r in frame.request_id.tolist()])
+        none = objects([None] * n)
+        if isinstance(frame, PredictionFrame):
+            rng = np.random.default_rng(int(frame.at[0]))
+            value = value + rng.normal(0, 3, n)
+            return replace(frame, label=none, score=np.full(n, np.nan), value=value)
+        assert frame.source is not None
+        lied = np.array([each in self.liars for each in frame.source.tolist()])
+        return replace(frame, label=none, value=np.where(lied, 0.01 * value, value))
+
+
+def test_one_source_that_lies_about_numbers_is_named() -> None:
+    play = lived(Valued())
+
+    assert play.incident.fault.kind is Kind.LABELS
+    assert play.incident.fault.place == "source vendor"
+    assert play.actions == []
 
 
 def test_without_sources_the_new_version_is_blamed() -> None:
