@@ -36,10 +36,11 @@ def candidates(keys: Keys, before: IntArray | None) -> IntArray:
     """The places of the keys that can be in the sample beside the rows `before`."""
     places = np.arange(len(keys))
     if before is not None and len(before) >= MOST:
-        places = np.flatnonzero(keys < before[-1:, 0].astype(np.int64).view(np.uint64))
-    if len(places) > MOST:
-        places = places[np.argpartition(keys[places], MOST - 1)[:MOST]]
-    return places
+        places = np.flatnonzero(keys <= before[-1:, 0].copy().view(np.uint64))
+    if len(places) <= MOST:
+        return places
+    different = np.unique(keys[places])
+    return places[keys[places] <= different[min(MOST, len(different)) - 1]]
 
 
 def coded(columns: Sequence[FloatArray | None], edges: Sequence[FloatArray], n: int) -> Bins:

@@ -21,7 +21,7 @@ from rich.table import Table
 
 _ROOT = Path(__file__).parents[3]
 RESULT = Path("build/bench/detection.json")
-PARTS = ("drift", "nab", "census", "logs")
+PARTS = ("drift", "multivariate", "nab", "census", "logs")
 KEYS = (
     "nab_standard",
     "nab_low_fp",
@@ -32,6 +32,7 @@ KEYS = (
     "drift_mean",
     "drift_missed",
     "error_rate_delay",
+    "multivariate_delay",
     "arl_ratio",
     "estimate_error",
     "estimate_coverage",
