@@ -19,7 +19,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,7 +77,8 @@ class Kernel(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the function gives."""
-        return cast(R, self.compiled(*args, **kwargs))
+        given: R = self.compiled(*args, **kwargs)
+        return given
 
     @functools.cached_property
     def compiled(self) -> Callable[..., Any]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace
 
 from watchkeeper.daemon.core.cells import Closed
+from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
 from watchkeeper.daemon.core.estimating import estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
-from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
 from watchkeeper.daemon.core.labelling import add_totals
 from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
-from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
@@ -28,77 +27,16 @@ from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
-from watchkeeper.detectors.mistakes.mistakes import Seen
-from watchkeeper.detectors.registry import make
-from watchkeeper.detectors.signals import SIGNALS, Estimate, EstimateGap
-from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
-from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
+from watchkeeper.detectors.signals import Estimate, EstimateGap
 from watchkeeper.detectors.types import (
     BoolArray,
-    Finding,
     IntArray,
-    Partial,
-    Sample,
-    Samples,
     Series,
     Severity,
-    Window,
 )
 from watchkeeper.handlers.types import Incident
 
-SERIES_LIMIT = 5_000  # series of one model whose detectors are objects; further ones are not judged
-EXAMPLES, LONGEST_LINE = 3, 500  # log lines a finding shows, and characters of each
-LABELLED_MIN = 30  # labels a window must have to show a version healthy
 AT_ONCE = 2_048  # windows that are judged together
-
-Key = tuple[str, str, str]  # signal, target, detector
-_Order = tuple[str, str, int, int, int]  # version, signal, group, column, watch
-
-
-@dataclass(slots=True)
-class Closing:
-    """One window of one model, while it is being closed.
-
-    `answering` holds how many predictions each version made, and the live one in any case.
-    `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
-    found). There was enough to see whether versions are healthy in the predictions of those `seen`
-    and in the labels of those `known`. `drifted` is what was found of features.
-    """
-
-    model: ModelState
-    policy: ModelPolicy
-    index: int
-    window: Window
-    answering: dict[str, int] = field(default_factory=dict)
-    slots: list[int] = field(default_factory=list)
-    found: list[Finding] = field(default_factory=list)
-    verdicts: dict[str, dict[Key, bool]] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    known: set[str] = field(default_factory=set)
-    drifted: list[Seen] = field(default_factory=list)
-    _ordered: list[tuple[_Order, Finding]] = field(default_factory=list)
-
-    @property
-    def healthy(self) -> set[str]:
-        """The versions that had nothing harmful, by labels where the model has any."""
-        harmed = {f.series.version for f in self.found if f.severity is not Severity.INFO}
-        return (self.known if self.model.labelled else self.seen) - harmed
-
-    def add(self, order: _Order, finding: Finding) -> None:
-        """Takes a finding in."""
-        self._ordered.append((order, finding))
-
-    def settle(self) -> None:
-        """Puts the findings in their order."""
-        self._ordered.sort(key=lambda each: each[0])
-        self.found = [finding for _, finding in self._ordered]
-
-    def judged(self, series: Series, watch: Watch, found: bool) -> None:
-        """Notes a verdict on what would be harm."""
-        known = self.verdicts.setdefault(series.version, {})
-        key = (series.signal, series.target, watch.detector)
-        known[key] = known.get(key, False) or found
 
 
 def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
@@ -112,7 +50,8 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     for each in closing:
         add_totals(state, each.model, each.index, each.slots)
         add_answered(each)
-        _judge_objects(each, step)
+        judge_objects(each, step)
+        judge_statements(each, step)
         find_mistakes(each)
         each.settle()
         name_features(each)
@@ -306,7 +245,7 @@ def _judge_loose(
         for at, column in np.argwhere(each.given).tolist():
             row = rows[at]
             sample = each.sample(at, column, row.closing.model.model, row.version)
-            _judge_one(row.closing, sample, watches, (group, column), step)
+            judge_one(row.closing, sample, watches, (group, column), step)
 
 
 def _judge_estimates(
@@ -324,9 +263,8 @@ def _judge_estimates(
         told[at].add((sample.series.signal, sample.series.target))
         step.samples.append(sample)
         closing = some[at].closing
-        watches = closing.policy.watches_of(sample.series)
-        if watches:
-            _judge_one(closing, sample, watches, (number, 2), step)
+        if is_watched(closing, sample.series):
+            judge_one(closing, sample, closing.policy.watches, (number, 2), step)
     for row, said in zip(some, told, strict=True):
         _overrule(row, said)
 
@@ -343,131 +281,3 @@ def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:
         if harm.signal == Estimate.name and gap in told and estimate not in told:
             known = row.closing.verdicts.setdefault(row.version, {})
             known.setdefault((harm.signal, harm.target, harm.detector), False)
-
-
-# -------------------------------------------------------------------------------------- as objects
-
-
-def _judge_objects(closing: Closing, step: Step) -> None:
-    """Puts the samples of what is kept in parts before their detectors."""
-    for number, sample in enumerate(_samples_of(closing)):
-        step.samples.append(sample)
-        series = sample.series
-        if series.signal == "accuracy":
-            closing.model.labelled = True
-            if sample.n >= LABELLED_MIN:
-                closing.known.add(series.version)
-        _judge_one(closing, sample, closing.policy.watches, (number, 0), step)
-    part = closing.model.partials.get(closing.index, {}).get((LIVE, LOGS))
-    if part is not None:
-        _judge_statements(closing, part, step)
-
-
-def _judge_statements(closing: Closing, part: Partial, step: Step) -> None:
-    """Puts a window's log lines before the watch over what they say."""
-    model, policy = closing.model, closing.policy
-    if model.statements is None:
-        model.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
-    version = model.live_version
-    watched = model.statements.close(model.model, version, closing.window, part)
-    for target in watched.gone:
-        model.judges.pop(Series(model.model, version, LOGS, target), None)
-    for number, sample in enumerate(watched.samples):
-        watches = policy.watches_of(sample.series)
-        if watches:
-            step.samples.append(sample)
-            _judge_one(closing, sample, watches, (number, 1), step)
-    allows = policy.suite.allows
-    findings = [f for f in watched.findings if allows(LOGS, f.series.target, f.detector)]
-    for number, finding in enumerate(findings):
-        closing.add((version, LOGS, number, 2, 0), _shown_by(finding, watched.said))
-    harm = [f for f in findings if f.severity is not Severity.INFO]
-    found = {(LOGS, f.series.target, f.detector) for f in harm}
-    open_ = {(h.signal, h.target, h.detector) for h in model.health if h.detector in DETECTORS}
-    closing.verdicts.setdefault(version, {}).update({key: key in found for key in found | open_})
-
-
-def _shown_by(finding: Finding, said: Mapping[str, Said]) -> Finding:
-    """The finding with what the lines it is about have in common, and some of them."""
-    about = said.get(finding.series.target)
-    if about is None:
-        return finding
-    examples = tuple(line[:LONGEST_LINE] for line in about.examples[:EXAMPLES])
-    return replace(finding, statement=about.template[:LONGEST_LINE], examples=examples)
-
-
-def _samples_of(closing: Closing) -> Iterator[Sample]:
-    model = closing.model
-    partials = model.partials.get(closing.index, {})
-    for version, name in sorted(partials):
-        signal = next(each for each in SIGNALS if each.name == name)
-        of = model.live_version if version == LIVE and name not in COUNTED else version
-        profile = model.reference(of, closing.window.start)
-        part: Partial = partials[version, name]
-        yield from signal.samples(part, profile, model.model, of, closing.window)
-
-
-def _judge_one(
-    closing: Closing,
-    sample: Sample,
-    watches: Sequence[Watch],
-    place: tuple[int, int],
-    step: Step,
-) -> None:
-    series = sample.series
-    finite = math.isfinite(sample.value)
-    for number, judge_ in enumerate(_judges(closing, series, watches)):
-        enough = finite and sample.n >= getattr(judge_.detector, "min_n", 0)
-        found = _findings_of(closing.model, judge_, sample, step.failures)
-        for finding in found:
-            closing.add((series.version, series.signal, *place, number), finding)
-        if judge_.watch.severity is not Severity.INFO and enough:
-            closing.judged(series, judge_.watch, bool(found))
-
-
-def _judges(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:
-    """The judges of a series, posted when it is met for the first time."""
-    model = closing.model
-    known = model.judges.get(series)
-    if known is None:
-        if len(model.judges) >= SERIES_LIMIT:
-            return []
-        known = model.judges[series] = _posted(closing, series, watches)
-    return known
-
-
-def _findings_of(
-    model: ModelState, judge_: Judge, sample: Sample, failures: list[str]
-) -> list[Finding]:
-    """What one judge finds in one sample. A detector that raises is dismissed and reported: a
-    plugin's bug must not stop the watch over everything else."""
-    try:
-        return judge_.detector.update(Samples.of([sample]))
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
-        model.judges[sample.series] = [j for j in model.judges[sample.series] if j is not judge_]
-        failures.append(f"{sample.series}: detector {judge_.watch.detector} dismissed: {error!r}")
-        return []
-
-
-def _posted(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:
-    """New judges for a new series. Those of a new version take up what the version it replaces
-    had taught them, so that a bad version is not its own idea of normal."""
-    suite, model = closing.policy.suite, closing.model
-    before, judges = _taught_before(model, series), []
-    for watch in watches:
-        if not suite.stands(watch, series.signal, series.target):
-            continue
-        detector = make(watch.detector, watch.settings, watch.severity)
-        for old in before:
-            if old.watch == watch:
-                detector.restore(old.detector.state())
-        judges.append(Judge(watch, detector))
-    return judges
-
-
-def _taught_before(model: ModelState, series: Series) -> list[Judge]:
-    for version in model.older(series.version):
-        found = model.judges.get(Series(series.model, version, series.signal, series.target))
-        if found is not None:
-            return found
-    return []

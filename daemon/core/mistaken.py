@@ -10,7 +10,7 @@ from watchkeeper.detectors.mistakes.mistakes import DETECTOR, Seen, mistakes
 from watchkeeper.detectors.types import Finding
 
 if TYPE_CHECKING:
-    from watchkeeper.daemon.core.judging import Closing
+    from watchkeeper.daemon.core.closing import Closing
 
 FEATURES = "features"
 _BEHIND = 1 << 30  # all other findings on features come first

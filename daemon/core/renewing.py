@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core import incidents
-from watchkeeper.daemon.core.judging import Closing
+from watchkeeper.daemon.core.closing import Closing
 from watchkeeper.daemon.core.model import ModelState, Renewal
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Renewed, Step

@@ -13,7 +13,7 @@ from watchkeeper.detectors.signals.duplicates import ANSWERED, REPEATED, Duplica
 from watchkeeper.detectors.types import IntArray, Partial, Series
 
 if TYPE_CHECKING:
-    from watchkeeper.daemon.core.judging import Closing
+    from watchkeeper.daemon.core.closing import Closing
 
 _DUPLICATES = Duplicates()
 
