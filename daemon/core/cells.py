@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.daemon.core.joins import Joined
-from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.tables import Table
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.daemon.core.cells import Closed, celled
-from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.daemon.core.tables import Table
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.estimation import celled as by_cells

@@ -13,7 +13,6 @@ from watchkeeper.daemon.core.estimating import estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
 from watchkeeper.daemon.core.labelling import add_totals
-from watchkeeper.daemon.core.ledger import Table
 from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -21,6 +20,7 @@ from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays.sampling import Windows, sampled
@@ -55,7 +55,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         find_mistakes(each)
         each.settle()
         name_features(each)
-        state.arrays.ledger.close(each.slots)
+        state.arrays.ledger.open.close(each.slots)
         each.model.partials.pop(each.index, None)
         release_old(each.model)
 
@@ -63,11 +63,11 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
 def _elect(state: State, closing: Closing, step: Step) -> None:
     """The live version is the one that made most of a window's predictions."""
     ledger, model = state.arrays.ledger, closing.model
-    closing.slots = ledger.slots_of(model.row, closing.index)
+    closing.slots = ledger.open.slots_of(model.row, closing.index)
     counts: dict[str, int] = {}
     for slot in closing.slots:
-        here = ledger.slots[slot]
-        n = ledger.answered(slot)
+        here = ledger.open.slots[slot]
+        n = ledger.open.answered(slot)
         if n:
             counts[ledger.names[here.member].version] = n
     if counts:
@@ -79,10 +79,10 @@ def _elect(state: State, closing: Closing, step: Step) -> None:
     member = ledger.rows.get(Member(model.model, model.live_version))
     if member is None and model.live_version:
         member = ledger.member(model.row, Member(model.model, model.live_version))
-    if member is not None and all(ledger.slots[s].member != member for s in closing.slots):
+    if member is not None and all(ledger.open.slots[s].member != member for s in closing.slots):
         # Silence is a sample too: a window without any count.
         held = ledger.reference(member, closing.window.start)
-        closing.slots.append(ledger.put(member, closing.index, held))
+        closing.slots.append(ledger.open.put(member, closing.index, held))
 
 
 # -------------------------------------------------------------------------------------- in arrays
@@ -105,7 +105,7 @@ def _judge_arrays(state: State, closing: Sequence[Closing], step: Step) -> None:
     for each in closing:
         suite = _suite(suites, each.policy)
         for slot in each.slots:
-            here = ledger.slots[slot]
+            here = ledger.open.slots[slot]
             row = _Row(each, here.member, ledger.names[here.member].version, slot)
             groups.setdefault((here.table, suite), []).append(row)
     # Who continues whom must not hang on which schema is judged first.
@@ -139,7 +139,7 @@ def _judge_group(
     state: State, table: int, policy: ModelPolicy, rows: Sequence[_Row], step: Step
 ) -> None:
     ledger, of = state.arrays.ledger, state.arrays.ledger.tables[table]
-    _, slots, refs = ledger.place([row.slot for row in rows])
+    _, slots, refs = ledger.open.place([row.slot for row in rows])
     start = np.array([row.closing.window.start for row in rows])
     end = np.array([row.closing.window.end for row in rows])
     live = np.array([row.version == row.closing.model.live_version for row in rows])

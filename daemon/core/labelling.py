@@ -62,8 +62,8 @@ def add_totals(state: State, model: ModelState, index: int, slots: list[int]) ->
         return
     ledger = state.arrays.ledger
     for slot in slots:
-        part = parts.get((ledger.names[ledger.slots[slot].member].version, _LABELS.name))
+        part = parts.get((ledger.names[ledger.open.slots[slot].member].version, _LABELS.name))
         if part is not None:
-            head = ledger.counts(slot)["head"]
+            head = ledger.open.counts(slot)["head"]
             n, correct = int(head[t.PAIRS]), int(head[t.CORRECT])
             part[ALL] = np.array([n, n - correct], dtype=np.int64)

@@ -2,82 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from watchkeeper.daemon.core import placing
+from watchkeeper.daemon.core.openings import NO_WINDOW, Openings
+from watchkeeper.daemon.core.tables import Held, Table, Tables
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays import absorb
-from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.arrays.grown import Grown
-from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
-from watchkeeper.detectors.arrays.tiers import FEW, Tiers
+from watchkeeper.detectors.arrays.tiers import FEW
 from watchkeeper.detectors.blocks import Member, PredictionBlock
-from watchkeeper.detectors.profile import Profile, digest
+from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.roster import Remembered
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
-
-NO_WINDOW = -(2**62)
-_PLAIN = 0  # the table of windows that are compared with no reference
-
-# What a tally holds with or without a reference; the rest is measured against one.
-_FREE_HEAD = [t.N, t.OK, t.ERROR, t.TIMEOUT, t.INVALID, t.PAIRS, t.CORRECT]
-_FREE_HEAD += [t.TN, t.FP, t.FN, t.TP, t.SCORED]
-_FREE = ("durations", "clients", "scores", "losses")
-
-
-@dataclass(slots=True)
-class Held:
-    """A model's reference in the arrays: its table and row there, and how many hold it. The
-    `digest` tells it from others, whichever model and version they are given to."""
-
-    model: str
-    digest: str
-    table: int
-    row: int
-    holders: int = 0
-
-
-@dataclass(slots=True)
-class Table:
-    """The arrays of one schema: references, and tallies of open windows."""
-
-    schema: Schema
-    references: References
-    tally: Tiers
-    held: dict[tuple[str, str], Held]  # by model and digest
-
-    @classmethod
-    def of(cls, schema: Schema) -> Table:
-        """Empty arrays."""
-        return cls(schema, References(schema), Tiers(schema), {})
-
-    def release(self, held: Held) -> None:
-        """Holds a reference once less."""
-        held.holders -= 1
-        if not held.holders:
-            self.references.release_one(held.row)
-            del self.held[held.model, held.digest]
-
-
-@dataclass(slots=True)
-class Slot:
-    """One open window of one member; its row in the tally, and what it is measured against."""
-
-    member: int
-    window: int
-    table: int
-    row: int
-    held: Held | None
 
 
 class _Part(NamedTuple):
@@ -104,8 +49,6 @@ class Ledger:
     def __init__(self) -> None:
         self._absorb = _compiled() or absorb
         self._placing = placing.quickest()
-        self.tables = [Table.of(Schema())]
-        self._table_of = {Schema(): _PLAIN}
         self.names: dict[int, Member] = {}
         self.rows: dict[Member, int] = {}
         self._known: Remembered[Member] = Remembered()
@@ -119,11 +62,8 @@ class Ledger:
                 "celled": (np.bool_, ()),
             }
         )
-        # `n`: no count of the slot's row is above it.
-        self._slots = Grown(dict.fromkeys(("table", "row", "ref", "n"), (np.int64, ())))
-        self.slots: dict[int, Slot] = {}
-        self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
-        self._at: dict[int, dict[int, int]] = {}  # member: window: slot
+        self.tables = Tables()
+        self.open = Openings(self.tables, self.members)
         self._references: dict[int, tuple[float, Held]] = {}
         self._former: dict[int, tuple[float, Held]] = {}
 
@@ -161,8 +101,8 @@ class Ledger:
         if row is None:
             return
         self._known.forget()
-        for slot in list(self._at.get(row, {}).values()):
-            self._release(slot)
+        for _, slot in self.open.open_slots(row):
+            self.open.release(slot)
         del self.names[row]
         self.versions[member.model].discard(member.version)
         if not self.versions[member.model]:
@@ -189,20 +129,19 @@ class Ledger:
         self.members.arrays["referred"][member] = profile is not None
         self.members.arrays["celled"][member] = False
         if profile is not None:
-            held = self._held(self.names[member].model, profile)
-            held.holders += 1
-            celled = self.tables[held.table].schema.cut is not None
+            held = self.tables.hold(self.names[member].model, profile)
+            celled = self.tables.of(held).schema.cut is not None
             self.members.arrays["celled"][member] = celled
             self._references[member] = after, held
         for each in (old, gone):
             if each is not None:
-                self.tables[each[1].table].release(each[1])
+                self.tables.release(each[1])
 
     def forget_former(self, member: int) -> None:
         """No window of a member is measured against the reference from before any more."""
         old = self._former.pop(member, None)
         if old is not None:
-            self.tables[old[1].table].release(old[1])
+            self.tables.release(old[1])
 
     def learns(self, member: int, learns: bool) -> None:
         """Whether a member's events are gathered for a reference in place of the one it has."""
@@ -217,17 +156,15 @@ class Ledger:
 
     def schema_of(self, held: Held | None) -> Schema:
         """The schema of a reference, or that of none."""
-        return self.tables[_PLAIN if held is None else held.table].schema
+        return self.tables.of(held).schema
 
     def remeasure(self, member: int, width: float) -> None:
         """After another reference was given: open windows that are measured against another one
         than before begin anew in what is measured against it."""
-        for window, slot in list(self._at.get(member, {}).items()):
-            old, held = self.slots[slot], self.reference(member, window * width)
-            if old.held is not held:
-                kept = self._kept(old)
-                self._release(slot)
-                self._fill(self.put(member, window, held), kept)
+        for window, slot in self.open.open_slots(member):
+            held = self.reference(member, window * width)
+            if self.open.slots[slot].held is not held:
+                self.open.remeasure(slot, held)
 
     # --------------------------------------------------------------------------------- counting
 
@@ -254,9 +191,9 @@ class Ledger:
         """The events, by the tallies that count them."""
         if not len(slot):
             return
-        a = self._slots.arrays
+        a = self.open.rows.arrays
         for each in self._placing.overfull(a["n"], a["row"], FEW, slot).tolist():
-            self._widen(each)
+            self.open.widen(each)
         code, codes, row, ref = self._placing.placed(a["table"], a["row"], a["ref"], slot)
         if code != placing.MIXED:
             yield self._part(code, row, ref, None)
@@ -269,94 +206,11 @@ class Ledger:
         of = self.tables[code // 2]
         return _Part(of, of.tally.large if code % 2 else of.tally.small, row, ref, rows)
 
-    def _widen(self, slot: int) -> None:
-        """There are more events to come than small integers count."""
-        here = self.slots[slot]
-        here.row = self._slots.arrays["row"][slot] = self.tables[here.table].tally.widen(here.row)
-
     # ------------------------------------------------------------------------------------ slots
-
-    def slots_of(self, model: int, window: int) -> list[int]:
-        """The slots of a model's window, one for each version that was counted in it."""
-        return list(self._open.get((model, window), ()))
-
-    def place(self, slots: Sequence[int]) -> tuple[IntArray, IntArray, IntArray]:
-        """The tables, the tallies' rows and the references' rows of slots."""
-        a, chosen = self._slots.arrays, np.array(slots, dtype=np.int64)
-        return a["table"][chosen], a["row"][chosen], a["ref"][chosen]
-
-    def close(self, slots: Sequence[int]) -> None:
-        """Gives up windows that were judged."""
-        for slot in slots:
-            self._release(slot)
-
-    def windows(self, members: Iterable[int]) -> list[int]:
-        """The numbers of the windows that are open for some of these members, ascending."""
-        return sorted({window for member in members for window in self._at.get(member, {})})
-
-    def put(self, member: int, window: int, held: Held | None) -> int:
-        """Opens a member's window, without counts, to be measured against this reference."""
-        table = _PLAIN if held is None else held.table
-        row, slot = self.tables[table].tally.claim_one(), self._slots.claim_one()
-        a = self._slots.arrays
-        a["table"][slot], a["row"][slot] = table, row
-        if held is not None:
-            held.holders += 1
-            a["ref"][slot] = held.row
-        self.slots[slot] = Slot(member, window, table, row, held)
-        self._at.setdefault(member, {})[window] = slot
-        model = int(self.members.arrays["model"][member])
-        self._open.setdefault((model, window), []).append(slot)
-        return slot
-
-    def dump(self, slots: Sequence[int]) -> list[bytes]:
-        """The counts of windows (`load` takes them back)."""
-        tables, rows, _ = self.place(slots)
-        found = [b""] * len(slots)
-        for table, which in _by_code(tables) if len(slots) else ():
-            places = range(len(slots)) if which is None else which.tolist()
-            packed = self.tables[table].tally.dump(rows if which is None else rows[which])
-            for place, each in zip(places, packed, strict=True):
-                found[place] = each
-        return found
-
-    def load(self, slot: int, counts: bytes) -> None:
-        """Fills an open window. Raises ValueError where the counts are of another schema."""
-        here, a = self.slots[slot], self._slots.arrays
-        of = self.tables[here.table].tally
-        row = of.load(counts)
-        of.release_one(here.row)
-        here.row = a["row"][slot] = row
-        tally, place = of.at(row)
-        head = tally.arrays["head"][place]
-        a["n"][slot] = head[t.N] + head[t.SCORED]
-
-    def counts(self, slot: int) -> dict[str, npt.NDArray[Any]]:
-        """All that was counted in a window, for whoever adds it up elsewhere."""
-        here = self.slots[slot]
-        tally, row = self.tables[here.table].tally, np.array([here.row])
-        return {name: tally.counted(name, row)[0] for name in tally.large.arrays}
-
-    def room(self, slot: int) -> dict[str, npt.NDArray[Any]]:
-        """The same to be added to: any number of events."""
-        if self.slots[slot].row >= 0:
-            self._widen(slot)
-        here = self.slots[slot]
-        return {n: a[~here.row] for n, a in self.tables[here.table].tally.large.arrays.items()}
-
-    def answered(self, slot: int) -> int:
-        """How many predictions a window has."""
-        here = self.slots[slot]
-        tally, row = self.tables[here.table].tally.at(here.row)
-        return int(tally.arrays["head"][row, t.N])
-
-    def open_slots(self, member: int) -> list[tuple[int, int]]:
-        """The member's open windows and their slots, in order."""
-        return sorted(self._at.get(member, {}).items())
 
     def idle(self, member: int) -> bool:
         """Whether nothing is open of a member, and it has no reference."""
-        return member not in self._at and member not in self._references
+        return not self.open.open_slots(member) and member not in self._references
 
     def _slots_of(self, member: IntArray, window: IntArray, width: FloatArray) -> IntArray:
         """The slot of each row, opened where there is none yet."""
@@ -379,57 +233,10 @@ class Ledger:
         return slot
 
     def _at_or_opened(self, member: int, window: int, width: float) -> int:
-        slot = self._at.get(member, {}).get(window)
+        slot = self.open.at(member, window)
         if slot is None:
-            slot = self.put(member, window, self.reference(member, window * width))
+            slot = self.open.put(member, window, self.reference(member, window * width))
         return slot
-
-    def _release(self, slot: int) -> None:
-        here = self.slots.pop(slot)
-        of = self.tables[here.table]
-        of.tally.release_one(here.row)
-        if here.held is not None:
-            of.release(here.held)
-        self._slots.release_one(slot)
-        del self._at[here.member][here.window]
-        if not self._at[here.member]:
-            del self._at[here.member]
-        a = self.members.arrays
-        if a["window"][here.member] == here.window:
-            a["window"][here.member] = NO_WINDOW
-        key = int(a["model"][here.member]), here.window
-        self._open[key].remove(slot)
-        if not self._open[key]:
-            del self._open[key]
-
-    def _table(self, schema: Schema) -> int:
-        known = self._table_of.get(schema)
-        if known is None:
-            known = self._table_of[schema] = len(self.tables)
-            self.tables.append(Table.of(schema))
-        return known
-
-    def _held(self, model: str, profile: Profile) -> Held:
-        """A model's reference in the arrays, which are to let it go unless it is held."""
-        table, key = self._table(Schema.of(profile)), digest(profile)
-        of = self.tables[table]
-        known = of.held.get((model, key))
-        if known is None:
-            row = of.references.add(profile)
-            known = of.held[model, key] = Held(model, key, table, row)
-        return known
-
-    def _kept(self, slot: Slot) -> dict[str, npt.NDArray[Any]]:
-        """What was counted without looking at a reference."""
-        tally, row = self.tables[slot.table].tally.at(slot.row)
-        kept = {name: tally.arrays[name][row].copy() for name in _FREE}
-        return {"head": tally.arrays["head"][row, _FREE_HEAD], **kept}
-
-    def _fill(self, slot: int, kept: dict[str, npt.NDArray[Any]]) -> None:
-        into = self.room(slot)
-        into["head"][_FREE_HEAD] = kept.pop("head")
-        for name, array in kept.items():
-            into[name][...] = array
 
 
 def _numbered(codes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -448,12 +255,3 @@ def _numbered(codes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 def _compiled() -> ModuleType | None:
     """The compiled way to count, where it is to be used."""
     return import_module(f"{absorb.__name__}_fast") if fast.available() else None
-
-
-def _by_code(codes: IntArray) -> Iterator[tuple[int, IntArray | None]]:
-    """The different codes, with the rows that have each; None: all."""
-    if (codes == codes[0]).all():
-        yield int(codes[0]), None
-        return
-    for each in np.unique(codes).tolist():
-        yield each, np.flatnonzero(codes == each)

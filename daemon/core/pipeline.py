@@ -100,7 +100,7 @@ class Pipeline:
         index, ledger = model.next_window, self.state.arrays.ledger
         if index is None:
             return None
-        held = bool(ledger.slots_of(row, index)) or index in model.partials
+        held = bool(ledger.open.slots_of(row, index)) or index in model.partials
         if not held and model.empty_run >= EMPTY_LIMIT:
             model.next_window = self._after_gap(model)
             return None
@@ -113,7 +113,7 @@ class Pipeline:
         """The first window of a gap's end that holds anything, or that stays open."""
         stop = self.state.arrays.clocks.stop(model.row)
         members = [member for _, member in members_of(model)]
-        held = [*self.state.arrays.ledger.windows(members), *model.partials]
+        held = [*self.state.arrays.ledger.open.windows(members), *model.partials]
         return min([i for i in held if i < stop], default=stop)
 
     def _close(self, closing: Closing, planner: Planner, step: Step) -> None:

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.ingest import CHANGES_LIMIT
-from watchkeeper.daemon.core.ledger import Slot
 from watchkeeper.daemon.core.model import ModelState, Told
+from watchkeeper.daemon.core.openings import Slot
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.stored import members_of
@@ -122,11 +122,15 @@ def _changes(share: ModelState) -> Iterator[Counted]:
 def _counts(share: ModelState) -> Iterator[Counted]:
     ledger = share.arrays.ledger
     for version, member in members_of(share):
-        for window, slot in ledger.open_slots(member):
+        for window, slot in ledger.open.open_slots(member):
             yield Counted(
-                version, TALLY, window, _reference(ledger.slots[slot]), ledger.counts(slot)
+                version,
+                TALLY,
+                window,
+                _reference(ledger.open.slots[slot]),
+                ledger.open.counts(slot),
             )
-            ledger.close([slot])
+            ledger.open.close([slot])
 
 
 # ------------------------------------------------------------------------------- of the whole model
@@ -170,7 +174,7 @@ def follow(state: State, step: Step) -> None:
             step.dirty.add(name)
         if model.next_window is None and mark > -math.inf:
             members = [member for _, member in members_of(model)]
-            held = [*state.arrays.ledger.windows(members), *model.partials]
+            held = [*state.arrays.ledger.open.windows(members), *model.partials]
             model.next_window = min(held, default=None)
 
 
@@ -221,12 +225,12 @@ def _late(state: State, model: ModelState, part: Counted) -> None:
 def _add(state: State, model: ModelState, part: Counted) -> None:
     ledger, width = state.arrays.ledger, state.policy(model.model).window_s
     row = met(state, Member(model.model, part.version), part.window * width)
-    slot = dict(ledger.open_slots(row)).get(part.window)
+    slot = dict(ledger.open.open_slots(row)).get(part.window)
     if slot is None:
         held = ledger.reference(row, part.window * width)
-        slot = ledger.put(row, part.window, held)
-    into = ledger.room(slot)
-    if _alike(into, ledger.slots[slot], part):
+        slot = ledger.open.put(row, part.window, held)
+    into = ledger.open.room(slot)
+    if _alike(into, ledger.open.slots[slot], part):
         for name, counts in part.arrays.items():
             into[name] += counts
         return

@@ -232,11 +232,11 @@ def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:
     for state in states:
         held: list[Any] = []
         for version, member in members_of(state):
-            for window, slot in ledger.open_slots(member):
-                held.append([version, window, ledger.slots[slot].held is not None])
+            for window, slot in ledger.open.open_slots(member):
+                held.append([version, window, ledger.open.slots[slot].held is not None])
                 slots.append(slot)
         found.append(held)
-    packed = iter(ledger.dump(slots))
+    packed = iter(ledger.open.dump(slots))
     for held in found:
         for window_ in held:
             window_.append(next(packed))
@@ -250,7 +250,7 @@ def _load_windows(state: ModelState, stored: Sequence[Any], width: float) -> Non
         held = ledger.reference(member, window * width) if profiled else None
         if profiled and held is None:
             raise ValueError(f"no reference of version {version}")
-        ledger.load(ledger.put(member, window, held), packed)
+        ledger.open.load(ledger.open.put(member, window, held), packed)
 
 
 def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]]]:

@@ -159,7 +159,7 @@ def _many_open(state: State, model: ModelState) -> bool:
     if len(versions) < OPEN_LIMIT:
         return False
     rows = (ledger.rows[Member(model.model, version)] for version in versions)
-    return sum(bool(ledger.open_slots(row)) for row in rows) >= OPEN_LIMIT
+    return sum(bool(ledger.open.open_slots(row)) for row in rows) >= OPEN_LIMIT
 
 
 def _forget_old(model: ModelState, met: str) -> None:
