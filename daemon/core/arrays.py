@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from watchkeeper.daemon.core import clocks
-from watchkeeper.daemon.core.joins import Joined, Joins
+from watchkeeper.daemon.core.joined import Joined
+from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.ledger import Ledger
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import Suite

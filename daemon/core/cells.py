@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.tables import Table

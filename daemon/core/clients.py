@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.keys import combined

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,15 +15,15 @@ from watchkeeper.daemon.core.cells import count_cells
 from watchkeeper.daemon.core.clients import compare_clients, count_success
 from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
-from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.labelling import count_sources
-from watchkeeper.daemon.core.model import ModelState
-from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.learning import learn
+from watchkeeper.daemon.core.measuring import by_window, measure
 from watchkeeper.daemon.core.repeats import count_repeated, sketch_inputs
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
-from watchkeeper.daemon.core.versions import OTHER, met
+from watchkeeper.daemon.core.versions import met
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import (
     Block,
@@ -32,37 +31,21 @@ from watchkeeper.detectors.blocks import (
     LabelBlock,
     Member,
     PredictionBlock,
-    Spans,
     models_of,
 )
-from watchkeeper.detectors.gathered import add_frame
-from watchkeeper.detectors.joint.learned import learned_with_joint
-from watchkeeper.detectors.profiling import learn_profile
-from watchkeeper.detectors.signals import SIGNALS, part_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
-from watchkeeper.detectors.signals.metrics import TARGETS, Metrics, carried
 from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,
-    ChangeFrame,
     FloatArray,
-    Frame,
     IntArray,
     JoinedFrame,
     LabelFrame,
-    MetricFrame,
     Partial,
     PredictionFrame,
 )
-from watchkeeper.detectors.windows import window_index
 
-CHANGES_LIMIT = 50
-METRICS_LIMIT = TARGETS - 1  # different (name, host) of metrics told apart; all others are one
-LIVE = ""  # stands for the version that is live once the window is closed
-# What is counted in arrays; all other signals are measured into parts.
-COUNTED = frozenset({"accuracy", "clients", "errors", "features", "latency", "output", "volume"})
 _REGRESSED = Accuracy()
-F = TypeVar("F", bound=Frame)
 
 
 def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
@@ -80,7 +63,7 @@ def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None
         elif isinstance(each, LabelBlock):
             _labels(state, each, models, late, step)
         else:
-            _frame(state.models[each.model], state.policy(each.model), each, late, step)
+            measure(state.models[each.model], state.policy(each.model), each, late, step)
         step.dirty.mark(models, state.names)
     for row, conflicts, orphans in state.arrays.tallied():
         if row in state.by_row:
@@ -169,7 +152,7 @@ def _predictions(
     block, members = _members(state, block, step)
     step.captured.append(block)
     joined = arrays.predicted(models, members, keys, block, closed)
-    _learn(state, block, members, step)
+    learn(state, block, members, step)
     if not late.any():
         _count(state, block, models, members)
     elif not late.all():
@@ -212,55 +195,6 @@ def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
     if model.live_version != before:
         step.live[member.model] = model.live_version
     return row
-
-
-def _learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
-    """Gathers what references are learned from; a reference holds for windows that begin after
-    the newest of its rows."""
-    without = ~state.arrays.ledger.members.arrays["referred"][members]
-    if not without.any():
-        return
-    places = np.unique(block.member[without]).tolist()
-    learning = [place for place in places if _learns(state, block.members[place])]
-    if not learning:
-        return
-    # Names of requests and clients teach nothing, and would take most of the memory.
-    nameless = Spans.nothing(len(block))
-    bare = dataclasses.replace(block, request_id=nameless, entity=nameless)
-    for place in learning:
-        member = block.members[place]
-        if _learns(state, member):  # others may be counted under the same name
-            _gather(state, member, bare, place, step)
-
-
-def _learns(state: State, member: Member) -> bool:
-    """Whether a version's reference is still being learned, or learned anew."""
-    model = state.models[member.model]
-    renewal = model.renewals.get(member.version)
-    anew = renewal is not None and renewal.candidate is None
-    return (anew or member.version not in model.profiles) and model.share is None
-
-
-def _gather(state: State, member: Member, block: PredictionBlock, place: int, step: Step) -> None:
-    model, policy = state.models[member.model], state.policy(member.model)
-    rows = np.flatnonzero(block.member == place)
-    step.learning.add(member)
-    gathered = model.learning.setdefault(member.version, [])
-    missing = policy.learn_n - sum(len(part) for part in gathered)
-    add_frame(gathered, block.frame(place, rows[:missing]))
-    if len(rows) < missing:
-        return
-    profile = learn_profile(gathered, *member, source="learned", positive=policy.positive)
-    if policy.multivariate:
-        profile = learned_with_joint(profile, gathered)
-    if member.version in model.renewals:
-        # It counts once all windows it was learned from are closed.
-        model.renewals[member.version].candidate = profile
-        del model.learning[member.version]
-        state.arrays.ledger.learns(state.arrays.ledger.rows[member], False)
-        return
-    model.refer(profile, member.version)
-    step.profiles.append(profile)
 
 
 def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:
@@ -339,67 +273,7 @@ def _regressed(state: State, joined: Joined, members: IntArray) -> None:
             value=joined.value[mine],
         )
         model, policy = state.models[member.model], state.policy(member.model)
-        for index, rows in _by_window(model, policy, frame):
+        for index, rows in by_window(model, policy, frame):
             part = _REGRESSED.measure(rows, None)
             into = model.partials.setdefault(index, {})
             into.setdefault((member.version, _REGRESSED.name), Partial()).merge(part)
-
-
-# -------------------------------------------------------------------------- logs, metrics, changes
-
-
-def _frame(
-    model: ModelState, policy: ModelPolicy, frame: AnyFrame, late: BoolArray, step: Step
-) -> None:
-    if isinstance(frame, ChangeFrame):
-        step.changes.extend(frame.events)
-        model.changes.extend(frame.events)
-        model.changes.sort(key=lambda change: change.time)
-        del model.changes[:-CHANGES_LIMIT]
-        return
-    kept = frame.take(~late)
-    if isinstance(kept, MetricFrame):
-        kept = _bounded(model, kept)
-    for index, rows in _by_window(model, policy, kept):
-        into = model.partials.setdefault(index, {})
-        for signal in SIGNALS:
-            if signal.watches is type(frame):
-                part = signal.measure(rows, None)
-                into.setdefault((LIVE, signal.name), part_of(signal.name)).merge(part)
-        if isinstance(rows, MetricFrame):
-            _carry(model, index + 1, rows)
-
-
-def _carry(model: ModelState, index: int, frame: MetricFrame) -> None:
-    """Tells a window what the one before it knows of counters."""
-    part = carried(frame)
-    if part:
-        into = model.partials.setdefault(index, {})
-        into.setdefault((LIVE, Metrics.name), part_of(Metrics.name)).merge(part)
-
-
-def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
-    """The frame with metrics beyond the limit under one name."""
-    pairs = list(zip(frame.name, frame.host, strict=True))
-    for pair in dict.fromkeys(pairs):
-        if pair not in model.metrics and len(model.metrics) < METRICS_LIMIT:
-            model.metrics.add(pair)
-    strange = np.array([pair not in model.metrics for pair in pairs], dtype=np.bool_)
-    if not strange.any():
-        return frame
-    name, host = frame.name.copy(), frame.host.copy()
-    name[strange], host[strange] = OTHER, None
-    counter = frame.counter & ~strange
-    return dataclasses.replace(frame, name=name, host=host, counter=counter)
-
-
-def _by_window(model: ModelState, policy: ModelPolicy, frame: F) -> Iterator[tuple[int, F]]:
-    """The frame's rows of each open window."""
-    if not len(frame):
-        return
-    index = window_index(frame.at, policy.window_s)
-    first = model.next_window or 0
-    for each in np.unique(index).tolist():
-        if each >= first:
-            rows = index == each
-            yield each, frame if rows.all() else frame.take(rows)

@@ -2,92 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.daemon.core.keyed import FIRST, Numbers
+from watchkeeper.daemon.core.grouped import Grouped
+from watchkeeper.daemon.core.joined import NOTHING, Joined, Predicted, Tally, Truths, behind, joined
+from watchkeeper.daemon.core.keyed import Numbers
 from watchkeeper.daemon.core.sampling import Sampling
 from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated, straight
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
-
-_TAIL = 4_096  # rows that are searched one by one before all are grouped by model anew
-_Chosen = BoolArray | slice
-
-
-def _taken(columns: Sequence[Any], rows: _Chosen) -> Iterator[Any]:
-    """The chosen rows of columns, of which some may be none."""
-    return (None if column is None else column[rows] for column in columns)
-
-
-class _Predicted(NamedTuple):
-    """Predictions, columns of equal length; labels are keys, 0 is none."""
-
-    model: IntArray
-    member: Numbers
-    key: Keys
-    at: FloatArray
-    label: Keys
-    score: FloatArray
-    value: FloatArray
-    closed: FloatArray
-
-    def take(self, rows: _Chosen) -> _Predicted:
-        """The chosen rows."""
-        return _Predicted(*(column[rows] for column in self))  # type: ignore[arg-type]
-
-
-class _Truths(NamedTuple):
-    """Labels, columns of equal length; no `source` where nobody is named."""
-
-    model: IntArray
-    key: Keys
-    at: FloatArray
-    label: Keys
-    value: FloatArray
-    time: FloatArray
-    source: FloatArray | None
-
-    def take(self, rows: _Chosen) -> _Truths:
-        """The chosen rows."""
-        return _Truths(*_taken(self, rows))
-
-
-class Joined(NamedTuple):
-    """Predictions with their labels, columns of equal length; `at` is the label's time, `key` the
-    request's. `source` is the number of who told the label, NaN for nobody; None where nobody is
-    named."""
-
-    key: Keys
-    member: Numbers
-    at: FloatArray
-    predicted_at: FloatArray
-    predicted_label: Keys
-    score: FloatArray
-    predicted_value: FloatArray
-    label: Keys
-    value: FloatArray
-    source: FloatArray | None = None
-
-    @property
-    def n(self) -> int:
-        """How many there are."""
-        return len(self.at)
-
-    def take(self, rows: BoolArray) -> Joined:
-        """The chosen rows."""
-        return Joined(*_taken(self, rows))
-
-
-class Tally(NamedTuple):
-    """What became of labels that were not joined, by model, since it was met."""
-
-    conflicts: IntArray
-    orphans: IntArray
-    not_sampled: IntArray
 
 
 class Joins:
@@ -116,14 +43,12 @@ class Joins:
         self._waiting = Side()  # marked: the prediction may have come and gone
         self.counted = 0  # events of all models that are in the tally
         self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
-        self._order: IntArray = np.zeros(0, dtype=np.int64)
-        self._starts: IntArray = np.zeros(1, dtype=np.int64)
-        self._grouped = (-1, 0)
+        self._grouped = Grouped(self._predicted)
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the rows and their indexes."""
-        return self._predicted.table.nbytes + self._waiting.table.nbytes + self._order.nbytes
+        return self._predicted.table.nbytes + self._waiting.table.nbytes + self._grouped.nbytes
 
     @property
     def tally(self) -> Tally:
@@ -174,11 +99,11 @@ class Joins:
         the sampling heard of them before.
         """
         if not len(key):
-            return _NOTHING
+            return NOTHING
         self._meet(int(model.max()) + 1)
         self._predicted.own(member, model)
         ends = np.full(len(key), -np.inf) if closed is None else closed
-        made = _Predicted(model, member, key, at, label, score, value, ends)
+        made = Predicted(model, member, key, at, label, score, value, ends)
         kept = self.sampling.kept(model, key)
         return self._predict(made if kept is None else made.take(kept), again)
 
@@ -200,9 +125,9 @@ class Joins:
         old; by default `at`. `source` is as in `Joined`. `again`: as for predictions.
         """
         if not len(key):
-            return _NOTHING
+            return NOTHING
         self._meet(int(model.max()) + 1)
-        truths = _Truths(model, key, at, label, value, at if time is None else time, source)
+        truths = Truths(model, key, at, label, value, at if time is None else time, source)
         kept = self.sampling.kept(model, key)
         if kept is not None:
             if not again:
@@ -228,7 +153,7 @@ class Joins:
         """Lets go of what no event can reach any more, and counts the orphans."""
         self._make_room(self._predicted, 0)
         self._make_room(self._waiting, 0)
-        self._order, self._grouped = np.zeros(0, dtype=np.int64), (-1, 0)
+        self._grouped.forget()
 
     def examples_since(self, model: int, at: float, known: float = float("inf")) -> int:
         """How many kept predictions made at or after `at` had a label before `known`: what a
@@ -285,9 +210,9 @@ class Joins:
         self._meet(model + 1)
         self.sampling.restore(model, plain)
 
-    def _predict(self, made: _Predicted, again: bool) -> Joined:
+    def _predict(self, made: Predicted, again: bool) -> Joined:
         if not len(made.key):
-            return _NOTHING
+            return NOTHING
         if self._overflows(made):
             # The first of two has left before the second comes: only the first meets the label.
             half = len(made.key) // 2
@@ -295,12 +220,12 @@ class Joins:
                 self._predict(made.take(rows), again)
                 for rows in (slice(None, half), slice(half, None))
             ]
-            return _behind(*parts)
+            return behind(*parts)
         waiting, met = self._waiting.find(made.model, made.key)
-        joined, owner, value = _NOTHING, made.member, made.value
+        found, owner, value = NOTHING, made.member, made.value
         if met.any():
             truth = self._waiting.table.rows.take(waiting)
-            joined = _joined(made, truth, met & (truth["at"] >= made.closed))
+            found = joined(made, truth, met & (truth["at"] >= made.closed))
             self._waiting.table.drop(waiting[met])
             owner = np.where(met, ~owner, owner)
             value = np.where(met, np.maximum(made.at, truth["at"]), value)
@@ -308,14 +233,14 @@ class Joins:
         self._predicted.add(made.model, made.key, made.at, made.label, made.score, value, owner)
         if not again:
             self.sampling.predicted(made.model, made.key, met)
-        return joined
+        return found
 
-    def _overflows(self, made: _Predicted) -> bool:
+    def _overflows(self, made: Predicted) -> bool:
         """Whether a table of some model may be too short for all of these, some of one request."""
         n, room = len(made.key), self._predicted.room
         return n > self._least and n > room[made.model].min() and has_repeated(made.key)
 
-    def _label(self, truths: _Truths, again: bool) -> Joined:
+    def _label(self, truths: Truths, again: bool) -> Joined:
         rows, here = self._predicted.find(truths.model, truths.key)
         table = self._predicted.table.rows
         found = table.take(rows)
@@ -334,7 +259,7 @@ class Joins:
         owner = found["owner"]
         return Joined(mine.key, owner, mine.at, *told, mine.label, mine.value, mine.source)
 
-    def _wait(self, truths: _Truths, again: bool) -> None:
+    def _wait(self, truths: Truths, again: bool) -> None:
         """Lets labels wait for their predictions, unless there is one that waits."""
         self._make_room(self._waiting, len(truths.key))
         new = self._waiting.unknown(truths.model, truths.key, truths.at, truths.time)
@@ -385,54 +310,5 @@ class Joins:
 
     def _held(self, model: int) -> Rows:
         """The rows of one model's predictions, also those that are not kept any more."""
-        return self._predicted.table.rows.take(self._places(model))
-
-    def _places(self, model: int) -> IntArray:
         self._meet(model + 1)
-        side, table = self._predicted, self._predicted.table
-        epoch, end = self._grouped
-        if epoch != table.epoch or table.end - end > max(_TAIL, end // 8):
-            self._group()
-            end = table.end
-        start, stop = np.searchsorted(self._starts, [model, model + 1])
-        tail = side.models(table.rows[end : table.end])
-        return np.concatenate([self._order[start:stop], np.flatnonzero(tail == model) + end])
-
-    def _group(self) -> None:
-        """Sorts the rows by model, so that one model's are found without a look at all."""
-        table = self._predicted.table
-        models = self._predicted.models(table.used())
-        order = np.argsort(models, kind="stable")
-        self._order, self._starts = order + FIRST, models[order].astype(np.int64)
-        self._grouped = table.epoch, table.end
-
-
-def _joined(made: _Predicted, truth: Rows, given: BoolArray) -> Joined:
-    if not given.any():
-        return _NOTHING
-    truth, made = truth.take(np.flatnonzero(given)), made.take(given)
-    told = (made.at, made.label, made.score, made.value)
-    source = None if np.isnan(truth["score"]).all() else truth["score"]
-    at, label, value = truth["at"], truth["label"], truth["value"]
-    return Joined(made.key, made.member, at, *told, label, value, source)
-
-
-def _behind(*parts: Joined) -> Joined:
-    """Rows one behind the other."""
-    if any(part.source is not None for part in parts):
-        parts = tuple(
-            part._replace(source=np.full(part.n, np.nan)) if part.source is None else part
-            for part in parts
-        )
-    columns: Iterable[Any] = (
-        None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    return Joined(*columns)
-
-
-def _nothing() -> Joined:
-    keys, none = np.zeros(0, dtype=np.uint64), np.zeros(0)
-    return Joined(keys, np.zeros(0, dtype=np.int32), none, none, keys, none, none, keys, none)
-
-
-_NOTHING = _nothing()
+        return self._grouped.rows(model)

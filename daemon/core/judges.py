@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
-from watchkeeper.daemon.core.ingest import COUNTED, LIVE
+from watchkeeper.daemon.core.measuring import COUNTED, LIVE
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.detectors.registry import make

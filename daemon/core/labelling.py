@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchkeeper.daemon.core.joins import Joined
+from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.sources import OTHERS
 from watchkeeper.daemon.core.state import State

@@ -10,8 +10,9 @@ from watchkeeper.daemon.core import incidents, renewing, spread
 from watchkeeper.daemon.core.closing import Closing
 from watchkeeper.daemon.core.commands import obey
 from watchkeeper.daemon.core.due import expecting
-from watchkeeper.daemon.core.ingest import LIVE, ingest
+from watchkeeper.daemon.core.ingest import ingest
 from watchkeeper.daemon.core.judging import judge
+from watchkeeper.daemon.core.measuring import LIVE
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.planning import Planner
 from watchkeeper.daemon.core.policy import ModelPolicy

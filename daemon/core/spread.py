@@ -16,7 +16,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core.counting import Happened
-from watchkeeper.daemon.core.ingest import CHANGES_LIMIT
+from watchkeeper.daemon.core.measuring import CHANGES_LIMIT
 from watchkeeper.daemon.core.model import ModelState, Told
 from watchkeeper.daemon.core.openings import Slot
 from watchkeeper.daemon.core.state import State

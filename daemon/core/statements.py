@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from watchkeeper.daemon.core.closing import Closing
-from watchkeeper.daemon.core.ingest import LIVE
 from watchkeeper.daemon.core.judges import is_watched, judge_one
+from watchkeeper.daemon.core.measuring import LIVE
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.detectors.templates.watch import DETECTORS, LogWatch, Said
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS

@@ -14,7 +14,7 @@ from watchkeeper.detectors.signals.joint import Joint
 from watchkeeper.detectors.types import Finding, IntArray
 
 if TYPE_CHECKING:
-    from watchkeeper.daemon.core.judging import Closing
+    from watchkeeper.daemon.core.closing import Closing
 
 _JOINT = Joint()
 

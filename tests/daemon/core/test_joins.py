@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchkeeper.daemon.core.joins import Joined, Joins
+from watchkeeper.daemon.core.joined import Joined
+from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.sampling import PROBES
 from watchkeeper.detectors.keys import Keys, combined, keys_of
 from watchkeeper.detectors.types import FloatArray, IntArray

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.playbook import MODEL, START, GoBack, Play, labels, objects
-from watchkeeper.daemon.core.ingest import METRICS_LIMIT
+from watchkeeper.daemon.core.measuring import METRICS_LIMIT
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import AnyFrame, Command, LabelFrame, MetricFrame, Severity, Tick
