@@ -25,6 +25,7 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     SHORTEST,
     Raw,
     Wide,
+    index,
     space,
     wide,
 )
@@ -93,15 +94,15 @@ def events(
 @kernel()
 def _begin(out: Out, row: int) -> None:
     """What a row has that says nothing of it."""
-    out.numbers[f.DURATION_AT, row] = np.nan
-    out.numbers[f.SCORE_AT, row] = np.nan
-    out.numbers[f.VALUE_AT, row] = np.nan
-    out.entities[0, row] = -1
-    out.entities[1, row] = -1
-    out.keys[1, row] = 0
-    out.codes[LABEL, row] = -1
-    out.codes[MEMBER, row] = -1
-    out.status[row] = OK
+    out.numbers[f.DURATION_AT, index(row)] = np.nan
+    out.numbers[f.SCORE_AT, index(row)] = np.nan
+    out.numbers[f.VALUE_AT, index(row)] = np.nan
+    out.entities[0, index(row)] = -1
+    out.entities[1, index(row)] = -1
+    out.keys[1, index(row)] = 0
+    out.codes[LABEL, index(row)] = -1
+    out.codes[MEMBER, index(row)] = -1
+    out.status[index(row)] = OK
 
 
 @kernel()
@@ -142,7 +143,7 @@ def _event(
             out.used[f.UNKNOWN] += 1
             at = passed(raw, words, at, end)
         else:
-            previous, field = entry, names.rows[entry, FIELD]
+            previous, field = entry, names.rows[index(entry), FIELD]
             if seen >> field & 1:
                 return ODD
             seen |= 1 << field
@@ -162,12 +163,12 @@ def _event(
 
 @kernel()
 def _finish(scope: int, row: int, table: Coded, out: Out) -> int:
-    score = out.numbers[f.SCORE_AT, row]
-    out.valid[row] = not (score < 0 or score > 1)
+    score = out.numbers[f.SCORE_AT, index(row)]
+    out.valid[index(row)] = not (score < 0 or score > 1)
     if scope != f.PREDICTION:
         return 0
-    member = member_of(table, out.codes[MODEL, row], out.codes[VERSION, row])
-    out.codes[MEMBER, row] = member
+    member = member_of(table, out.codes[MODEL, index(row)], out.codes[VERSION, index(row)])
+    out.codes[MEMBER, index(row)] = member
     return member
 
 
@@ -203,7 +204,7 @@ def _features_at(raw: Raw, words: Wide, at: int, end: int, names: Names) -> int:
             return ODD
         if entry >= 0:
             previous = entry
-            if names.rows[entry, FIELD] == f.INPUTS:
+            if names.rows[index(entry), FIELD] == f.INPUTS:
                 return at
         at, more = next_value(raw, passed(raw, words, at, end), end)
         if at < 0:

@@ -20,7 +20,9 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     UPPER_E,
     ZERO,
     Raw,
+    Wide,
     digits,
+    index,
     signed,
 )
 from watchkeeper.detectors.fast import kernel
@@ -32,6 +34,9 @@ _MOST_TENS = 64
 _NONE, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _HALF, _LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ONES, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_ZEROS, _ABOVE_NINE, _LAST = _ONES * np.uint64(ZERO), _ONES * np.uint64(0x76), np.uint64(0xFF)
+_PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _NINE_BITS = np.uint64(0x1FF)
 _MICROSECONDS = 1_000_000
 # The epoch in days since 0000-03-01.
@@ -55,16 +60,72 @@ _FIVES = _fives()
 
 
 @kernel()
-def number(raw: Raw, at: int, end: int) -> tuple[int, float]:
+def number(raw: Raw, words: Wide, at: int, end: int) -> tuple[int, float]:
     """Where the number ends, and its value; -1 where the typed decoder has to read it."""
-    negative = raw[at] == MINUS
+    negative = raw[index(at)] == MINUS
     first = at + 1 if negative else at
+    after, value = _short(words, first, end)
+    if after < 0 or (negative and value == 0):
+        return _long(raw, first, end, negative)
+    return after, (-value if negative else value)
+
+
+@kernel()
+def _short(words: Wide, at: int, end: int) -> tuple[int, float]:
+    """A number without sign and exponent that has at most seven bytes, read in one go; -1 where
+    another way is needed."""
+    if at >= len(words):
+        return -1, 0.0
+    word = np.uint64(words[index(at)].word)
+    figures = word ^ _ZEROS  # bytes below ten are digits
+    others = (figures | (figures + _ABOVE_NINE)) & _HIGH
+    whole = _lowest(others)
+    stop, fraction = whole, 0
+    if whole < 8 and _byte(word, whole) == POINT:
+        stop = _lowest(others & (others - _ONE))
+        fraction = stop - whole - 1
+        below = (_ONE << np.uint64(8 * whole)) - _ONE
+        figures = (figures & below) | (figures >> np.uint64(8) & ~below)
+        if fraction == 0:
+            return -1, 0.0
+    if whole == 0 or stop == 8 or at + stop > end or (whole > 1 and _byte(figures, 0) == 0):
+        return -1, 0.0
+    if _byte(word, stop) | 32 == LOWER_E:
+        return -1, 0.0
+    value = _together(figures << np.uint64(64 - 8 * (whole + fraction)))
+    return at + stop, float(value) / _TENS[index(fraction)]
+
+
+@kernel()
+def _byte(word: np.uint64, place: int) -> int:
+    return signed(word >> np.uint64(8 * place) & _LAST)
+
+
+@kernel()
+def _lowest(marks: np.uint64) -> int:
+    """Which is the first byte that has its high bit set; 8 where none has."""
+    below = (marks - _ONE) & ~marks
+    places = signed((below & _ONES) * _ONES >> np.uint64(56))
+    return places - 1 if marks != _NONE else places
+
+
+@kernel()
+def _together(figures: np.uint64) -> int:
+    """The number that eight digits are, a byte each."""
+    pairs = (figures * np.uint64(10) + (figures >> np.uint64(8))) & _PAIRS
+    fours = (pairs * np.uint64(100) + (pairs >> np.uint64(16))) & _FOURS
+    return signed((fours * np.uint64(10_000) + (fours >> _HALF)) & _LOWER)
+
+
+@kernel()
+def _long(raw: Raw, first: int, end: int, negative: bool) -> tuple[int, float]:
+    """As `number`, digit by digit."""
     at, mantissa = _digits(raw, first, end, _NONE)
     count = at - first
     if count == 0 or (count > 1 and raw[first] == ZERO):
         return -1, 0.0
     exponent = 0
-    if at < end and raw[at] == POINT:
+    if at < end and raw[index(at)] == POINT:
         point = at
         at, mantissa = _digits(raw, point + 1, end, mantissa)
         exponent = point + 1 - at
@@ -75,7 +136,7 @@ def number(raw: Raw, at: int, end: int) -> tuple[int, float]:
         return -1, 0.0
     if exponent == 0 and mantissa > _EXACT:
         return -1, 0.0  # whether an integer fits 64 bits is for others to say
-    if at < end and (raw[at] == LOWER_E or raw[at] == UPPER_E):
+    if at < end and (raw[index(at)] == LOWER_E or raw[index(at)] == UPPER_E):
         at, power = _power(raw, at + 1, end)
         exponent += power
     if at < 0 or (mantissa == _NONE and negative and exponent == 0):
@@ -86,8 +147,8 @@ def number(raw: Raw, at: int, end: int) -> tuple[int, float]:
 
 @kernel()
 def _digits(raw: Raw, at: int, end: int, value: np.uint64) -> tuple[int, np.uint64]:
-    while at < end and ZERO <= raw[at] <= NINE:
-        value = value * np.uint64(10) + np.uint64(raw[at] - ZERO)
+    while at < end and ZERO <= raw[index(at)] <= NINE:
+        value = value * np.uint64(10) + np.uint64(raw[index(at)] - ZERO)
         at += 1
     return at, value
 
@@ -95,7 +156,7 @@ def _digits(raw: Raw, at: int, end: int, value: np.uint64) -> tuple[int, np.uint
 @kernel(apart=True)
 def _significant(raw: Raw, at: int, end: int) -> int:
     """How many digits there are from the first that is not zero."""
-    while at < end and (raw[at] == ZERO or raw[at] == POINT):
+    while at < end and (raw[index(at)] == ZERO or raw[index(at)] == POINT):
         at += 1
     count = 0
     for i in range(at, end):
@@ -106,8 +167,8 @@ def _significant(raw: Raw, at: int, end: int) -> int:
 @kernel(apart=True)
 def _power(raw: Raw, at: int, end: int) -> tuple[int, int]:
     """The number behind an E, and where it ends: -1 where it is none or long."""
-    negative = at < end and raw[at] == MINUS
-    if at < end and (raw[at] == MINUS or raw[at] == PLUS):
+    negative = at < end and raw[index(at)] == MINUS
+    if at < end and (raw[index(at)] == MINUS or raw[index(at)] == PLUS):
         at += 1
     after, value = _digits(raw, at, end, _NONE)
     if after == at or after > at + 4:
@@ -210,13 +271,13 @@ def _day(raw: Raw, at: int) -> int:
 @kernel()
 def _fraction(raw: Raw, at: int, end: int) -> tuple[int, int]:
     """Where a second's fraction ends, and its microseconds; -1 where it is none."""
-    if at >= end or raw[at] != POINT:
+    if at >= end or raw[index(at)] != POINT:
         return at, 0
     first, value = at + 1, 0
     at = first
-    while at < end and ZERO <= raw[at] <= NINE:
+    while at < end and ZERO <= raw[index(at)] <= NINE:
         if at - first < 6:
-            value = value * 10 + signed(raw[at]) - ZERO
+            value = value * 10 + signed(raw[index(at)]) - ZERO
         at += 1
     for _ in range(at - first, 6):
         value *= 10
@@ -228,12 +289,12 @@ def _fraction(raw: Raw, at: int, end: int) -> tuple[int, int]:
 @kernel()
 def _away(raw: Raw, at: int, end: int) -> int:
     """The seconds by which a time's zone is ahead of UTC; far below a day where it is none."""
-    if at + 1 == end and raw[at] == 90:
+    if at + 1 == end and raw[index(at)] == 90:
         return 0
-    if at + 6 != end or raw[at + 3] != 58 or (raw[at] != PLUS and raw[at] != MINUS):
+    if at + 6 != end or raw[at + 3] != 58 or (raw[index(at)] != PLUS and raw[index(at)] != MINUS):
         return -100_000
     hours, minutes = digits(raw, at + 1, 2), digits(raw, at + 4, 2)
     if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
         return -100_000
     away = hours * 3600 + minutes * 60
-    return -away if raw[at] == MINUS else away
+    return -away if raw[index(at)] == MINUS else away

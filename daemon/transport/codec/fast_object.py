@@ -16,12 +16,13 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     ZERO,
     Raw,
     Wide,
+    index,
     signed,
     space,
     text_end,
     word_at,
 )
-from watchkeeper.daemon.transport.codec.fast_words import FOLLOWS, ODD, Names, named
+from watchkeeper.daemon.transport.codec.fast_words import FOLLOWS, ODD, Names, follows, looked_up
 from watchkeeper.detectors.fast import kernel
 
 LONG = 512  # characters of the longest text that is bounded
@@ -41,14 +42,19 @@ def next_name(
 ) -> tuple[int, int]:
     """The entry of the name behind the brace or comma at `at`, and where its value begins."""
     at = space(raw, at + 1, end)
-    if at >= end or raw[at] != QUOTE:
+    if at >= end or raw[index(at)] != QUOTE:
         return ODD, ODD
-    guess = signed(names.rows[previous, FOLLOWS])
-    entry, stop = named(raw, words, names, scope, guess, at + 1, end)
+    guess = signed(names.rows[index(previous), FOLLOWS])
+    if guess > 0:
+        first = follows(raw, words, names, guess, at, end)
+        if first >= 0:
+            first = space(raw, first, end)
+            return guess, (first if first < end else ODD)
+    entry, stop = looked_up(raw, words, names, scope, at, end)
     if stop < 0:
         return ODD, ODD
     if entry >= 0 and entry != guess:
-        names.rows[previous, FOLLOWS] = entry
+        names.rows[index(previous), FOLLOWS] = entry
     return entry, after_colon(raw, stop, end)
 
 
@@ -58,7 +64,7 @@ def after_colon(raw: Raw, quote: int, end: int) -> int:
     if quote < 0:
         return ODD
     at = space(raw, quote + 1, end)
-    if at >= end or raw[at] != COLON:
+    if at >= end or raw[index(at)] != COLON:
         return ODD
     at = space(raw, at + 1, end)
     return at if at < end else ODD
@@ -71,9 +77,9 @@ def next_value(raw: Raw, at: int, end: int) -> tuple[int, bool]:
     if at < 0:
         return at, False
     at = space(raw, at, end)
-    if at < end and raw[at] == COMMA:
+    if at < end and raw[index(at)] == COMMA:
         return at, True
-    if at < end and raw[at] == CLOSE:
+    if at < end and raw[index(at)] == CLOSE:
         return at + 1, False
     return ODD, False
 
@@ -82,7 +88,7 @@ def next_value(raw: Raw, at: int, end: int) -> tuple[int, bool]:
 def end_of_empty(raw: Raw, at: int, end: int) -> int:
     """The place behind the object at `at` if it is empty, else ODD."""
     at = space(raw, at + 1, end)
-    return at + 1 if at < end and raw[at] == CLOSE else ODD
+    return at + 1 if at < end and raw[index(at)] == CLOSE else ODD
 
 
 @kernel()
@@ -103,7 +109,7 @@ def passed(raw: Raw, words: Wide, at: int, end: int) -> int:
     """The place behind a value that nobody reads; ODD for arrays and what is nested deeper."""
     return (
         passed_object(raw, words, at, end, False)
-        if raw[at] == OPEN
+        if raw[index(at)] == OPEN
         else _simple(raw, words, at, end)
     )
 
@@ -111,12 +117,12 @@ def passed(raw: Raw, words: Wide, at: int, end: int) -> int:
 @kernel()
 def _simple(raw: Raw, words: Wide, at: int, end: int) -> int:
     """The place behind a text, a number, a boolean or null."""
-    byte = raw[at]
+    byte = raw[index(at)]
     if byte == QUOTE:
         stop = text_end(raw, words, at + 1, end)
         return stop + 1 if stop >= 0 else ODD
     if byte == MINUS or ZERO <= byte <= NINE:
-        return number(raw, at, end)[0]
+        return number(raw, words, at, end)[0]
     return literal(raw, words, at, end)[0]
 
 

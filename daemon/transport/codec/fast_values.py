@@ -29,6 +29,7 @@ from watchkeeper.daemon.transport.codec.fast_scan import (
     ZERO,
     Raw,
     Wide,
+    index,
     key_of,
     signed,
     text_end,
@@ -78,7 +79,7 @@ def value(
     out: Out,
 ) -> int:
     """Reads the value of a field that is neither `features` nor `prediction`."""
-    byte = raw[at]
+    byte = raw[index(at)]
     if byte == QUOTE:
         stop = text_end(raw, words, at + 1, end)
         if stop < 0:
@@ -86,7 +87,7 @@ def value(
         found = _text(raw, words, at + 1, stop, field, scope, latest, row, table, out)
         return stop + 1 if found >= 0 else found
     if is_number(byte):
-        return _number(raw, at, end, field, row, out)
+        return _number(raw, words, at, end, field, row, out)
     if byte == OPEN:
         return passed_object(raw, words, at, end, True) if field == f.SEGMENT else ODD
     after, what = literal(raw, words, at, end)
@@ -94,14 +95,14 @@ def value(
 
 
 @kernel()
-def _number(raw: Raw, at: int, end: int, field: int, row: int, out: Out) -> int:
-    after, what = number(raw, at, end)
+def _number(raw: Raw, words: Wide, at: int, end: int, field: int, row: int, out: Out) -> int:
+    after, what = number(raw, words, at, end)
     if field == f.SCORE:
-        out.numbers[f.SCORE_AT, row] = what
+        out.numbers[f.SCORE_AT, index(row)] = what
     elif field == f.VALUE:
-        out.numbers[f.VALUE_AT, row] = what
+        out.numbers[f.VALUE_AT, index(row)] = what
     elif field == f.DURATION and what >= 0:
-        out.numbers[f.DURATION_AT, row] = what
+        out.numbers[f.DURATION_AT, index(row)] = what
     elif not (field == f.SAMPLE_RATE and 0 < what <= 1):
         return ODD
     return after
@@ -124,21 +125,21 @@ def _text(
     size = stop - at
     if field == f.TIME:
         seconds = moment(raw, at, stop)
-        out.numbers[f.TIME_AT, row] = seconds
+        out.numbers[f.TIME_AT, index(row)] = seconds
         return 0 if EARLIEST <= seconds <= latest else ODD
     if field == f.MODEL_NAME or field == f.MODEL_VERSION or field == f.SAID:
         column = MODEL if field == f.MODEL_NAME else VERSION if field == f.MODEL_VERSION else LABEL
         code = coded(raw, words, table, column, at, stop)
-        out.codes[column, row] = code
+        out.codes[column, index(row)] = code
         return code
     if field == f.REQUEST or field == f.ENTITY:
         spans, place = (out.requests, 0) if field == f.REQUEST else (out.entities, 1)
-        spans[0, row], spans[1, row] = at, stop
-        out.keys[place, row] = key_of(raw, words, at, stop)
+        spans[0, index(row)], spans[1, index(row)] = at, stop
+        out.keys[place, index(row)] = key_of(raw, words, at, stop)
         return 0 if 0 < size <= _SHORT else ODD
     if field == f.SOURCE and scope == f.TRUTH:
         code = coded(raw, words, table, SOURCE, at, stop)
-        out.codes[MEMBER, row] = code
+        out.codes[MEMBER, index(row)] = code
         return code if 0 < size <= _SHORT else ODD
     if field == f.ID or field == f.SOURCE:
         return 0 if 0 < size <= _SHORT else ODD
@@ -157,7 +158,7 @@ def _choice(
     if field == f.STATUS and size <= 8:
         status = OK if first == _OK else ERROR if first == _ERROR else ODD
         status = TIMEOUT if first == _TIMEOUT else status
-        out.status[row] = status
+        out.status[index(row)] = status
         return status
     if field == f.KIND and size <= 16:
         if first == _FINAL:
@@ -175,7 +176,7 @@ def answer(
     raw: Raw, words: Wide, at: int, end: int, row: int, names: Names, table: Coded, out: Out
 ) -> int:
     """Reads the object of a field `prediction`."""
-    if raw[at] != OPEN:
+    if raw[index(at)] != OPEN:
         return ODD
     empty = end_of_empty(raw, at, end)
     if empty >= 0:
@@ -188,7 +189,7 @@ def answer(
         if entry < 0:
             at = passed(raw, words, at, end)
         else:
-            previous, field = entry, names.rows[entry, FIELD]
+            previous, field = entry, names.rows[index(entry), FIELD]
             if seen >> field & 1:
                 return ODD
             seen |= 1 << field
@@ -212,7 +213,7 @@ def features(
     out: Out,
 ) -> int:
     """Reads the object of a field `features`; `i` is the record's number."""
-    if raw[at] != OPEN:
+    if raw[index(at)] != OPEN:
         return ODD
     empty = end_of_empty(raw, at, end)
     if empty >= 0:
@@ -220,9 +221,9 @@ def features(
     count, previous, more = 0, f.FEATURES, True
     while more:
         entry, at = next_name(raw, words, names, f.FEATURES, previous, at, end)
-        if at < 0 or entry < 0 or out.places[entry, f.LATEST] == i or count == MOST_FEATURES:
+        if at < 0 or entry < 0 or out.places[index(entry), f.LATEST] == i or count == MOST_FEATURES:
             return ODD
-        out.places[entry, f.LATEST] = i
+        out.places[index(entry), f.LATEST] = i
         previous, count = entry, count + 1
         at = _feature(raw, words, at, end, entry, row, table, out)
         at, more = next_value(raw, at, end)
@@ -235,16 +236,16 @@ def features(
 def _feature(
     raw: Raw, words: Wide, at: int, end: int, entry: int, row: int, table: Coded, out: Out
 ) -> int:
-    if raw[at] == QUOTE:
+    if raw[index(at)] == QUOTE:
         stop = text_end(raw, words, at + 1, end)
         column = _column(out, f.TEXTS, entry)
         if stop < 0 or column < 0:
             return ODD if stop < 0 else FULL
         code = coded(raw, words, table, FIRST_TEXT + column, at + 1, stop)
-        out.texts[column, row] = code
+        out.texts[index(column), index(row)] = code
         return stop + 1 if code >= 0 else FULL
-    if is_number(raw[at]):
-        after, what = number(raw, at, end)
+    if is_number(raw[index(at)]):
+        after, what = number(raw, words, at, end)
     else:
         after, what = literal(raw, words, at, end)
     if after < 0 or what != what:
@@ -252,20 +253,20 @@ def _feature(
     column = _column(out, f.NUMERIC, entry)
     if column < 0:
         return FULL
-    out.numeric[column, row] = what
+    out.numeric[index(column), index(row)] = what
     return after
 
 
 @kernel()
 def _column(out: Out, of: int, entry: int) -> int:
     """The column of a feature's numbers or texts, a new one where it has none; else FULL."""
-    if out.places[entry, of] >= 0:
-        return signed(out.places[entry, of])
+    if out.places[index(entry), of] >= 0:
+        return signed(out.places[index(entry), of])
     column = signed(out.used[of])
     if column == len(out.numeric):
         return FULL
     out.used[of] += 1
-    out.places[entry, of] = column
+    out.places[index(entry), of] = column
     if of == f.NUMERIC:
         out.numeric[column] = np.nan
     else:

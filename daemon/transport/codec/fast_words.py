@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.daemon.transport.codec.fast_scan import (
-    QUOTE,
     Raw,
     Wide,
+    index,
     is_name,
     key_of,
     same,
@@ -34,10 +34,10 @@ ODD, FULL = -1, -2
 MODEL, VERSION, LABEL, MEMBER, FIRST_TEXT = 0, 1, 2, 3, 4
 SOURCE = FIRST_TEXT  # of truths, which have no features
 LONGEST = 128  # bytes of a name that the table takes
-_WIDTH = LONGEST // 8
+_WIDTH = LONGEST // 8 + 1  # in words, with two quotes and a colon
 _SPREAD = 40_503
 _MOST_NAMED = 64  # sets of columns whose names are remembered
-_FACTOR = np.uint64(FACTOR)
+_FACTOR, _NONE = np.uint64(FACTOR), np.uint64(0)
 
 
 # The columns of `Names.rows`; the text follows, eight bytes a column.
@@ -51,8 +51,9 @@ _WORD_WIDTH = 8
 class Names(NamedTuple):
     """Names by entry. `table` holds entries by key, 0 where there is none. A row is the name's
     length in bytes, the entry that came next when it was seen last, what it means (-1: nothing),
-    which object it belongs to, its key and its bytes, all as numbers: what is used together lies
-    together. The first entries, one a scope, are no names but their beginnings.
+    which object it belongs to, its key, and its bytes in quotes with a colon behind them, all as
+    numbers: what is used together lies together. The first entries, one a scope, are no names but
+    their beginnings.
     """
 
     table: Array  # int32
@@ -107,7 +108,9 @@ class Known:
         row = self.names.rows[entry]
         row[LENGTH], row[FIELD], row[SCOPE] = len(raw), field, scope
         row[KEY] = keys_of([name]).view(np.int64)[0]
-        row[TEXT : TEXT + _WIDTH] = np.frombuffer(raw.ljust(LONGEST, b"\0"), dtype="<i8")
+        row[TEXT : TEXT + _WIDTH] = np.frombuffer(
+            (b'"' + raw + b'":').ljust(8 * _WIDTH, b"\0"), dtype="<i8"
+        )
         self.words.append(name)
         self._put(entry)
 
@@ -195,49 +198,49 @@ def entries_of(table: Coded) -> Entries:
 
 
 @kernel()
-def named(
-    raw: Raw, words: Wide, names: Names, scope: int, guess: int, at: int, end: int
-) -> tuple[int, int]:
-    """The entry of the name begun at `at`, ODD where nobody knows it, and the place of the quote
-    behind it, ODD where that is not plain. `guess` is tried first."""
-    if guess > 0:
-        stop = at + names.rows[guess, LENGTH]
-        if stop < end and raw[stop] == QUOTE and _is_entry(raw, words, names, guess, at, stop):
-            return guess, stop
-    return _looked_up(raw, words, names, scope, at, end)
+def follows(raw: Raw, words: Wide, names: Names, entry: int, at: int, end: int) -> int:
+    """The place behind the name `entry` and its colon, if just they begin at `at`; else ODD."""
+    stop = at + names.rows[index(entry), LENGTH] + 3
+    return stop if stop < end and _begins(raw, words, names, entry, at, stop) else ODD
 
 
 @kernel(apart=True)
-def _looked_up(
+def looked_up(
     raw: Raw, words: Wide, names: Names, scope: int, at: int, end: int
 ) -> tuple[int, int]:
-    """As `named`, without a guess."""
-    stop = text_end(raw, words, at, end)
+    """The entry of the name whose quote is at `at`, ODD where nobody knows it, and the place of the
+    quote behind it, ODD where that is not plain."""
+    stop = text_end(raw, words, at + 1, end)
     if stop < 0:
         return ODD, ODD
-    key = signed(key_of(raw, words, at, stop))
+    key = signed(key_of(raw, words, at + 1, stop))
+    size = stop - at - 1
     mask = len(names.table) - 1
     place = (key + scope * _SPREAD) & mask
-    while names.table[place] != 0:
-        entry = signed(names.table[place])
+    while names.table[index(place)] != 0:
+        entry = signed(names.table[index(place)])
         row = names.rows[entry]
-        alike = row[KEY] == key and row[SCOPE] == scope and row[LENGTH] == stop - at
-        if alike and _is_entry(raw, words, names, entry, at, stop):
+        alike = row[KEY] == key and row[SCOPE] == scope and row[LENGTH] == size
+        if alike and _begins(raw, words, names, entry, at, stop + 1):
             return entry, stop
         place = (place + 1) & mask
     return ODD, stop
 
 
 @kernel()
-def _is_entry(raw: Raw, words: Wide, names: Names, entry: int, at: int, stop: int) -> bool:
-    """Whether the text from `at` to `stop`, of the name's length, is the name."""
+def _begins(raw: Raw, words: Wide, names: Names, entry: int, at: int, stop: int) -> bool:
+    """Whether a name, its quote and so on begin with what stands from `at` to `stop`."""
     column = TEXT
-    while at < stop:
-        if signed(word_at(raw, words, at, stop)) != names.rows[entry, column]:
+    while at + 8 <= stop:
+        if np.uint64(words[index(at)].word) != np.uint64(names.rows[index(entry), index(column)]):
             return False
         at += 8
         column += 1
-    return True
+    if at == stop:
+        return True
+    rest = np.uint64(words[index(at)].word) if at < len(words) else word_at(raw, words, at, stop)
+    rest ^= np.uint64(names.rows[index(entry), index(column)])
+    return bool(rest << np.uint64(8 * (at + 8 - stop)) == _NONE)
 
 
 @kernel()
@@ -246,8 +249,8 @@ def coded(raw: Raw, words: Wide, table: Coded, column: int, at: int, end: int) -
     key = signed(key_of(raw, words, at, end))
     mask = len(table.table) - 1
     place = (key + column * _SPREAD) & mask
-    while table.table[place] != 0:
-        row = table.rows[signed(table.table[place]) - 1]
+    while table.table[index(place)] != 0:
+        row = table.rows[index(table.table[index(place)] - 1)]
         first, size = row[_FIRST], end - at
         alike = row[_KEY] == key and row[_COLUMN] == column and row[_SECOND] - first == size
         # Of eight bytes and one length, each text has a key of its own.
@@ -266,8 +269,8 @@ def member_of(table: Coded, model: int, version: int) -> int:
     key ^= key >> np.uint64(32)
     mask = len(table.table) - 1
     place = (signed(key) + MEMBER * _SPREAD) & mask
-    while table.table[place] != 0:
-        row = table.rows[signed(table.table[place]) - 1]
+    while table.table[index(place)] != 0:
+        row = table.rows[index(table.table[index(place)] - 1)]
         if row[_COLUMN] == MEMBER and row[_FIRST] == model and row[_SECOND] == version:
             return signed(row[_CODE])
         place = (place + 1) & mask
@@ -280,7 +283,7 @@ def _new(table: Coded, place: int, key: int, column: int, first: int, second: in
     if entry == len(table.rows):
         return FULL
     code = signed(table.counts[column])
-    table.table[place] = entry + 1
+    table.table[index(place)] = entry + 1
     row = table.rows[entry]
     row[_KEY], row[_COLUMN], row[_CODE] = key, column, code
     row[_FIRST], row[_SECOND] = first, second

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import random
 
@@ -68,6 +69,17 @@ def test_request_ids_stay_in_the_buffer(bulk: Counted[Compiled]) -> None:
     assert isinstance(block, PredictionBlock)
     assert isinstance(block.request_id, Spans)
     assert block.request_id.texts().tolist() == ["r-1"]
+
+
+@pytest.mark.parametrize("behind", ["", " ", "\n"])
+def test_all_short_texts_of_the_signs_of_numbers(bulk: Counted[Compiled], behind: str) -> None:
+    signs = ["".join(each) for n in range(1, 5) for each in itertools.product("059.-eE+", repeat=n)]
+    whole = ["1234567", "123456.7", "0.123456", "12345678", "1234567.8", "-99999.9", "9999999e0"]
+    event = '{"id":"1","time":"2026-03-01T12:00:00Z","model_name":"m","model_version":"1",'
+    event += '"request_id":"r","features":{"x":1},"prediction":{"score":'
+
+    assert_same("predictions", [f"{event}{sign}{behind}}}}}".encode() for sign in signs], bulk)
+    assert_same("predictions", [f"{event}{sign}{behind}}}}}".encode() for sign in whole], bulk)
 
 
 @pytest.mark.parametrize("value", [*mutants.NUMBERS, *mutants.TEXTS, *mutants.OTHERS])
