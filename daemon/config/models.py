@@ -125,7 +125,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         bool,
         doc(
             "Whether numeric features are watched together, for drift that none of them shows on "
-            "its own. Takes 10 kB an open window, and 20 kB a reference"
+            "its own. Takes 10 kB and 2 ms of the processor a window, and 20 kB a reference"
         ),
     ] = False
     mode: Annotated[

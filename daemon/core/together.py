@@ -27,11 +27,11 @@ def relate_features(
     if not related.any():
         return
     chosen = np.flatnonzero(related[ledger.members.arrays["model"][members]])
-    for row in np.unique(members[chosen]).tolist():
+    for row in _different(members[chosen]):
         member = ledger.names[row]
         model, width = state.models[member.model], state.policy(member.model).window_s
         mine = chosen[members[chosen] == row]
-        for index in np.unique(window[mine]).tolist():
+        for index in _different(window[mine]):
             profile = model.reference(member.version, index * width)
             if profile is None or profile.joint is None:
                 continue
@@ -40,6 +40,13 @@ def relate_features(
             rows = mine[window[mine] == index]
             rows = rows[_JOINT.wanted(block.key[rows], profile, into)]
             into.merge(_JOINT.sketch(block.take(rows), profile))
+
+
+def _different(numbers: IntArray) -> list[int]:
+    """The different numbers, ascending; as a rule there is only one."""
+    if len(numbers) and (numbers == numbers[0]).all():
+        return [int(numbers[0])]
+    return [int(each) for each in np.unique(numbers)]
 
 
 def name_features(closing: Closing) -> None:

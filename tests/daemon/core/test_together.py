@@ -8,9 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.daemon.core import test_spread
 from tests.playbook import MODEL, Play
+from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.core.step import Batch
+from watchkeeper.detectors.joint.learned import learned_with_joint
 from watchkeeper.detectors.joint.rows import MOST
+from watchkeeper.detectors.profiling import learn_profile
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import AnyFrame, Finding, PredictionFrame, Severity
 
 QUIET, APART = 30, 8
@@ -91,6 +96,11 @@ def test_nothing_is_sampled_of_models_that_do_not_ask_for_it() -> None:
     assert all(profile.joint is None for profile in model.profiles.values())
 
 
+def test_the_setting_reaches_the_core() -> None:
+    assert ModelSettings(multivariate=True).policy(DEFAULT_WATCHES).multivariate
+    assert not ModelSettings().policy(DEFAULT_WATCHES).multivariate
+
+
 def test_a_restart_in_the_middle_changes_nothing() -> None:
     straight, stopped = played(Related()), played(Related(), restart_every=7)
 
@@ -107,6 +117,31 @@ def test_batches_of_any_size_are_the_same() -> None:
                 cut.step(Batch([frame.take(rows)]))
 
     assert findings(whole, "joint") == findings(cut, "joint") != []
+
+
+def test_partitions_are_judged_like_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = msgspec.structs.replace(test_spread.POLICY, multivariate=True)
+    monkeypatch.setattr(test_spread, "POLICY", asked)
+    play, windows = Related(), []
+    for i in range(9 + QUIET + APART):
+        play.correlation = 0.8 if i < 9 + QUIET else 0.0
+        windows.append(play.window())
+    learned = [f for each in windows[:9] for f in each if isinstance(f, PredictionFrame)]
+    profile = learned_with_joint(learn_profile(learned, MODEL, "v1", source="imported"), learned)
+    whole, apart = test_spread.pipeline(), test_spread.Apart(2)
+    whole.step(Batch(profiles=[profile]))
+    apart.refer(profile)
+
+    found: list[Finding] = []
+    for frames in windows[9:]:
+        found += whole.step(Batch(frames)).findings
+        apart.read(frames)
+        for number in (1, 0):
+            apart.checkpoint(number)
+            apart.tell(number)
+
+    mine = [f for f in found if f.series.signal == "joint"]
+    assert [f for f in apart.findings if f.series.signal == "joint"] == mine != []
 
 
 def test_no_more_rows_of_a_window_are_kept_than_say() -> None:
