@@ -23,7 +23,7 @@ def budgeted(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
 
     Evidence is compared with twice that number, as it has half of the budget. Where a level stands
     for a probability, of a normal tail or as such, the probability changes in proportion. Limits
-    that were given, and what explains only, stay as they are.
+    that were given, and those of what explains only, stay as they are.
     """
     if windows == USUAL:
         return tuple(watches)
@@ -41,10 +41,10 @@ def evident(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
 
 
 def _budgeted(watch: Watch, windows: float) -> Watch:
-    if watch.severity is Severity.INFO:
-        return watch
     if watch.detector.startswith(EVIDENCE):
         return _with(watch, "average_run_length", windows / EVIDENCE_SHARE)
+    if watch.severity is Severity.INFO:
+        return watch
     threshold, alpha = watch.settings.get("threshold"), watch.settings.get("alpha", 1e-9)
     if watch.detector in _TAILS and isinstance(threshold, float | int):
         return _with(watch, "threshold", _level(float(threshold), windows))

@@ -40,7 +40,7 @@ def candidates(keys: Keys, before: IntArray | None) -> IntArray:
     if len(places) <= MOST:
         return places
     different = np.unique(keys[places])
-    return places[keys[places] <= different[min(MOST, len(different)) - 1]]
+    return np.asarray(places[keys[places] <= different[min(MOST, len(different)) - 1]])
 
 
 def coded(columns: Sequence[FloatArray | None], edges: Sequence[FloatArray], n: int) -> Bins:
