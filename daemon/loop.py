@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,11 +12,11 @@ from typing import Protocol
 import structlog
 
 from watchkeeper.daemon.admission import admit
+from watchkeeper.daemon.asking import Asking
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.checkpointing import Checkpoints
 from watchkeeper.daemon.core.pipeline import Pipeline
-from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.handing import Actor, Handing
 from watchkeeper.daemon.holdings import Holdings
@@ -24,14 +24,13 @@ from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
-from watchkeeper.daemon.spreading import Arrived, Spreading, addressed
+from watchkeeper.daemon.spreading import Arrived, Spreading
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.trouble import Trouble
-from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, EventKind, Tick
 
 log = structlog.get_logger()
@@ -101,13 +100,13 @@ class Loop:
     spreading: Spreading | None = None
     _examples: Examples = field(default_factory=Examples)
     _ticked_at: float = float("-inf")
-    _looked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
     _waiting: Mapping[Partition, int] = field(default_factory=dict)
     _trouble: Trouble = field(init=False)
     _patience: Patience = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
     _holdings: Holdings = field(init=False)
+    _asking: Asking = field(init=False)
     _handing: Handing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +120,7 @@ class Loop:
         self._holdings = Holdings(
             self.source, self.store, self.pipeline.state, self._patience, self.clock, self.spreading
         )
+        self._asking = Asking(self._holdings, lambda: self._steady())
         self._handing = Handing(self.actor)
 
     @property
@@ -168,7 +168,7 @@ class Loop:
         known = self.pipeline.state.models.keys()
         first = admit(events, decoded, known, self.models_limit, self._holdings.are_settled)
         decoded.dead.extend(self._trouble.look(now))
-        commands, answers = self._commands(decoded, now)
+        commands, answers = self._commands(decoded)
         batch = Batch(
             [*decoded.blocks, *decoded.frames],
             commands,
@@ -176,7 +176,7 @@ class Loop:
             self._tick(now),
             blind_since=self._blind(records, now),
             now=now,
-            profiles=self._references(first.keys() | arrived.homes.keys(), commands),
+            profiles=self._asking.references(first.keys() | arrived.homes.keys(), commands),
             merges=arrived.merges,
         )
         self._holdings.settle(events, first)
@@ -327,38 +327,11 @@ class Loop:
         if left:
             self._take_up(sorted(left))
 
-    def _commands(self, decoded: Decoded, now: float) -> tuple[list[Command], dict[str, str]]:
+    def _commands(self, decoded: Decoded) -> tuple[list[Command], dict[str, str]]:
         """People's commands for the core; applications' answers go to who asked."""
-        found = list(decoded.commands)
-        if self._steady() - self._looked_at >= INBOX_S:
-            self._looked_at = self._steady()
-            taken = self._pending.answers
-            found += [c for c in self._left_here() if c.id not in taken]
+        found = [*decoded.commands, *self._asking.commands(self._pending.answers)]
         answers = {c.id: self.reporter.answered(c) for c in found if c.command == "outcome"}
         return [c for c in found if c.command != "outcome"], answers
-
-    def _left_here(self) -> list[Command]:
-        """Commands in the inbox but for those of models that another instance watches, or that
-        this one is yet to take up."""
-        waiting = self._patience.insist(self.store.inbox.waiting)
-        strange = {_about(each) for each in waiting} - self._holdings.homes.keys()
-        if not strange:
-            return waiting
-        watched = self._patience.insist(lambda: self.store.records.watched(strange))
-        return [each for each in waiting if _about(each) not in watched]
-
-    def _references(self, seen: Set[str], commands: Sequence[Command]) -> Iterable[Profile]:
-        """What was imported for models that are met for the first time, or when a person says."""
-        state, homes = self.pipeline.state, self._holdings.homes
-        wanted = {each for each in seen if each not in homes}
-        wanted |= {c.target for c in commands if c.command == "profile" and c.target in homes}
-        if self.spreading is not None:
-            wanted |= self.spreading.unreferred(state, self._steady())
-        if not wanted:
-            return ()
-        models = sorted({whole(each) for each in wanted})
-        imported = self._patience.insist(lambda: self.store.registry.imported(models))
-        return _told(addressed(imported, wanted, state))
 
     def _tick(self, now: float) -> Tick | None:
         """Time may only pass while everything known has been read, and more could be known."""
@@ -380,14 +353,3 @@ class Loop:
         share = self._examples.share(sum(map(len, step.captured)), self._steady())
         self._pending.keeping.add(step.captured, self._holdings.homes, step.learning, share)
         self._pending.outbox += self.reporter.rows(step, decoded, now)
-
-
-def _told(references: Iterable[Profile]) -> Iterator[Profile]:
-    for each in references:
-        log.info("reference taken up", model=each.model, version=each.version, n=each.n)
-        yield each
-
-
-def _about(command: Command) -> str:
-    """The model that a command is about."""
-    return command.model_name or command.target
