@@ -28,7 +28,7 @@ from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import Change, Finding, Series, Severity
 from watchkeeper.handlers.types import Incident
 
-MEASURED = ("features", "output")  # signals whose samples hang on the reference
+MEASURED = ("features", "joint", "output")  # signals whose samples hang on the reference
 
 
 def accepted(model: ModelState, incident: Incident) -> list[str]:

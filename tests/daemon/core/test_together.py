@@ -79,6 +79,19 @@ def test_it_ends_when_they_go_together_again() -> None:
     assert [f for f in findings(play, "joint") if f.at > ends] == []
 
 
+def test_a_new_reference_takes_it_as_usual() -> None:
+    play = played(Related())
+    play.command("rebaseline", MODEL)
+
+    play.traffic(20)
+
+    joint = play.pipeline.state.models[MODEL].profiles["v1"].joint
+    assert joint is not None
+    income, rent = joint.names.index("income"), joint.names.index("rent")
+    assert abs(joint.correlation[income][rent]) < 0.15
+    assert [f for f in findings(play, "joint") if f.at > play.at - 4 * 60.0] == []
+
+
 def test_quiet_traffic_gives_no_finding() -> None:
     play = played(Related(), windows=QUIET)
 
