@@ -118,6 +118,16 @@ def test_drift_with_worse_answers_leaves_doubt() -> None:
     assert fault.confidence < 0.7
 
 
+def test_features_that_go_together_otherwise_are_drift_like_any() -> None:
+    together = replace(DRIFT, series=Series("m", "2", "joint", "pairs"))
+
+    fault = locate(incident(WORSE, together), context(), RULES)
+
+    single = locate(incident(WORSE, DRIFT), context(), RULES)
+    assert fault.probabilities == single.probabilities
+    assert any("how features go together" in each.text for each in fault.evidence)
+
+
 def test_drift_long_before_the_harm_is_no_evidence() -> None:
     old = replace(DRIFT, since=NOW - 86_400)
 
