@@ -17,7 +17,13 @@ import structlog
 
 log = structlog.get_logger()
 
-_FETCHER = ("fetch_records", "fetched_records", "_send_fetches_async", "_fetch_futures")
+_FETCHER = (
+    "fetch_records",
+    "fetched_records",
+    "_send_fetches_async",
+    "_fetch_futures",
+    "_completed_fetches",
+)
 _COORDINATOR = ("ensure_coordinator_ready", "coordinator_id", "_client")
 _MOST_DESCRIBED = 4_096
 
@@ -68,14 +74,26 @@ def _trust_coordinator(coordinator: Any) -> None:
 
 
 def _ask_and_wait_at_once(fetcher: Any) -> None:
-    """Sends the fetches, and waits for the first answer, in one go. Where something was fetched
-    before, all is as it was."""
+    """Sends the fetches, and waits for the first answer, in one go.
+
+    An answer may come after a poll has looked for one. The library then asks for all partitions but
+    the answered ones, and waits for these, in which nothing may happen for as long as a broker
+    waits: here what has come is taken first.
+    """
     from kafka.errors import KafkaTimeoutError
     from kafka.future import Future
 
+    async def sent() -> bool:
+        """On the library's thread, on which answers come, too: False where one has come."""
+        if fetcher._completed_fetches:
+            return False
+        await fetcher._send_fetches_async()
+        return True
+
     async def answered(timeout_ms: float | None) -> bool:
         """On the library's thread: whether there was anything to wait for."""
-        await fetcher._send_fetches_async()
+        if not await sent():
+            return True
         under_way = list(fetcher._fetch_futures)
         reset = fetcher._reset_task
         if reset is not None and not reset.is_done:
@@ -97,7 +115,7 @@ def _ask_and_wait_at_once(fetcher: Any) -> None:
         records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
         if records:
             if not partial:
-                fetcher.send_fetches()
+                fetcher._net.run(sent)
             return records, False
         if not fetcher._net.run(answered, timeout_ms):
             return records, True

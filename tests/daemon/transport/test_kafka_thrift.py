@@ -10,6 +10,7 @@ from kafka.consumer import fetcher
 
 from tests.daemon.transport.contract import read, until_caught_up
 from tests.daemon.transport.onkafka import publish, settings_for, source_of, topic_of
+from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka_thrift import describe_once, spare_handovers
 
@@ -38,6 +39,36 @@ def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
 
     assert before == 1
     assert [record.value for record in records] == [b"2"]
+
+
+@pytest.mark.service
+def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: Broker) -> None:
+    settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=3_000)
+    topic = topic_of(settings)
+    publish(settings, topic, [b"1"])
+    with source_of(settings, topic) as source:
+        read(source, 1)
+        until_caught_up(source)
+        fetching = source._member.consumer._fetcher
+        look, send = fetching.fetched_records, fetching._send_fetches_async
+        asked_for_others: list[bool] = []
+
+        def too_early(*args: Any, **named: Any) -> Any:
+            fetching.fetched_records = look
+            publish(settings, topic, [b"2"])
+            wait_until(lambda: fetching._completed_fetches, 30.0, "an answer")
+            return {}, False
+
+        async def sending() -> Any:
+            asked_for_others.append(bool(fetching._completed_fetches))
+            return await send()
+
+        source.poll(0.0)  # from here on a fetch is under way
+        fetching.fetched_records, fetching._send_fetches_async = too_early, sending
+        records = read(source, 1)
+
+    assert [record.value for record in records] == [b"2"]
+    assert not any(asked_for_others)
 
 
 def test_what_is_asked_of_a_partition_is_described_once() -> None:

@@ -99,8 +99,10 @@ def test_a_handful_is_found_by_name_once_it_was_noted() -> None:
     known.note(names, pairs, (models, members))
 
     found = known.few(names[::-1], pairs[1:])
+    assert found is not None
     assert found == (("fraud", "churn"), (Member("fraud", "1"),))
-    assert [each.numbers.tolist() for each in found] == [[1, 0], [1]]
+    assert found[0].numbers.tolist() == [1, 0]
+    assert found[1].numbers.tolist() == [1]
     assert found[1].roster is members.roster
     assert known.few([b"new"], []) is None
     assert known.few(names, [(b"churn", b"2")]) is None
