@@ -82,13 +82,15 @@ class Panel:
     """The posts over all series of one schema, for one suite of watches.
 
     `places` are the rows of members in the banks. `loose` are the watches whose detectors have no
-    bank: they are kept as objects elsewhere.
+    bank: they are kept as objects elsewhere. `layout` says what the bytes of a member's row are
+    made of, once that was asked for.
     """
 
     posts: list[Post]
     loose: tuple[Watch, ...]
     schema: Schema
     places: dict[int, int] = field(default_factory=dict)
+    layout: bytes = b""
     _free: list[int] = field(default_factory=list)
 
     @classmethod

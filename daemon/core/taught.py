@@ -20,7 +20,10 @@ _layouts = msgspec.msgpack.Decoder(Layout)
 
 def layout(panel: Panel) -> bytes:
     """What the members' bytes are made of."""
-    return msgspec.msgpack.encode([(p.name, p.bank.stamp, p.bank.row_nbytes) for p in panel.posts])
+    if not panel.layout:
+        posts = [(p.name, p.bank.stamp, p.bank.row_nbytes) for p in panel.posts]
+        panel.layout = msgspec.msgpack.encode(posts)
+    return panel.layout
 
 
 def name_of(layout: bytes) -> bytes:
@@ -66,8 +69,9 @@ def load(panel: Panel, member: int, layout: bytes, packed: bytes) -> list[str]:
 
 
 def _packed(panel: Panel, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[bytes]:
-    raw = np.concatenate([post.bank.raw(rows) for post in panel.posts], axis=1)
-    words = np.ascontiguousarray(raw).view(np.int64)
+    beyond = int(rows.max()) + 1
+    parts = [part for post in panel.posts for part in post.bank.words(rows, beyond)]
+    words = np.concatenate(parts, axis=1)
     used = words != 0
     ends = np.cumsum(used.sum(axis=1)).tolist()
     marks, filled = np.packbits(used, axis=1), words[used].tobytes()

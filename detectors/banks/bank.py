@@ -137,12 +137,13 @@ class Bank(ABC):
 
     def raw(self, rows: IntArray) -> Raw:
         """The states of rows as bytes, one row each: little-endian, of `row_nbytes`."""
-        self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        parts = [
-            part[rows].view(np.uint8).reshape(len(rows), size)
-            for part, size in zip(self._parts, self._sizes(), strict=True)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        words = np.concatenate(self.words(rows, int(rows.max(initial=-1)) + 1), axis=1)
+        return words.view(np.uint8)
+
+    def words(self, rows: IntArray, beyond: int) -> list[IntArray]:
+        """The same part by part, as words of 8 bytes; all rows are below `beyond`."""
+        self._reach(beyond)
+        return [_words(part)[rows] for part in self._parts]
 
     def put(self, rows: IntArray, raw: Raw) -> None:
         """Takes up what `raw` gave. Raises `StateError` where it cannot be such states."""
