@@ -274,7 +274,7 @@ def _put(holder: object, name: str, value: object) -> None:
 def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
     from watchkeeper.daemon import kernels, logs
-    from watchkeeper.daemon.running import spare_collections
+    from watchkeeper.daemon.running import spare_collections, take_turns
     from watchkeeper.daemon.service import Daemon as Whole
     from watchkeeper.daemon.topics import kinds_of
     from watchkeeper.daemon.transport.kafka import KafkaSource
@@ -287,6 +287,7 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
             source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
         service = Whole(settings, source, Nowhere())
         spare_collections()
+        take_turns(settings.kafka.profile)
         service.start()
         try:
             yield service

@@ -21,12 +21,13 @@ from tests.services.process import Process
 from watchkeeper.daemon import patience
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.exit_codes import INTERNAL, OK, TRY_AGAIN
-from watchkeeper.daemon.running import spare_collections, turning
+from watchkeeper.daemon.running import spare_collections, take_turns, turning
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.memory import MemoryBroker
 from watchkeeper.daemon.transport.ports import Message, Partition
+from watchkeeper.daemon.transport.settings import Profile
 from watchkeeper.daemon.web.app import Probe
 
 
@@ -173,3 +174,13 @@ def test_garbage_is_looked_for_seldom_but_in_short_searches() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize(("profile", "shorter"), [("default", False), ("low_latency", True)])
+def test_threads_give_way_sooner_where_latency_counts(profile: Profile, shorter: bool) -> None:
+    usual = sys.getswitchinterval()
+    try:
+        take_turns(profile)
+        assert (sys.getswitchinterval() < usual) is shorter
+    finally:
+        sys.setswitchinterval(usual)
