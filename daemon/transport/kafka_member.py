@@ -19,7 +19,7 @@ from watchkeeper.daemon.transport.kafka_thrift import spare_handovers
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.standstill import Breaker
-from watchkeeper.daemon.transport.vitals import ignore_belated, pulse, share_anew
+from watchkeeper.daemon.transport.vitals import finish_joins, ignore_belated, pulse, share_anew
 
 log = structlog.get_logger()
 
@@ -206,6 +206,7 @@ class KafkaMember:
             return False
         self._choose_way()
         ignore_belated(self.consumer)
+        finish_joins(self.consumer)
         spare_handovers(self.consumer)
         self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":

@@ -32,6 +32,24 @@ def share_anew(consumer: Any) -> None:
     consumer._coordinator.request_rejoin()
 
 
+def finish_joins(consumer: Any) -> None:
+    """Has a member see a join through that it has begun.
+
+    A leader joins anew when the topics have other partitions than it had dealt out, and its own
+    dealing, while the join is under way, takes that reason away. When a poll ends just then, the
+    library forgets that it has begun: it waits for no answer, has no partition and sends no
+    heartbeat, until the brokers give the member up.
+    """
+    coordinator = consumer._coordinator
+    needed = coordinator.need_rejoin
+
+    @functools.wraps(needed)
+    def needing() -> bool:
+        return bool(coordinator.rejoining or needed())
+
+    coordinator.need_rejoin = needing
+
+
 def ignore_belated(consumer: Any) -> None:
     """Keeps answers to what was asked under a forgotten name from having the next one forgotten.
 
