@@ -15,7 +15,7 @@ from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Daemon
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
-from watchkeeper.daemon.core.panel import Panel, Post
+from watchkeeper.daemon.core.panel import Panel, Post, weighs
 from watchkeeper.daemon.core.policy import ModelPolicy, Suite
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Columns, bank_for
@@ -131,7 +131,7 @@ class Months:
     def __post_init__(self) -> None:
         self.rows = np.arange(self.models)
         for watch in self.watches:
-            bank = bank_for(watch, 1) if watch.detector.startswith("shiryaev") else None
+            bank = bank_for(watch, 1) if weighs(watch) else None
             if bank is not None:
                 only = np.zeros(1, dtype=np.int64)
                 post = Post(watch, 0, only, watch.signal, ("",), bank, b"", True, only)
