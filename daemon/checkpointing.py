@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from watchkeeper.daemon.storage.values import Checkpoint
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take
 FURTHEST = 700  # times `checkpoint_events` that may wait for one: about 40 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
+GLANCE_S = 0.02
+LONGEST_S = 20.0  # between two, however long the last one took
+HANGING_S = 120.0  # longer than any time-out of a database
+SLICE_S = 0.2
 LONG_S = 5.0  # a write that takes longer is waited for: memory must not grow meanwhile
 
 
@@ -54,12 +59,18 @@ class Checkpoints:
         if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
         often = waited >= every_s or pending.events >= every_events
-        return often and self._writing is None and waited >= self._cost_s / CHECKPOINT_SHARE
+        dear = min(self._cost_s / CHECKPOINT_SHARE, LONGEST_S)
+        return often and self._writing is None and waited >= dear
 
     def may_wait(self, pending: Pending) -> bool:
         """Whether it is a routine checkpoint, which the loop need not stand still for."""
         bulky = pending.refused_bytes >= MOST_REFUSED_BYTES
         return self.beside and self._writing is None and not (pending.urgent or bulky)
+
+    def at_most(self, timeout: float) -> float:
+        """How long the loop may wait for events, seconds, so that it soon hears of what is being
+        written."""
+        return timeout if self._writing is None else min(timeout, GLANCE_S)
 
     def begin(self) -> None:
         """One is being made from here on."""
@@ -85,7 +96,7 @@ class Checkpoints:
         if writing is None:
             return None
         if now or self.steady() - writing.begun >= LONG_S:
-            wait([writing.done])
+            self._see_it_end(writing)
         if not writing.done.done():
             return None
         self._writing = None
@@ -95,6 +106,14 @@ class Checkpoints:
             wrote_s = self.patience.insist(lambda: self._write(writing.checkpoint))
         self._cost_s = self._built_s + wrote_s
         return writing.pending
+
+    def _see_it_end(self, writing: Writing) -> None:
+        """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""
+        until = time.monotonic() + HANGING_S
+        while not wait([writing.done], SLICE_S).done:
+            if time.monotonic() > until:
+                raise DatabaseDown(f"a checkpoint has not been written for {HANGING_S:.0f} s")
+            self.patience.idle(SLICE_S)
 
     def close(self, timeout: float) -> None:
         """Waits for what is being written, and writes nothing more. Idempotent."""

@@ -58,6 +58,8 @@ class Holdings:
                 state.model(profile.model).refer(profile, profile.version)
         for partition in partitions:
             self.source.start(partition, restored.offsets.get(partition))
+        # Whoever had them before may have ended before Kafka was told how far they were read.
+        self.source.commit({p: n for p in partitions if (n := restored.offsets.get(p)) is not None})
         return new
 
     def leave(self, gone: Set[Partition]) -> None:

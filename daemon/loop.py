@@ -36,7 +36,6 @@ from watchkeeper.detectors.types import Command, EventKind, Tick
 log = structlog.get_logger()
 
 TICK_S = 1.0
-INBOX_S = 0.5
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
 
 
@@ -157,7 +156,7 @@ class Loop:
         if not self._hear_written():
             self._start_again()
         with self.reporter.stage("poll"):
-            polled = self.source.poll(timeout)
+            polled = self.source.poll(self._checkpoints.at_most(timeout))
         again = self._own(polled)
         records = polled.records.of_places(self._holdings.epochs.keys() - again)
         now = self.clock()
@@ -298,6 +297,10 @@ class Loop:
                 again |= self._holdings.epochs.keys()
                 self._start_again()
         if polled.assigned:
+            # What is being written has the epochs of before: it must be true before they change.
+            if not self._hear_written(now=True):
+                again |= self._holdings.epochs.keys()
+                self._start_again()
             self._take_up(polled.assigned)
         return again
 

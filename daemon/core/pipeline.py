@@ -85,7 +85,7 @@ class Pipeline:
         state = self.state
         dirty = step.dirty
         if state.shares:
-            spread.age(state, dirty & state.shares)
+            spread.age(state, state.shares.intersection(dirty))
             dirty = dirty - state.shares
         due = state.arrays.clocks.due(dirty.rows(lambda name: state.models[name].row))
         while len(due):

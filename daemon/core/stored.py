@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import msgspec
@@ -123,7 +124,7 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
             plain["judges"] = [
                 [
                     msgspec.to_builtins(series),
-                    [[msgspec.to_builtins(j.watch), j.detector.state()] for j in judges],
+                    [[msgspec.to_builtins(j.watch), deepcopy(j.detector.state())] for j in judges],
                 ]
                 for series, judges in state.judges.items()
             ]

@@ -89,7 +89,8 @@ def _constant(seen: Sequence[Seen]) -> Iterator[Finding]:
         if lone and usual and each.usual[place] <= SPREAD_OUT * usual:
             name = each.target.removesuffix(_HISTOGRAM)
             text = f"{name} does not vary any more"
-            yield _named(each, f"{name}{CONSTANT}", text)
+            # An hour or a batch's number stands still for a window, too: that explains, no more.
+            yield _named(each, f"{name}{CONSTANT}", text, Severity.INFO)
 
 
 def _replaced(seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -101,7 +102,7 @@ def _replaced(seen: Sequence[Seen]) -> Iterator[Finding]:
         yield _named(each, f"{name}{REPLACED}", text)
 
 
-def _named(base: Seen, target: str, text: str) -> Finding:
+def _named(base: Seen, target: str, text: str, severity: Severity = Severity.WARNING) -> Finding:
     """The finding that a column is broken in this way, as of the one that shows it."""
     finding = base.finding
     series = msgspec.structs.replace(finding.series, target=target)
@@ -109,6 +110,6 @@ def _named(base: Seen, target: str, text: str) -> Finding:
         finding,
         series=series,
         detector=DETECTOR,
-        severity=Severity.WARNING,
+        severity=severity,
         statement=text,
     )

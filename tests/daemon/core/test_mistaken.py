@@ -78,8 +78,6 @@ def fed(broken: Callable[[PredictionFrame], PredictionFrame]) -> Fed:
     [
         (swapped, "age and amount:swapped", "have changed places"),
         (in_cents, "amount:unit", "percent and shares"),
-        (stuck, "age:constant", "does not vary any more"),
-        (stuck_word, "country:constant", "does not vary any more"),
         (as_text, "age:replaced", "another type"),
     ],
 )
@@ -93,6 +91,18 @@ def test_it_is_found_by_its_name_and_the_data_are_at_fault(
     assert finding.severity is Severity.WARNING
     assert play.incident.fault.kind is Kind.DATA
     assert target.rpartition(":")[0] in play.incident.fault.place
+
+
+@pytest.mark.parametrize(
+    ("broken", "target"), [(stuck, "age:constant"), (stuck_word, "country:constant")]
+)
+def test_what_does_not_vary_any_more_explains_and_opens_nothing(
+    broken: Callable[[PredictionFrame], PredictionFrame], target: str
+) -> None:
+    finding = told(fed(broken))[target]
+
+    assert "does not vary any more" in finding.statement
+    assert finding.severity is Severity.INFO
 
 
 def test_it_ends_with_what_was_done() -> None:
