@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -311,7 +312,9 @@ def _skips_offsets(daemon: Daemon) -> None:
 
 
 def _fills_the_disk(daemon: Daemon) -> None:
-    """Again and again there is no room on the disk, until a commit has failed twice."""
+    """Again and again there is no room on the disk, until a commit has failed twice. Who tells of
+    things waits by the wall clock then: the simulated one stands still while nothing goes on."""
+    daemon.outbox.clock = time.time
     commit = daemon.store.commit
     calls = failures = 0
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
