@@ -89,7 +89,7 @@ FULL = Size(
     pairs=3,
     bare=150_000,
     complete=600_000,
-    long=2_000_000,
+    long=8_000_000,
     naive=40_000,
     large=3_000_000,
     large_pairs=2,
@@ -231,6 +231,9 @@ class Bench:
         one = self.run("models_1", "one", warm=80_000, records=self.size.long)
         some = self.run("models_1000", "thousand", warm=150_000, records=self.size.long)
         self.rows += [("models_1", one), ("models_1000", some)]
+        if self.size.large:
+            job = {"warm": 200_000, "records": self.size.long}
+            self.rows.append(("models_10000", self.run("models_10000", "ten_thousand", **job)))
         shares = {}
         for case in ("models_1", "models_1000", "models_10000"):
             runs = [spent.more for name, spent in self.rows if name == case]
