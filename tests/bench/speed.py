@@ -232,7 +232,7 @@ class Bench:
         some = self.run("models_1000", "thousand", warm=150_000, records=self.size.long)
         self.rows += [("models_1", one), ("models_1000", some)]
         if self.size.large:
-            job = {"warm": 200_000, "records": self.size.long}
+            job: dict[str, Any] = {"warm": 200_000, "records": self.size.long}
             self.rows.append(("models_10000", self.run("models_10000", "ten_thousand", **job)))
         shares = {}
         for case in ("models_1", "models_1000", "models_10000"):
