@@ -17,7 +17,7 @@ from typing import Literal
 import watchkeeper
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.secrets import masked
-from watchkeeper.daemon.config.sections import READ
+from watchkeeper.daemon.config.topics import READ
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
 from watchkeeper.daemon.transport import kafka_guard

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 import watchkeeper
-from watchkeeper.daemon.config.sections import Topics
+from watchkeeper.daemon.config.topics import Topics
 from watchkeeper.daemon.reporting.messages import ActionMessage, IncidentMessage, ModelMessage
 from watchkeeper.detectors.types import EVENT_TYPES, EventKind
 

@@ -145,7 +145,7 @@ def register(
 def _name(name: str) -> str:
     import re
 
-    from watchkeeper.daemon.config.sections import MODEL_NAME
+    from watchkeeper.daemon.config.section import MODEL_NAME
 
     if not re.fullmatch(MODEL_NAME, name):
         raise click.UsageError(f"{name!r} is no name: {MODEL_NAME} is wanted")

@@ -11,7 +11,7 @@ from watchkeeper.daemon.cli.outcome import Unavailable
 from watchkeeper.daemon.cli.output import Output, output_option, show_rows
 
 if TYPE_CHECKING:
-    from watchkeeper.daemon.config.sections import Topics
+    from watchkeeper.daemon.config.topics import Topics
     from watchkeeper.daemon.transport.topics import TopicSpec
 
 _DAY_MS = 86_400_000
@@ -63,7 +63,7 @@ def create(ctx: click.Context, partitions: int, output: Output) -> None:
 
 
 def _specs(topics: Topics, partitions: int) -> list[TopicSpec]:
-    from watchkeeper.daemon.config.sections import READ, WRITTEN
+    from watchkeeper.daemon.config.topics import READ, WRITTEN
     from watchkeeper.daemon.transport.topics import TopicSpec
 
     kept = {kind: days * _DAY_MS for kind, days in _KEPT_DAYS.items()}

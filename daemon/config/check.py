@@ -15,7 +15,7 @@ import msgspec
 from watchkeeper.daemon.config import units
 from watchkeeper.daemon.config.layers import Key, Layer
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
-from watchkeeper.daemon.config.sections import MODEL_NAME, Section
+from watchkeeper.daemon.config.section import MODEL_NAME, Section
 from watchkeeper.daemon.config.units import Duration, Secret
 
 _WORDS = {

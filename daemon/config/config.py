@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from watchkeeper.daemon.config import sections
+from watchkeeper.daemon.config import sections, telling
 from watchkeeper.daemon.config.models import ModelSettings
-from watchkeeper.daemon.config.sections import Section, doc
+from watchkeeper.daemon.config.section import Section, doc
+from watchkeeper.daemon.config.topics import Topics
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
 from watchkeeper.detectors.budget import parse
@@ -25,14 +26,14 @@ class Config(Section, frozen=True, kw_only=True):
 
     daemon: Annotated[sections.Daemon, doc("This instance")] = sections.Daemon()
     kafka: Annotated[sections.Kafka, doc("The cluster")] = sections.Kafka()
-    topics: Annotated[sections.Topics, doc("Names of topics")] = sections.Topics()
+    topics: Annotated[Topics, doc("Names of topics")] = Topics()
     database: Annotated[sections.Database, doc("The database")] = sections.Database()
     checkpoint: Annotated[sections.Checkpoint, doc("Commits")] = sections.Checkpoint()
-    sentry: Annotated[sections.Sentry, doc("Pages")] = sections.Sentry()
+    sentry: Annotated[telling.Sentry, doc("Pages")] = telling.Sentry()
     web: Annotated[sections.Web, doc("HTTP")] = sections.Web()
-    notify: Annotated[sections.Notify, doc("Webhooks")] = sections.Notify()
+    notify: Annotated[telling.Notify, doc("Webhooks")] = telling.Notify()
     collect: Annotated[sections.Collect, doc("Own measurements")] = sections.Collect()
-    outbox: Annotated[sections.Outbox, doc("What waits to be told")] = sections.Outbox()
+    outbox: Annotated[telling.Outbox, doc("What waits to be told")] = telling.Outbox()
     retrain: Annotated[sections.Retrain, doc("Training jobs")] = sections.Retrain()
     mlflow: Annotated[sections.Mlflow, doc("MLflow")] = sections.Mlflow()
     defaults: Annotated[ModelSettings, doc("What holds for every model")] = ModelSettings()

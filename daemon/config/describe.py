@@ -19,7 +19,7 @@ from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.layers import Key, dotted
 from watchkeeper.daemon.config.load import BUILT_IN, Loaded
 from watchkeeper.daemon.config.secrets import masked
-from watchkeeper.daemon.config.sections import Section
+from watchkeeper.daemon.config.section import Section
 from watchkeeper.daemon.config.units import Duration, Secret
 
 MODEL = "NAME"  # stands for a model's name in keys

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from watchkeeper.daemon.config.sections import Section, doc, span
+from watchkeeper.daemon.config.section import Section, doc, span
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.budget import parse

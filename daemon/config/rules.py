@@ -11,7 +11,7 @@ from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.layers import Key, Layer
 from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
-from watchkeeper.daemon.config.sections import READ, WRITTEN
+from watchkeeper.daemon.config.topics import READ, WRITTEN
 from watchkeeper.detectors import budget, registry
 from watchkeeper.detectors.signals import NAMES
 

@@ -8,31 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from watchkeeper.daemon.config.section import MODEL_NAME, Section, Url, doc, span
 from watchkeeper.daemon.config.units import Duration, Secret
-
-MODEL_NAME = r"^[A-Za-z0-9._/-]{1,128}$"
-READ = ("predictions", "labels", "logs", "metrics", "changes", "commands")
-WRITTEN = ("incidents", "incidents_state", "actions", "models_state")
-TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
-
-
-def doc(text: str, unit: str = "", example: object = None) -> Meta:
-    """The documentation of a field, the unit of its number, and an example where there is no
-    default to show."""
-    return Meta(description=text, extra={"unit": unit, "example": example})
-
-
-def span(text: str, low: str, high: str) -> Meta:
-    """The documentation of a duration, and its bounds."""
-    return Meta(description=text, extra={"low": Duration.parse(low), "high": Duration.parse(high)})
-
-
-Url = Annotated[str, Meta(pattern=r"^https?://\S+$")]
-Topic = Annotated[str, Meta(pattern=TOPIC_NAME)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file: every field has a default, and an unknown one is an error."""
 
 
 class Daemon(Section, frozen=True, kw_only=True):
@@ -163,79 +140,6 @@ class Kafka(Section, frozen=True, kw_only=True):
     ] = None
 
 
-class Topics(Section, frozen=True, kw_only=True):
-    """Names of topics. One that is not given is the prefix and the field's name, with a dot for
-    an underscore (`incidents_state` is `watchkeeper.incidents.state`)."""
-
-    prefix: Annotated[
-        str,
-        Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
-        doc("What all names begin with"),
-    ] = "watchkeeper."
-    predictions: Annotated[
-        Topic | None, doc("In: what models answered", example="other.predictions")
-    ] = None
-    labels: Annotated[Topic | None, doc("In: the truth, known later", example="other.labels")] = (
-        None
-    )
-    logs: Annotated[
-        Topic | None, doc("In: log records of serving and features", example="other.logs")
-    ] = None
-    metrics: Annotated[
-        Topic | None, doc("In: measurements of hosts and business", example="other.metrics")
-    ] = None
-    changes: Annotated[
-        Topic | None, doc("In: deployments and other changes on purpose", example="other.changes")
-    ] = None
-    commands: Annotated[
-        Topic | None, doc("In: orders and applications' answers", example="other.commands")
-    ] = None
-    incidents: Annotated[
-        Topic | None, doc("Out: every change of every incident", example="other.incidents")
-    ] = None
-    incidents_state: Annotated[
-        Topic | None,
-        doc("Out, compacted: the newest state of each", example="other.incidents.state"),
-    ] = None
-    actions: Annotated[
-        Topic | None, doc("Out: actions, which applications may obey", example="other.actions")
-    ] = None
-    models_state: Annotated[
-        Topic | None,
-        doc("Out, compacted: health and version of models", example="other.models.state"),
-    ] = None
-    partials: Annotated[
-        Topic | None,
-        doc(
-            "Between instances: parts of windows, for the owner of a model whose events spread "
-            "over partitions",
-            example="other.partials",
-        ),
-    ] = None
-    dlq: Annotated[
-        Topic | None,
-        doc(
-            "Out: what topics of refused records begin with; a dot and the name of the topic they "
-            "came from follow",
-            example="other.dlq",
-        ),
-    ] = None
-
-    def name(self, kind: str) -> str:
-        """The topic of one kind, for instance `predictions` or `incidents_state`."""
-        own: str | None = getattr(self, kind)
-        return own if own is not None else self.prefix + kind.replace("_", ".")
-
-    def dead_letters(self, kind: str) -> str:
-        """The topic of refused records of one kind that is read."""
-        return f"{self.name('dlq')}.{self.name(kind)}"
-
-    def everything(self) -> list[str]:
-        """All topics: those that are read, those that are written, those of refused records."""
-        refused = [self.dead_letters(kind) for kind in READ]
-        return [self.name(kind) for kind in (*READ, *WRITTEN)] + refused
-
-
 class Database(Section, frozen=True, kw_only=True):
     """The one record of what is true. SQLite needs nothing; PostgreSQL the extra `postgres`."""
 
@@ -267,24 +171,6 @@ class Checkpoint(Section, frozen=True, kw_only=True):
     ] = 5_000
 
 
-class Sentry(Section, frozen=True, kw_only=True):
-    """Who is paged. Without a DSN nobody is, and a warning says so."""
-
-    dsn: Annotated[
-        Secret,
-        doc(
-            "Sentry project. Also read: $SENTRY_DSN and the credential `sentry-dsn`",
-            example="https://key@sentry.example.org/1",
-        ),
-    ] = Secret("")
-    dsn_file: Annotated[
-        str | None, doc("File that holds the DSN", example="/etc/watchkeeper/sentry-dsn")
-    ] = None
-    environment: Annotated[
-        str, Meta(pattern=r"^[^\s/]{1,64}$"), doc("Environment the pages are filed under")
-    ] = "production"
-
-
 class Web(Section, frozen=True, kw_only=True):
     """/metrics, /livez and /readyz."""
 
@@ -298,61 +184,6 @@ class Web(Section, frozen=True, kw_only=True):
     allow_public: Annotated[
         bool, doc("Must be true to listen on an address that is not the host's own")
     ] = False
-
-
-class Notify(Section, frozen=True, kw_only=True):
-    """A second way to tell people."""
-
-    webhooks: Annotated[
-        list[Secret],
-        Meta(max_length=16),
-        doc(
-            "URLs that get each change of an incident by POST, as JSON. Shown nowhere: who knows "
-            "one may post there",
-            example=["https://example.org/incidents"],
-        ),
-    ] = msgspec.field(default_factory=list)
-    on_call: Annotated[
-        Secret,
-        doc(
-            "URL that is told, by POST, of an incident that no handler has a remedy for. Shown "
-            "nowhere",
-            example="https://example.org/on-call",
-        ),
-    ] = Secret("")
-
-
-class Outbox(Section, frozen=True, kw_only=True):
-    """How much may gather in the database while others cannot be told, or send what nobody can
-    read."""
-
-    messages: Annotated[
-        int,
-        Meta(ge=100, le=1_000_000),
-        doc(
-            "Most messages that wait of each channel: Kafka, webhooks, Sentry. Beyond it only the "
-            "newest state of each incident waits"
-        ),
-    ] = 10_000
-    dead_letters: Annotated[
-        int,
-        Meta(ge=100, le=1_000_000),
-        doc("Most dead letters that wait to be sent to Kafka. Beyond it the oldest are skipped"),
-    ] = 10_000
-    dead_letters_mb: Annotated[
-        int, Meta(ge=1, le=100_000), doc("Most that these dead letters carry", "MiB")
-    ] = 64
-    refused: Annotated[
-        int,
-        Meta(ge=100, le=10_000_000),
-        doc(
-            "Most refused records that are kept for `watchkeeper dlq`. Beyond it those go that "
-            "were sent once more, then the oldest"
-        ),
-    ] = 100_000
-    refused_mb: Annotated[
-        int, Meta(ge=1, le=100_000), doc("Most that the kept refused records carry", "MiB")
-    ] = 256
 
 
 class Collect(Section, frozen=True, kw_only=True):

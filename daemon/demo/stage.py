@@ -10,7 +10,7 @@ from pathlib import Path
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.models import ModelSettings, Serving
 from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kafka, Web
-from watchkeeper.daemon.config.sections import Topics as TopicSection
+from watchkeeper.daemon.config.topics import Topics as TopicSection
 from watchkeeper.daemon.demo.application import Application
 from watchkeeper.daemon.demo.driver import Driver, Watch, Wire
 from watchkeeper.daemon.demo.faults import Script, standard_script

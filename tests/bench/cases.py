@@ -16,7 +16,8 @@ import msgspec
 
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.models import ModelSettings
-from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kafka, Topics
+from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kafka
+from watchkeeper.daemon.config.topics import Topics
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.transport.ports import Message, Source
 from watchkeeper.daemon.transport.settings import KafkaSettings

@@ -10,7 +10,8 @@ import pytest
 
 from watchkeeper.daemon import doctor
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.sections import Daemon, Database, Kafka, Sentry
+from watchkeeper.daemon.config.sections import Daemon, Database, Kafka
+from watchkeeper.daemon.config.telling import Sentry
 from watchkeeper.daemon.config.units import Secret
 from watchkeeper.daemon.doctor import idle_workers, unequal_partitions
 from watchkeeper.daemon.storage import migrate

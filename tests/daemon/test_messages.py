@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.storage.examples import T0, action, incident
-from watchkeeper.daemon.config import sections
+from watchkeeper.daemon.config import topics
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.messages import READ, WRITTEN, as_text, asyncapi, message_schemas
 from watchkeeper.daemon.reporting.links import Links
@@ -109,7 +109,7 @@ def test_every_schema_is_whole(name: str) -> None:
 def test_every_topic_has_its_message() -> None:
     document = asyncapi()
 
-    assert (tuple(READ), tuple(WRITTEN)) == (sections.READ, sections.WRITTEN)
+    assert (tuple(READ), tuple(WRITTEN)) == (topics.READ, topics.WRITTEN)
     assert set(document["channels"]) == {*READ, *WRITTEN, "dlq"}
     for channel in document["channels"].values():
         for reference in channel["messages"].values():

@@ -11,7 +11,8 @@ from tests.daemon.reporting.answering import answering
 from tests.daemon.wired import made_in
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database, Outbox
+from watchkeeper.daemon.config.sections import Database
+from watchkeeper.daemon.config.telling import Outbox
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage import outbox
 from watchkeeper.daemon.storage.retention import Most

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.sections import Notify, Sentry
+from watchkeeper.daemon.config.telling import Notify, Sentry
 from watchkeeper.daemon.config.units import Secret
 from watchkeeper.daemon.telling import audience_of, channels_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink

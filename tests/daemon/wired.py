@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.daemon.storage.examples import T0
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database, Sentry
+from watchkeeper.daemon.config.sections import Database
+from watchkeeper.daemon.config.telling import Sentry
 from watchkeeper.daemon.config.units import Duration, Secret
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.topics import kinds_of
