@@ -8,32 +8,23 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import watchkeeper
+from watchkeeper.daemon import packages
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.secrets import masked
 from watchkeeper.daemon.config.topics import READ
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.faults import DatabaseFault, StorageError
-from watchkeeper.daemon.transport import kafka_guard
-from watchkeeper.daemon.transport.kafka_reading import way
 from watchkeeper.daemon.transport.ports import SourceError
 from watchkeeper.daemon.transport.topics import reach
 
 _LOW_BYTES = 1_000_000_000
 _FULL_BYTES = 100_000_000
-# module, and what is lost without it
-_CODECS = {
-    "crc32c": "reading is many times slower",
-    "lz4.frame": "records compressed with lz4 are refused",
-    "snappy": "records compressed with snappy are refused",
-    "zstandard": "records compressed with zstd are refused",
-}
 _EXTRAS = {
     "train": ("sklearn", "skl2onnx", "onnx"),
     "postgres": ("psycopg",),
@@ -81,13 +72,11 @@ def _version(name: str) -> str:
 
 
 def _codecs() -> Iterator[Check]:
-    for module, loss in _CODECS.items():
+    absent = packages.missing()
+    for module, loss in packages.NEEDED.items():
         name = module.partition(".")[0]
-        try:
-            import_module(module)
-        except ImportError:
-            fix = "pip install crc32c 'kafka-python[lz4,snappy,zstd]'"
-            yield Check(name, "bad", f"missing: {loss}; {fix}")
+        if module in absent:
+            yield Check(name, "bad", f"missing: {loss}; {packages.FIX}")
         else:
             yield Check(name, "ok", "installed")
 
@@ -120,6 +109,12 @@ def _kafka(config: Config) -> Check:
 
 
 def _reading(config: Config) -> Check:
+    absent = packages.missing()
+    if absent:
+        return Check("kafka reading", "bad", packages.told(absent))
+    from watchkeeper.daemon.transport import kafka_guard  # these need the packages
+    from watchkeeper.daemon.transport.kafka_reading import way
+
     try:
         kafka_guard.prepare()
         chosen = way(config.kafka_settings())

@@ -8,16 +8,17 @@ from functools import partial
 
 import structlog
 
+from watchkeeper.daemon.core.begun_anew import begun_anew
 from watchkeeper.daemon.core.spread import heed_shares
 from watchkeeper.daemon.core.state import State, whole
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.spreading import Spreading
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Restored
+from watchkeeper.daemon.storage.values import Restored, SetAside
 from watchkeeper.daemon.transport.ports import Partition, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.roster import Remembered
-from watchkeeper.detectors.types import BoolArray, StateError
+from watchkeeper.detectors.types import BoolArray, Finding, StateError
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ class Holdings:
     spreading: Spreading | None = None
     epochs: dict[Partition, int] = field(default_factory=dict)
     homes: dict[str, int] = field(default_factory=dict)
+    _findings: list[Finding] = field(default_factory=list)
     _settled: Remembered[str] = field(default_factory=Remembered)
 
     def take_up(self, partitions: Sequence[Partition]) -> list[str]:
@@ -46,7 +48,7 @@ class Holdings:
         restored = self.patience.insist(lambda: self.store.restore(partitions, at))
         self.epochs.update(restored.epochs)
         for aside in restored.set_aside:
-            log.error("stored state set aside", model=aside.model, reason=aside.reason)
+            self._set_aside(aside)
         found = [m for m in (*restored.states, *restored.lost) if m not in state.models]
         new = [m for m in found if whole(m) == m or self._spreads(whole(m))]
         for model in new:
@@ -61,6 +63,11 @@ class Holdings:
         # Whoever had them before may have ended before Kafka was told how far they were read.
         self.source.commit({p: n for p in partitions if (n := restored.offsets.get(p)) is not None})
         return new
+
+    def begun_anew(self) -> list[Finding]:
+        """What could not be taken up, and had to be begun anew, since the last call."""
+        found, self._findings = self._findings, []
+        return found
 
     def leave(self, gone: Set[Partition]) -> None:
         """Forgets partitions that are another's now, and the models at home in no other."""
@@ -106,12 +113,15 @@ class Holdings:
         state = self.state
         if model in restored.states:
             try:
-                for refused in state.load(model, restored.states[model]):
-                    log.warning("detector begins anew", model=model, reason=refused)
+                refused = state.load(model, restored.states[model])
+                for each in refused:
+                    log.warning("detector begins anew", model=model, reason=each)
+                if refused:  # of a model with many detectors one finding is enough
+                    self._findings.append(begun_anew(model, "detectors", refused[0], at))
             except StateError as error:
-                why = str(error)
-                log.error("stored state set aside", model=model, reason=why)
-                self.patience.insist(lambda: self.store.set_aside(model, why, at))
+                aside = SetAside(model, str(error), at)
+                self._set_aside(aside)
+                self.patience.insist(lambda: self.store.set_aside(aside))
             else:
                 if self._spreads(model):
                     heed_shares(state, model)
@@ -121,6 +131,10 @@ class Holdings:
         for version, profile in learned.items():
             state.models[model].refer(profile, version)
         log.warning("began anew from the record", model=model)
+
+    def _set_aside(self, aside: SetAside) -> None:
+        log.error("stored state set aside", model=aside.model, reason=aside.reason)
+        self._findings.append(aside.finding)
 
     def _recall(self, models: Sequence[str]) -> None:
         """Takes the kept events of models in again that were just taken up."""

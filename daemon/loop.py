@@ -183,6 +183,7 @@ class Loop:
             self._holdings.homes.setdefault(model, number)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
+        step.findings += self._holdings.begun_anew()
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
         if self.spreading is not None:

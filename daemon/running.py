@@ -41,9 +41,9 @@ def run(config: Config) -> int:
         log.warning("no Sentry DSN: nobody is paged; set sentry.dsn_file or SENTRY_DSN")
     settings = config.kafka_settings()
     try:
+        source = KafkaSource(settings, topics_of(config))  # looks at the library first
         make_ready(config)
         _warm()
-        source = KafkaSource(settings, topics_of(config))
     except (CannotStart, SourceError) as error:
         log.error("cannot start", reason=str(error))
         return error.code if isinstance(error, CannotStart) else UNAVAILABLE

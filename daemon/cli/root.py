@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
+from watchkeeper.daemon import packages
 from watchkeeper.daemon.cli.lazy import Later, LazyGroup
 from watchkeeper.daemon.cli.outcome import Globals
-from watchkeeper.daemon.exit_codes import INTERNAL
+from watchkeeper.daemon.exit_codes import INTERNAL, MISCONFIGURED
 
 _HERE = "watchkeeper.daemon.cli."
 
@@ -87,6 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The program. Ends with one of the exit codes that `--help` lists."""
     try:
         cli.main(args=arguments, prog_name="watchkeeper")
+    except ImportError as error:
+        said = packages.about(error)
+        if not said:
+            traceback.print_exc()
+        else:
+            click.echo(said, err=True)
+        sys.exit(MISCONFIGURED if said else INTERNAL)
     except Exception:  # noqa: BLE001 - the one place that turns the unforeseen into exit code 70
         traceback.print_exc()
         sys.exit(INTERNAL)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from watchkeeper.daemon import packages
 from watchkeeper.daemon.cli.common import globals_of, load
+from watchkeeper.daemon.cli.outcome import Misconfigured
 
 
 @click.command("run")
@@ -24,6 +26,9 @@ def command(ctx: click.Context, workers: int | None) -> None:
     port.
     """
     loaded = load(globals_of(ctx), required=True)
+    absent = packages.missing()
+    if absent:  # before anything is begun: no restart mends it
+        raise Misconfigured(packages.told(absent))
     count = workers or loaded.config.daemon.workers
     if count > 1:
         from watchkeeper.daemon.workers import supervise

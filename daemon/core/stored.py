@@ -200,7 +200,8 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
         partial.update({name: _unpacked(a) for name, a in arrays.items()})
     for stored, judges in plain.get("judges", ()):
         series = msgspec.convert(stored, Series)
-        state.judges[series] = _judges(policy.watches_of(series), judges)
+        state.judges[series], strange = _judges(policy.watches_of(series), judges)
+        refused += [f"{series}, {each}" for each in strange]
     if "statements" in plain:
         state.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
         try:
@@ -302,21 +303,23 @@ def _teach(
     ]
 
 
-def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> list[Judge]:
+def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> tuple[list[Judge], list[str]]:
     """The detectors that the policy wants by now, with what those of the same watch had learned;
-    one whose state is not understood starts anew."""
+    and which of them start anew, since their state is not understood."""
     known = [(msgspec.convert(watch, Watch), plain) for watch, plain in stored]
-    judges = []
+    judges: list[Judge] = []
+    refused: list[str] = []
     for watch in watches:
         detector = make(watch.detector, watch.settings, watch.severity)
         for old, plain in known:
             if old == watch:
                 try:
                     detector.restore(plain)
-                except StateError:
+                except StateError as error:
+                    refused.append(f"{watch.detector}: {error}")
                     detector = make(watch.detector, watch.settings, watch.severity)
         judges.append(Judge(watch, detector))
-    return judges
+    return judges, refused
 
 
 def _packed(array: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
@@ -190,6 +191,8 @@ class Metrics:
                 continue
             self._findings.labels(model, each.severity.value).inc()
             target = f"{series.signal}[{series.target}]" if series.target else series.signal
+            if math.isnan(each.statistic):  # nothing was measured
+                continue
             if self._limits.admit_target(model, each.detector, target):
                 self._statistic.labels(model, each.detector, target).set(each.statistic)
                 self._threshold.labels(model, each.detector, target).set(each.threshold)

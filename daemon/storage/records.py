@@ -136,10 +136,10 @@ class Records:
         """States that were put away, oldest first."""
         t = tables.states_set_aside.c
         # The two parts of a state are put away at one moment.
-        wanted = select(t.model, t.reason).group_by(t.model, t.reason, t.at)
+        wanted = select(t.model, t.reason, t.at).group_by(t.model, t.reason, t.at)
         wanted = wanted.order_by(func.min(t.id))
         with self._db.read() as connection:
-            return [SetAside(model, reason) for model, reason in connection.execute(wanted)]
+            return [SetAside(*each) for each in connection.execute(wanted)]
 
     def totals(self) -> Totals:
         """How full the database is."""

@@ -120,10 +120,10 @@ class Store:
                 actions=last_actions(connection, models, [each.id for each in opened]),
             )
 
-    def set_aside(self, model: str, reason: str, at: float) -> None:
+    def set_aside(self, aside: SetAside) -> None:
         """Puts a model's stored state away, for a core that could not take it up."""
         with self._db.write() as connection:
-            _set_aside(connection, model, reason, at)
+            _set_aside(connection, aside)
 
     def captured(
         self, model: str, since: float = float("-inf"), until: float = float("inf")
@@ -336,8 +336,8 @@ def _read_states(
                 if state and model in part:
                     state |= snapshots.decode(part[model])
         except SnapshotError as error:
-            damaged.append(SetAside(model, str(error)))
-            _set_aside(connection, model, str(error), at)
+            damaged.append(SetAside(model, str(error), at))
+            _set_aside(connection, damaged[-1])
             state = {}
         if state:
             states[model] = state
@@ -355,9 +355,10 @@ def _read_part(
     return {model: blob for model, blob in rows}
 
 
-def _set_aside(connection: Connection, model: str, reason: str, at: float) -> None:
-    """Puts a state away and leaves an empty one: until it is replaced, its model is known to have
-    lost it, however often the daemon is started."""
+def _set_aside(connection: Connection, aside: SetAside) -> None:
+    """Puts a state away, with a finding, and leaves an empty one: until it is replaced, its model
+    is known to have lost it, however often the daemon is started."""
+    model = aside.model
     all_parts = (tables.states, *_SELDOM)
     stored = [
         connection.execute(select(each.c.blob).where(each.c.model == model)).scalar()
@@ -365,9 +366,10 @@ def _set_aside(connection: Connection, model: str, reason: str, at: float) -> No
     ]
     if stored[0] is None:
         return
-    kept = [{"model": model, "reason": reason, "blob": blob, "at": at}
-            for blob in stored if blob is not None]  # fmt: skip
+    told = msgspec.structs.asdict(aside)
+    kept = [{**told, "blob": blob} for blob in stored if blob is not None]
     connection.execute(sa.insert(tables.states_set_aside), kept)
+    insert_new(connection, tables.findings, [rows.finding(aside.finding)])
     for each in _SELDOM:
         connection.execute(sa.delete(each).where(each.c.model == model))
     empty = {"blob": snapshots.encode({})}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from watchkeeper.daemon.core.begun_anew import begun_anew
 from watchkeeper.daemon.transport.ports import Headers, Partition, Record
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
@@ -198,6 +199,12 @@ class SetAside(msgspec.Struct, frozen=True):
 
     model: str
     reason: str
+    at: float
+
+    @property
+    def finding(self) -> Finding:
+        """What is on record of it."""
+        return begun_anew(self.model, "", self.reason, self.at)
 
 
 @dataclass(frozen=True, slots=True)

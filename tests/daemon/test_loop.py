@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from tests.daemon.test_trouble import Cable
 from tests.fakes import Crash, FakeDeployer
@@ -24,10 +25,10 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.handing import Actor
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.reporting.metrics import Stage
-from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage import migrate, snapshots, tables
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow
+from watchkeeper.daemon.storage.values import Checkpoint, OutboxRow, SetAside
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.kafka_repair import DataGap
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
@@ -43,6 +44,7 @@ from watchkeeper.detectors.types import (
     EventKind,
     Prediction,
     PredictionValue,
+    Severity,
     moment,
 )
 from watchkeeper.handlers.rules import RULES
@@ -343,7 +345,7 @@ def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
     (held,) = world.store.records.actions()
     (before,) = world.store.records.incidents(open_only=True)
     learned = loop.pipeline.state.models[MODEL].profiles
-    world.store.set_aside(MODEL, "damaged", world.now)
+    world.store.set_aside(SetAside(MODEL, "damaged", world.now))
     crashed, anew = world.loop(Restart()), world.loop(Restart())
     crashed.turn(0.0)
 
@@ -361,6 +363,55 @@ def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
     assert world.store.inbox.answer("c1") == "done: restart permitted"
     assert [each.id for each in world.store.records.incidents()] == [before.id]
     assert world.store.restore([Partition("predictions", 0)], world.now).lost == []
+
+
+def changed(store: Store, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes what is stored of the model, part by part."""
+    for table in (tables.states, tables.states_lasting):
+        with store._db.write() as connection:
+            plain = snapshots.decode(connection.execute(sa.select(table.c.blob)).scalar_one())
+            change(plain)
+            connection.execute(sa.update(table).values(blob=snapshots.encode(plain)))
+
+
+def older(plain: dict[str, Any]) -> None:
+    """As a program might have written it whose states this one does not know."""
+    if "layout" in plain:
+        plain["layout"] = 0
+
+
+def other_stamps(plain: dict[str, Any]) -> None:
+    """As if each detector's state had another layout by now."""
+    for name, layout in plain.get("layouts", {}).items():
+        posts = msgspec.msgpack.decode(layout)
+        plain["layouts"][name] = msgspec.msgpack.encode([[n, b"?", size] for n, _, size in posts])
+
+
+@pytest.mark.parametrize(
+    ("change", "target"), [(older, ""), (other_stamps, "detectors")], ids=["model", "detectors"]
+)
+def test_state_that_is_not_understood_is_a_finding(
+    world: World, change: Callable[[dict[str, Any]], object], target: str
+) -> None:
+    world.publish(0, 1_500)
+    before = world.loop()
+    drain(before)
+    before.checkpoint()
+    changed(world.store, change)
+    world.publish(1_500, 200)
+
+    drain(loop := world.loop())
+    loop.checkpoint()
+    drain(again := world.loop())
+    again.checkpoint()
+
+    found = [f for f in world.store.records.findings() if f.detector == "state"]
+    assert [(f.series.model, f.series.target, f.severity) for f in found] == [
+        (MODEL, target, Severity.INFO)
+    ]
+    told = [f for step in world.book.told for f in step.findings if f.detector == "state"]
+    assert [f.id for f in told] == [found[0].id]
+    assert "layout" in told[0].statement
 
 
 def test_nothing_is_acted_on_while_a_record_waits_too_long(world: World) -> None:

@@ -88,8 +88,10 @@ def test_a_state_that_cannot_be_read_is_set_aside(
 
     store = Store(round_.database)
     aside = [each.model for each in store.records.set_aside()]
+    told = [f.series.model for f in store.records.findings() if f.detector == "state"]
     store.close()
     assert sorted(aside) == ["alpha", "beta", "gamma"]
+    assert sorted(told) == ["alpha", "beta", "gamma"]
     assert before.findings.keys() <= after.findings.keys()
     assert max(after.findings.values(), default=1) == 1
     assert set(after.states) == {"alpha", "beta", "gamma"}

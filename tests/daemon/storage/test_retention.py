@@ -8,7 +8,7 @@ from tests.daemon.storage import examples
 from tests.daemon.storage.examples import P0, T0, finding, letter
 from watchkeeper.daemon.storage.retention import FINDINGS_S, SENT_S, TAKEN_S, Forgotten
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint
+from watchkeeper.daemon.storage.values import Checkpoint, SetAside
 from watchkeeper.detectors.types import Command, Series, moment
 
 
@@ -59,7 +59,7 @@ def test_answered_commands_go_and_waiting_ones_stay(store: Store) -> None:
 def test_incidents_actions_and_states_that_were_set_aside_are_kept(store: Store) -> None:
     epochs = store.restore([P0], T0).epochs
     store.commit(examples.checkpoint(epochs[P0]))
-    store.set_aside("fraud", "damaged", T0)
+    store.set_aside(SetAside("fraud", "damaged", T0))
 
     store.forget_old(T0 + 10 * FINDINGS_S)
 

@@ -34,6 +34,7 @@ from watchkeeper.daemon.storage.values import (
     Fenced,
     Kept,
     KeptKind,
+    SetAside,
 )
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.blocks import models_of
@@ -226,8 +227,8 @@ def test_a_damaged_state_is_set_aside_and_kept(store: Store, url: str, blob: byt
 def test_the_core_may_set_a_state_aside(store: Store, url: str) -> None:
     store.commit(checkpoint(own(store, P0)))
 
-    store.set_aside("fraud", "layout 0", T0)
-    store.set_aside("unheard of", "layout 0", T0)
+    store.set_aside(SetAside("fraud", "layout 0", T0))
+    store.set_aside(SetAside("unheard of", "layout 0", T0))
 
     assert store.restore([P0], T0).states == {}
     assert [each.reason for each in store.records.set_aside()] == ["layout 0"]
@@ -250,7 +251,7 @@ def test_a_state_in_three_parts_is_set_aside_as_one(store: Store, url: str) -> N
     whole = replace(checkpoint(own(store, P0)), lasting={"fraud": {"taught": 1}})
     store.commit(replace(whole, references={"fraud": {"against": 2}}))
 
-    store.set_aside("fraud", "damaged", T0)
+    store.set_aside(SetAside("fraud", "damaged", T0))
 
     assert len(rows(url)["states_set_aside"]) == 3
     assert [each.model for each in store.records.set_aside()] == ["fraud"]

@@ -117,6 +117,7 @@ def test_several_gzip_members_are_one() -> None:
         (kafka.codec, "snappy", None, "the snappy codec is missing"),
         (kafka.codec, "zstd", None, "the zstd codec is missing"),
         (kafka, "__version__", "3.1.0", r"kafka-python 3\.1\.0 is not known"),
+        (kafka, "__version__", "3.0.9", r"kafka-python 3\.0\.9 is not known"),
     ],
 )
 def test_a_missing_package_is_said_in_one_sentence(
