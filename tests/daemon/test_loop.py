@@ -367,7 +367,7 @@ def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
 
 def changed(store: Store, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes what is stored of the model, part by part."""
-    for table in (tables.states, tables.states_lasting):
+    for table in (tables.states, tables.states_lasting, tables.states_references):
         with store._db.write() as connection:
             plain = snapshots.decode(connection.execute(sa.select(table.c.blob)).scalar_one())
             change(plain)
