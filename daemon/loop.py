@@ -186,8 +186,6 @@ class Loop:
         step.findings += self._holdings.begun_anew()
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
-        if self.spreading is not None:
-            self.spreading.counted(step)
         self._remember(records, decoded, step, now)
         due = self._checkpoints.due(self._pending, self.checkpoint_s, self.checkpoint_events)
         if due and not self._checkpoint_beside():

@@ -13,7 +13,6 @@ import structlog
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.spread import Counted, Merge, take
 from watchkeeper.daemon.core.state import State, share_of, whole
-from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
 from watchkeeper.daemon.transport.partials import (
@@ -188,13 +187,6 @@ class Spreading:
             return set()
         self._referred_at = now
         return set(state.shares)
-
-    def counted(self, step: Step) -> None:
-        """Counts what happened to shares under the names of their models."""
-        if any(whole(each) != each for each in step.counts.models()):
-            step.counts = step.counts.renamed(whole)
-        for name in [each for each in step.live if whole(each) != each]:
-            del step.live[name]
 
 
 def addressed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -79,10 +79,6 @@ class Counted(Mapping[str, Counts]):
         names = [name for part in parts for name in part.models()]
         n = [part.n for part in parts]
         return cls(*_added_up(names, np.concatenate(n, axis=1)))
-
-    def renamed(self, name_of: Callable[[str], str]) -> Counted:
-        """What happened, added up by other names of the models."""
-        return Counted(*_added_up([name_of(name) for name in self.models()], self.n))
 
     def models(self) -> list[str]:
         """The name of each row's model."""

@@ -12,6 +12,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.reporting.before import Before
 from watchkeeper.daemon.reporting.limits import Limits
@@ -103,8 +104,10 @@ class Metrics:
             self._acted(action)
 
     def live(self, model: str, version: str) -> None:
-        """The version that answers now."""
-        if not version or self._versions.get(model) == version or not self._limits.admit(model):
+        """The version that answers now; shares, which answer for nobody, are passed over."""
+        if whole(model) != model or not version:
+            return
+        if self._versions.get(model) == version or not self._limits.admit(model):
             return
         if model in self._versions:
             self._info.remove(model, self._versions[model])
@@ -140,8 +143,9 @@ class Metrics:
 
     def _count(self) -> None:
         """Adds up what was counted since the page was last read: a counter a model and turn would
-        cost as much as all the rest."""
-        for model, counts in self._uncounted.take().items():
+        cost as much as all the rest. What happened to shares is counted under their models."""
+        for name, counts in self._uncounted.take().items():
+            model = whole(name)
             if self._limits.admit(model):
                 self._predictions.labels(model).inc(counts.predictions)
                 self._late.labels(model).inc(counts.late)

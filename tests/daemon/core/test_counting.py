@@ -57,14 +57,6 @@ def test_steps_are_added_up_by_names() -> None:
     }
 
 
-def test_models_that_get_one_name_are_counted_together() -> None:
-    counted = Counted.of({"a.0": Counts(labels=1), "b": Counts(labels=7), "a.1": Counts(labels=2)})
-
-    renamed = counted.renamed(lambda name: name.partition(".")[0])
-
-    assert renamed == {"a": Counts(labels=3), "b": Counts(labels=7)}
-
-
 def test_models_of_which_there_is_nothing_to_tell_are_left_out() -> None:
     counted = Counted(NAMES, rows(0, 1, 3), np.array([[0, 2, 0]] * len(Happened)))
 

@@ -14,6 +14,7 @@ from tests.conftest import unavailable
 from tests.daemon.storage.examples import T0, action, finding, incident
 from tests.services.base import Missing, find_executable
 from watchkeeper.daemon.core.counting import Counted, Counts
+from watchkeeper.daemon.core.state import share_of
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.metrics import Metrics
@@ -57,6 +58,22 @@ def page(metrics: Metrics) -> str:
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
+
+
+def test_shares_are_counted_under_their_models() -> None:
+    metrics, told = Metrics("1.2.3"), Step()
+    counts = {share_of("fraud", n): Counts(predictions=n, late=1) for n in (1, 2)}
+    told.counts = Counted.of({**counts, "churn": Counts(predictions=7)})
+    metrics.live(share_of("fraud", 1), "13")
+
+    metrics.stepped(told)
+
+    text = page(metrics)
+    assert value(metrics, "watchkeeper_model_predictions_total", model="fraud") == 3
+    assert value(metrics, "watchkeeper_late_events_total", model="fraud") == 2
+    assert value(metrics, "watchkeeper_model_predictions_total", model="churn") == 7
+    assert share_of("fraud", 1) not in text
+    assert 'version="13"' not in text
 
 
 def test_a_gap_is_counted_beside_the_letters(metrics: Metrics) -> None:
