@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
@@ -18,6 +19,7 @@ MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoi
 GLANCE_S = 0.02
 LONGEST_S = 20.0  # between two, however long the last one took
 HANGING_S = 120.0  # longer than any time-out of a database
+LAST_S = 5.0  # for one that is to stop
 SLICE_S = 0.2
 LONG_S = 5.0  # a write that takes longer is waited for: memory must not grow meanwhile
 
@@ -49,7 +51,6 @@ class Checkpoints:
     _cost_s: float = 0.0
     _built_s: float = 0.0
     _writing: Writing | None = None
-    _writer: ThreadPoolExecutor | None = field(default=None, repr=False)
 
     def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
         """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
@@ -84,9 +85,11 @@ class Checkpoints:
     def write_beside(self, pending: Pending, checkpoint: Checkpoint) -> None:
         """Has it written by another thread; `written` tells of its end."""
         self._built_s = self.steady() - self._begun
-        if self._writer is None:
-            self._writer = ThreadPoolExecutor(1, "checkpoints")
-        done = self._writer.submit(self._write, checkpoint)
+        done: Future[float] = Future()
+        # One that hangs in the database must not keep the process from ending.
+        threading.Thread(
+            target=self._fulfil, args=(done, checkpoint), name="checkpoint", daemon=True
+        ).start()
         self._writing = Writing(pending, checkpoint, self.steady(), done)
 
     def written(self, now: bool = False) -> Pending | None:
@@ -111,16 +114,23 @@ class Checkpoints:
         """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""
         until = time.monotonic() + HANGING_S
         while not wait([writing.done], SLICE_S).done:
+            if self.patience.stopping.is_set():
+                until = min(until, time.monotonic() + LAST_S)
             if time.monotonic() > until:
-                raise DatabaseDown(f"a checkpoint has not been written for {HANGING_S:.0f} s")
+                waited = self.steady() - writing.begun
+                raise DatabaseDown(f"a checkpoint has not been written for {waited:.0f} s")
             self.patience.idle(SLICE_S)
 
     def close(self, timeout: float) -> None:
         """Waits for what is being written, and writes nothing more. Idempotent."""
         if self._writing is not None:
             wait([self._writing.done], timeout)
-        if self._writer is not None:
-            self._writer.shutdown(wait=False, cancel_futures=True)
+
+    def _fulfil(self, done: Future[float], checkpoint: Checkpoint) -> None:
+        try:
+            done.set_result(self._write(checkpoint))
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+            done.set_exception(error)
 
     def _write(self, checkpoint: Checkpoint) -> float:
         began = self.steady()

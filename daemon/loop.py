@@ -95,6 +95,7 @@ class Loop:
     stopping: threading.Event = field(default_factory=threading.Event)
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
+    _between: Callable[[], None] | None = None
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
     _examples: Examples = field(default_factory=Examples)
@@ -155,6 +156,9 @@ class Loop:
         """One turn; returns what it brought about."""
         if not self._hear_written():
             self._start_again()
+        if self._between is not None:
+            self._commit()  # what another has taken over by now is read again by whom it belongs to
+            self._start_again()
         with self.reporter.stage("poll"):
             polled = self.source.poll(self._checkpoints.at_most(timeout))
         again = self._own(polled)
@@ -203,6 +207,11 @@ class Loop:
         arrived = self.spreading.arrived(records, self.pipeline.state)
         decoded.dead.extend(arrived.dead)
         return arrived
+
+    def take_up_anew(self, between: Callable[[], None]) -> None:
+        """Has the next turn make everything true, forget it, do this, and take it up again. From
+        any thread."""
+        self._between = between
 
     def checkpoint(self) -> None:
         """Makes everything since the last one true, then acts and publishes."""
@@ -319,6 +328,9 @@ class Loop:
         self._pending = Pending()
         partitions = self._holdings.leave_all()
         self._handing.keep_only(())
+        between, self._between = self._between, None
+        if between is not None:
+            between()
         # Who took over may have been given them: what is not ours any more is told by a poll. The
         # records that it brings will be read once more.
         polled = self.source.poll(AGAIN_S)

@@ -13,6 +13,7 @@ from types import FrameType
 import structlog
 
 from watchkeeper.daemon import kernels, logs, sdnotify
+from watchkeeper.daemon.compiling import Compiling, quicken
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.exit_codes import INTERNAL, MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE
 from watchkeeper.daemon.service import Daemon
@@ -43,7 +44,7 @@ def run(config: Config) -> int:
     try:
         source = KafkaSource(settings, topics_of(config))  # looks at the library first
         make_ready(config)
-        _warm()
+        compiling = _warm()
     except (CannotStart, SourceError) as error:
         log.error("cannot start", reason=str(error))
         return error.code if isinstance(error, CannotStart) else UNAVAILABLE
@@ -59,6 +60,9 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
+    if compiling is not None:
+        state = daemon.loop.pipeline.state
+        compiling.start(lambda: daemon.loop.take_up_anew(lambda: quicken(state)))
     source.arm()
     watchdog = Watchdog(daemon.reporter.busy_since, source)
     watchdog.start()
@@ -69,6 +73,8 @@ def run(config: Config) -> int:
         daemon.close()
     finally:
         web.stop(5.0)
+        if compiling is not None:
+            compiling.stop()
     log.info("stopped", code=code)
     return code
 
@@ -90,14 +96,24 @@ def take_turns(profile: Profile) -> None:
         sys.setswitchinterval(_TURN_S)
 
 
-def _warm() -> None:
-    """Compiles the kernels before this process is a member of a group that waits for it."""
+def _warm() -> Compiling | None:
+    """Takes the kernels from the disk. Where they are not there yet they are put off, and what is
+    given is to compile them: nobody shall wait for that."""
     if fast.forbidden():
         log.warning("kernels stay uncompiled: MemoryDenyWriteExecute, or the like, forbids code")
-    sdnotify.notify("EXTEND_TIMEOUT_USEC=300000000")
+    if not fast.possible():
+        return None
+    if fast.folder() is not None and not fast.complete():
+        log.info("compiling kernels beside, for a minute or so: going on without them until then")
+        fast.put_off()
+        return Compiling()
+    if not fast.complete():
+        log.warning("compiling kernels, for a minute or so: there is no folder to keep them in")
+        sdnotify.notify("EXTEND_TIMEOUT_USEC=300000000")
     begun = time.monotonic()
-    if kernels.warm():
-        log.info("kernels are compiled", seconds=round(time.monotonic() - begun, 1))
+    kernels.warm()
+    log.info("kernels are compiled", seconds=round(time.monotonic() - begun, 1))
+    return None
 
 
 def turning(daemon: Daemon, url: str) -> int:

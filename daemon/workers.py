@@ -38,7 +38,6 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 MOST_DEATHS, DEATHS_S = 8, 600.0
 # What a worker has beyond `daemon.stop_timeout`, and after a second signal, before it is killed.
 GRACE_S, HURRY_S = 10.0, 2.0
-WARM_S = 120.0
 PING_S, SILENT_S = 5.0, 60.0
 _LARGEST_NOTE = 4_096
 
@@ -282,7 +281,6 @@ def supervise(config: Config, count: int) -> int:
     except CannotStart as error:
         log.error("cannot start", reason=str(error))
         return error.code
-    _warm()
     with _channels(count) as channels:
         workers = [Worker(n, configs[n - 1], channels[n - 1]) for n in range(1, count + 1)]
         supervisor = Supervisor(workers, float(config.daemon.stop_timeout))
@@ -291,17 +289,6 @@ def supervise(config: Config, count: int) -> int:
         code = supervisor.run()
     log.info("stopped", code=code)
     return code
-
-
-def _warm() -> None:
-    """Compiles the kernels once, in a process that ends: else every worker would, all at once."""
-    from watchkeeper.daemon import kernels
-    from watchkeeper.detectors import fast
-
-    if fast.available():
-        warming = multiprocessing.get_context("spawn").Process(target=kernels.warm, daemon=True)
-        warming.start()
-        warming.join(WARM_S)
 
 
 def work(config: Config, number: int, channel: str) -> None:

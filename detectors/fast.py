@@ -14,10 +14,13 @@ import importlib
 import importlib.util
 import mmap
 import os
+import platform
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -29,11 +32,27 @@ Example = Callable[[], tuple[Any, ...]]
 _KEPT = 3
 _IMPORT = re.compile(r"^from watchkeeper\.([\w.]+) import (.+)$", re.MULTILINE)
 _compiling = threading.RLock()
+_put_off = threading.Event()
 
 
 def available() -> bool:
-    """Whether kernels are to be used: they are wanted, and nothing forbids it."""
+    """Whether kernels are to be used: they can be had, and are not put off."""
+    return not _put_off.is_set() and possible()
+
+
+def possible() -> bool:
+    """Whether kernels can be had: they are wanted, and nothing forbids it."""
     return _wanted() and _may_make_code()
+
+
+def put_off() -> None:
+    """Does without kernels until `take_up`, for instance while they are being compiled."""
+    _put_off.set()
+
+
+def take_up() -> None:
+    """Uses kernels from here on, where they can be had."""
+    _put_off.clear()
 
 
 def forbidden() -> bool:
@@ -113,9 +132,41 @@ _KERNELS: list[Kernel[Any, Any]] = []
 
 def warm() -> None:
     """Compiles every kernel of the modules imported so far, or takes it from the disk."""
-    if available():
+    if possible():
         for each in _KERNELS:
             _ = each.compiled
+
+
+def folder() -> Path | None:
+    """Where compiled kernels are kept; None where nothing can be."""
+    return _cache()
+
+
+def complete() -> bool:
+    """Whether all kernels of this program are on disk, for this processor."""
+    mark = _mark()
+    return mark is not None and mark.exists()
+
+
+def note_complete() -> None:
+    """Notes that they are."""
+    mark = _mark()
+    if mark is not None:
+        mark.touch()
+
+
+def _mark() -> Path | None:
+    """numba compiles anew for another processor, and for another version of itself."""
+    place = _cache()
+    if place is None:
+        return None
+    try:
+        processor = Path("/proc/cpuinfo").read_text("utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        processor = [platform.processor()]
+    kind = [line for line in processor if line.startswith(("model name", "flags", "Features"))]
+    told = [*(kind or processor[:1]), sys.version, *map(version, ("numba", "llvmlite", "numpy"))]
+    return place / f"complete-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
 
 
 def _compiled(

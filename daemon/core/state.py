@@ -79,6 +79,14 @@ class State:
         self.spread: set[str] = set()
         self.renewing: set[str] = set()
 
+    def renew(self) -> None:
+        """Begins with empty arrays. Raises ValueError while models are held in those of before."""
+        if self.models:
+            raise ValueError(f"{len(self.models)} models are held still")
+        self.arrays = Arrays()
+        self.names = np.full(1, None, dtype=np.object_)
+        self._row_of.forget()
+
     def policy(self, name: str) -> ModelPolicy:
         """What the user decided about a model."""
         known = self._policies.get(name)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon.test_loop import MODEL, World, drain
 from tests.services.base import wait_until
+from watchkeeper.daemon import checkpointing
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
@@ -192,6 +193,27 @@ def test_what_hangs_is_waited_for(world: World, gate: Gate) -> None:
     assert not turning.is_alive()
     assert len(gate.written) == 1
     loop.close(1.0)
+
+
+def test_a_stop_does_not_wait_long_for_what_hangs(
+    world: World, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointing, "LAST_S", 0.3)
+    loop = reading(world)
+    world.publish(0, 300)
+    drain(loop)
+    gate.wait_begun(1)
+
+    loop.stopping.set()
+    with pytest.raises(DatabaseDown, match="has not been written"):
+        loop.checkpoint()
+    loop.close(0.1)
+
+    (writer,) = [each for each in threading.enumerate() if each.name == "checkpoint"]
+    assert writer.daemon  # the process ends without it
+    assert gate.written == []
+    gate.open.set()
+    writer.join(A_WHILE_S)
 
 
 def test_closing_waits_for_what_is_being_written(world: World, gate: Gate) -> None:

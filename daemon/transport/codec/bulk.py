@@ -200,6 +200,10 @@ class _Best:
             self._chosen = _fastest()
         return self._chosen(kind, records, seq, latest)
 
+    def choose_again(self) -> None:
+        """There may be a faster one by now."""
+        self._chosen = None
+
 
 def _fastest() -> Bulk:
     # Both need this file.
@@ -212,7 +216,7 @@ def _fastest() -> Bulk:
     return Stencilled(Learned())
 
 
-BULK: Bulk = _Best()
+BULK = _Best()
 
 
 def _read(
