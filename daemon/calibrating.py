@@ -18,10 +18,12 @@ from watchkeeper.daemon.replay import Quiet, empty_store, replayed
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.registry import needs_calibration
 from watchkeeper.detectors.run_length import RunLength, run_length
 from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.types import Sample, Samples, Series
+from watchkeeper.detectors.types import Sample, Samples, Series, Severity
 
+UNBOUNDED = 1e9  # windows: a mean that may be as long has no upper bound worth telling
 PASSES = 4  # times the wanted run length that are judged, for an interval worth having
 
 
@@ -29,13 +31,15 @@ class Row(msgspec.Struct, frozen=True):
     """One watch of one model: what was measured, and whether it may page by that.
 
     `watch` tells it apart from others of its name. `low` and `high` bound the mean windows between
-    two runs of findings, with 95 % confidence.
+    two runs of findings, with 95 % confidence. Who is bounded by construction may page whatever is
+    measured; whose findings do not page at `severity` would have to be made critical, too.
     """
 
     model: str
     signal: str
     target: str
     detector: str
+    severity: Severity
     watch: str
     series: int
     observed: int
@@ -125,6 +129,7 @@ def _row(model: str, watch: Watch, found: Sequence[RunLength], policy: ModelPoli
         signal=watch.signal,
         target=watch.target,
         detector=watch.detector,
+        severity=watch.severity,
         watch=watch.digest,
         series=len(found),
         windows=total.windows,
@@ -132,7 +137,7 @@ def _row(model: str, watch: Watch, found: Sequence[RunLength], policy: ModelPoli
         runs=total.runs,
         mean=total.mean if total.runs else None,
         low=low,
-        high=high if total.runs else None,
+        high=high if high < UNBOUNDED else None,
         wanted=wanted,
-        may_page=long_enough(total, wanted),
+        may_page=not needs_calibration(watch.detector) or long_enough(total, wanted),
     )

@@ -5,22 +5,25 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import click
 import msgspec
+import structlog
 
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.secrets import masked
+from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.exit_codes import FAILED, OK, UNAVAILABLE
 from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.paging import restrained
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.metrics import Stage
 from watchkeeper.daemon.storage import migrate
@@ -31,9 +34,14 @@ from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.file import FileSource
 from watchkeeper.daemon.transport.ports import Partition, SourceError
 from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.run_length import RunLength
 from watchkeeper.detectors.types import Command, Finding, moment
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import Action, Incident, Mode, Outcome
+
+log = structlog.get_logger()
+
+Policies = Callable[[str], ModelPolicy]
 
 
 class NotEmpty(Exception):
@@ -41,10 +49,17 @@ class NotEmpty(Exception):
 
 
 class Report(msgspec.Struct):
-    """What a replay brought to light, in the order in which it came about."""
+    """What a replay brought to light, in the order in which it came about.
+
+    `late` are the events whose window had closed when they were read, and `unmatched` the labels
+    without a prediction; `uncalibrated` names the watches that may not page yet, by model.
+    """
 
     events: int = 0
     refused: dict[str, int] = {}
+    late: int = 0
+    unmatched: int = 0
+    uncalibrated: dict[str, list[str]] = {}
     findings: list[Finding] = []
     incidents: dict[str, Incident] = {}
     actions: dict[str, Action] = {}
@@ -69,6 +84,8 @@ class Quiet:
         self.report.events += len(records)
         for letter in decoded.dead:
             self.report.refused[letter.reason] = self.report.refused.get(letter.reason, 0) + 1
+        self.report.late += int(step.counts.n[Happened.LATE].sum())
+        self.report.unmatched += int(step.counts.n[Happened.UNMATCHED].sum())
         self.report.findings += step.findings
         self.report.incidents.update(step.incidents)
         self.report.actions.update(step.actions)
@@ -101,11 +118,12 @@ def replay(
     A database that holds the record of an earlier run is refused, since the events would be judged
     by what was learned of them then.
     """
-    named = masked(database or "of its own")
+    named, quiet = masked(database or "of its own"), Quiet()
     with ExitStack() as stack:
         kept = _empty(database) if database is not None else empty_store()
         try:
-            report = replayed(config, files, stack.enter_context(kept))
+            paging = _paging(config, quiet.report)
+            report = replayed(config, files, stack.enter_context(kept), quiet, paging)
         except SourceError as error:
             return _failed(FAILED, str(error))
         except NotEmpty as error:
@@ -144,11 +162,16 @@ def _failed(code: int, said: str) -> int:
 
 
 def replayed(
-    config: Config, files: Sequence[Path], store: Store, quiet: Quiet | None = None
+    config: Config,
+    files: Sequence[Path],
+    store: Store,
+    quiet: Quiet | None = None,
+    policy: Policies | None = None,
 ) -> Report:
-    """The report of the files' events, in observe mode: the same events, the same report."""
+    """The report of the files' events, in observe mode: the same events, the same report. The
+    policy is that of the configuration if no other is given."""
     quiet = Quiet() if quiet is None else quiet
-    state = State(_observing(config.policy))
+    state = State(_observing(config.policy if policy is None else policy))
     handlers = Remedies.planning_only(config, store, state).handlers()
     for number, path in enumerate(files, 1):
         # Two files of one name are two topics: each is read from its own beginning.
@@ -166,7 +189,37 @@ def replayed(
     return quiet.report
 
 
-def _observing(policy: Callable[[str], ModelPolicy]) -> Callable[[str], ModelPolicy]:
+def _paging(config: Config, report: Report) -> Policies:
+    """Policies under which only those page who may by what the daemon's database says; the report
+    names the others."""
+
+    def given(model: str) -> ModelPolicy:
+        policy = config.policy(model)
+        if not restrained(policy, model, {})[1]:
+            return policy
+        allowed, held = restrained(policy, model, _measured(config, model))
+        if held:
+            report.uncalibrated[model] = [f"{w.signal}/{w.target}:{w.detector}" for w in held]
+        return allowed
+
+    return given
+
+
+def _measured(config: Config, model: str) -> dict[tuple[str, str], RunLength]:
+    """The run lengths that were kept of a model's detectors; none where no daemon ever ran."""
+    url = config.database.url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return {}
+    try:
+        with closing(Store(url)) as store:
+            return store.calibrations.of([model])
+    except (DatabaseFault, StorageError) as error:
+        reason = str(error).partition("\n")[0]
+        log.warning("what was calibrated is not known", model=model, reason=reason)
+        return {}
+
+
+def _observing(policy: Policies) -> Policies:
     return lambda model: msgspec.structs.replace(policy(model), mode=Mode.OBSERVE, modes={})
 
 
@@ -177,6 +230,7 @@ def _json(report: Report) -> str:
 def _table(report: Report) -> str:
     lines = [f"{report.events} events, {len(report.findings)} findings"]
     lines += [f"refused: {n} {reason}" for reason, n in sorted(report.refused.items())]
+    lines += [*_passed_over(report)]
     for incident in report.incidents.values():
         fault = incident.fault
         lines.append("")
@@ -188,6 +242,19 @@ def _table(report: Report) -> str:
     if not report.incidents:
         lines.append("no incident")
     return "\n".join(lines)
+
+
+def _passed_over(report: Report) -> Iterator[str]:
+    """What was read but not judged, and what was judged but may not page."""
+    if report.late:
+        yield (
+            f"late: {report.late} events, whose windows had closed: files are read as they are, "
+            "sort them by time or raise `lateness`"
+        )
+    if report.unmatched:
+        yield f"unmatched: {report.unmatched} labels without a prediction"
+    for model, watches in sorted(report.uncalibrated.items()):
+        yield f"not calibrated, so opens incidents but pages nobody: {model} {', '.join(watches)}"
 
 
 def _actions(actions: Mapping[str, Action], incident: Incident) -> list[str]:

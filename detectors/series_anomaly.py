@@ -49,6 +49,7 @@ class SeriesAnomaly(EachSample):
 
     name: ClassVar[str] = "series_anomaly"
     sustained: ClassVar[bool] = False
+    measured_first: ClassVar[bool] = True
 
     direction: Direction = setting("either", "which departures matter: up, down or either")
     threshold: Positive = setting(1.0, "digits of rarity, -log10 p, that a finding needs")

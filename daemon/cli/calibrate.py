@@ -19,6 +19,7 @@ _COLUMNS = (
     "signal",
     "target",
     "detector",
+    "severity",
     "series",
     "observed",
     "windows",
@@ -59,14 +60,19 @@ def command(
     FILES hold recorded events of a time in which nothing was wrong, one a line, as for `replay`.
     Each detector judges the history as it was, and then blocks of up to 240 windows drawn from it.
     The table shows the mean number of windows between two runs of findings over all series of a
-    watch, its 95 % bounds, and the number that `false_alarms` asks for. A detector from river or a
-    plugin pages only if it was measured on at least a quarter of that time, saved, and may.
+    watch, its 95 % bounds, and the number that `false_alarms` asks for. `series_anomaly` and a
+    detector from river or a plugin page only if they were measured on at least a quarter of that
+    time, saved, and may. The others may in any case: their levels follow from `false_alarms` or
+    were given.
     """
     config = load(globals_of(ctx)).config
     from watchkeeper.daemon.calibrating import Asked, calibrate
     from watchkeeper.daemon.calibrating import save as keep
     from watchkeeper.daemon.transport.ports import SourceError
 
+    if save:
+        with opened(config):  # before hours of reading, not after
+            pass
     try:
         rows = calibrate(config, list(files), Asked(model, signal, detector))
     except SourceError as error:

@@ -24,7 +24,7 @@ from watchkeeper.detectors.sequential.exact import exp, ln, log_gamma
 from watchkeeper.detectors.sequential.kept import Kept, evident
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.values import LARGEST, MOST
-from watchkeeper.detectors.sequential.whiten import calibration, moved
+from watchkeeper.detectors.sequential.whiten import Calibration, calibration, moved
 
 BINS = 64  # at most; further ones are counted into the last
 _CONCENTRATIONS = (30.0, 300.0)
@@ -34,6 +34,7 @@ _CLOSEST = 0.25  # of N: the largest concentration
 _VARIANCE_SLOWEST = 1.0 / 200
 _DISPERSED = 4.0
 _FAR = 25.0
+OTHERS = 20  # events outside the largest category before windows can be said to resemble each other
 FEWEST = 50.0  # windows at least that are remembered: the usual shares must be surer than the last
 
 
@@ -113,8 +114,7 @@ class CategoryEvidence(Kept):
     def calibrated(self, rows: IntArray) -> IntArray:
         """A number of `Calibration` for each of these series (R,)."""
         self.reach(rows)
-        held = self.parts[0][rows]
-        return calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
+        return category_calibration(self.parts[0][rows])
 
     def sound(self, parts: list[Records]) -> bool:
         return evident(parts[0]) and categories_sound(parts[0])
@@ -161,6 +161,14 @@ class CategoryEvidence(Kept):
             logs[:, j] = _pooled_log(seen, n, q, np.minimum(total * _CLOSEST, most)) - null
         logs[:, len(_CONCENTRATIONS) :] = (plain - null)[:, None]
         return logs
+
+
+def category_calibration(held: Records) -> IntArray:
+    """What is known of each record: numbers of `Calibration`. Where as good as all events are of
+    one category nothing varies, and what resembles what was before says nothing about alarms."""
+    others = summed(held["usual"]) - held["usual"].max(axis=-1)
+    known = calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
+    return np.where(others < OTHERS, int(Calibration.LEARNING), known)
 
 
 def folded(counts: FloatArray, bins: int) -> FloatArray:

@@ -18,7 +18,12 @@ from watchkeeper.detectors.sequential.exact import exp, ln
 from watchkeeper.detectors.sequential.kept import Kept, evident
 from watchkeeper.detectors.sequential.layout import Fields, Records
 from watchkeeper.detectors.sequential.values import LARGEST, MOST
-from watchkeeper.detectors.sequential.whiten import RANK_SLOWEST, calibration, moved
+from watchkeeper.detectors.sequential.whiten import (
+    RANK_SLOWEST,
+    Calibration,
+    calibration,
+    moved,
+)
 from watchkeeper.detectors.types import Direction
 
 _RATIOS = (0.35, 0.6, 0.8, 1.25, 1.5, 1.75, 2.3, 4.0)  # of odds
@@ -112,8 +117,7 @@ class RateEvidence(Kept):
     def calibrated(self, rows: IntArray) -> IntArray:
         """A number of `Calibration` for each of these series (R,)."""
         self.reach(rows)
-        held = self.parts[0][rows]
-        return calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
+        return rate_calibration(self.parts[0][rows])
 
     def seed(self, rows: IntArray, hits: FloatArray, n: FloatArray) -> None:
         """Adds events of a reference to what is learned; all (R,)."""
@@ -156,6 +160,15 @@ class RateEvidence(Kept):
 def running(held: Records) -> FloatArray:
     """The rate so far, half an event of each kind added."""
     return np.asarray((held["hits"] + 0.5) / (held["n"] + 1.0))
+
+
+def rate_calibration(held: Records) -> IntArray:
+    """What is known of each record: numbers of `Calibration`. A rate that is 0 all the time, or as
+    good as, falls from window to window as half an event is shared by ever more: that resembles
+    what was before, but says nothing about alarms."""
+    rarest = np.minimum(held["hits"], held["n"] - held["hits"])
+    known = calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
+    return np.where(rarest < RAREST, int(Calibration.LEARNING), known)
 
 
 def dispersion(held: Records, n: FloatArray) -> FloatArray:

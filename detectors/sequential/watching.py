@@ -21,6 +21,7 @@ from watchkeeper.detectors.sequential.categories import (
     BINS,
     CategoryEvidence,
     categories_sound,
+    category_calibration,
     category_fields,
     folded,
     summed,
@@ -37,6 +38,7 @@ from watchkeeper.detectors.sequential.layout import (
 )
 from watchkeeper.detectors.sequential.rates import (
     RateEvidence,
+    rate_calibration,
     rate_fields,
     rates_sound,
     running,
@@ -281,6 +283,11 @@ def _stability(held: Records) -> FloatArray:
 def calibration_of(held: Records) -> IntArray:
     """What is known of whether alarms of series (W,) are as rare as asked for: numbers of
     `Calibration`."""
+    known = held.dtype.names or ()
+    if "hits" in known:
+        return rate_calibration(held)
+    if "usual" in known:
+        return category_calibration(held)
     return calibration(held["rank_variance"], held["rank_covariance"], held["bets"])
 
 

@@ -84,3 +84,46 @@ def test_a_file_without_such_series_says_so(host: Host, history: Path) -> None:
 
     assert ended.exit_code == 0
     assert ended.stdout.strip() == "no such series in these files"
+
+
+def test_what_is_bounded_by_construction_may_page_without_being_measured_for_long(
+    host: Host, history: Path
+) -> None:
+    host.write(OWN)
+
+    ended = host.run("calibrate", str(history), "--signal", "errors", "-o", "json")
+
+    rows = json.loads(ended.stdout)
+    assert {row["detector"] for row in rows} == {"ewma", "threshold", "shiryaev_roberts_rate"}
+    assert {(row["severity"], row["may_page"]) for row in rows} == {("critical", True)}
+
+
+def test_keeping_needs_a_database_and_says_so_before_it_measures(host: Host, history: Path) -> None:
+    host.config.write_text(f'[daemon]\nstate_dir = "{host.folder}/elsewhere"\n')
+
+    ended = host.run("calibrate", str(history), "--save")
+
+    assert ended.exit_code == 69
+    assert "no database" in ended.stderr
+
+
+def test_a_series_anomaly_is_measured_before_it_pages(host: Host, history: Path) -> None:
+    host.write(OWN.replace("page_hinkley", "series_anomaly"))
+
+    ended = host.run("calibrate", str(history), "--detector", "series_anomaly", "-o", "json")
+    told = host.run("replay", str(history))
+
+    (row,) = json.loads(ended.stdout)
+    assert row["observed"] < row["windows"]
+    assert "pages nobody: m latency/p50:series_anomaly" in told.stdout
+
+
+def test_a_replay_says_who_may_not_page_yet(host: Host, history: Path) -> None:
+    host.write(OWN)
+    before = json.loads(host.run("replay", str(history), "-o", "json").stdout)
+    host.run("calibrate", str(history), "--detector", "page_hinkley", "--save")
+
+    after = json.loads(host.run("replay", str(history), "-o", "json").stdout)
+
+    assert before["uncalibrated"] == {"m": ["latency/p50:page_hinkley"]}
+    assert after["uncalibrated"] == {}

@@ -74,3 +74,15 @@ def test_a_database_that_cannot_be_made_is_told_in_one_line(bare: Host) -> None:
     assert ended.exit_code == 69
     assert len(ended.stderr.splitlines()) == 1
     assert ended.stderr.startswith("replay: database sqlite:///")
+
+
+def test_events_that_come_after_their_window_are_counted_and_told(bare: Host) -> None:
+    file, minutes = bare.folder / "events.jsonl", (0, 1, 2, 3, 0)
+    events = [
+        {**EVENT, "id": str(i), "request_id": str(i), "time": f"2026-01-01T00:0{minute}:00Z"}
+        for i, minute in enumerate(minutes)
+    ]
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+    assert report(bare, str(file))["late"] == 1
+    assert "late: 1 events" in bare.run("replay", str(file)).stdout

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchkeeper.detectors.frames import FloatArray
-from watchkeeper.detectors.sequential import CategoryEvidence
+from watchkeeper.detectors.sequential import Calibration, CategoryEvidence
 from watchkeeper.detectors.types import StateError
 
 COUNTS = st.lists(
@@ -89,6 +89,16 @@ def test_no_input_breaks_it(stream: list[list[float]]) -> None:
     other = CategoryEvidence(3, start=1)
     other.load(0, evidence.dump(0))
     assert other.dump(0) == evidence.dump(0)
+
+
+def test_one_category_alone_is_not_said_to_wander() -> None:
+    random, rows = np.random.default_rng(6), np.arange(1)
+    evidence = CategoryEvidence(4)
+
+    for _ in range(400):
+        evidence.update(rows, np.array([[float(random.poisson(100)), 0.0, 0.0, 0.0]]))
+
+    assert evidence.calibrated(rows).tolist() == [Calibration.LEARNING]
 
 
 def test_bins_beyond_those_kept_are_counted_into_the_last() -> None:

@@ -67,6 +67,26 @@ def test_it_says_where_rates_wander() -> None:
     assert (evidence.calibrated(rows) == Calibration.NOT_CALIBRATED).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_rate_that_never_varies_is_not_said_to_wander(share: float) -> None:
+    evidence, rows, n = RateEvidence(), np.arange(1), np.full(1, 100.0)
+
+    for _ in range(400):
+        evidence.update(rows, share * n, n)
+
+    assert evidence.calibrated(rows).tolist() == [Calibration.LEARNING]
+
+
+def test_a_rate_that_is_nearly_always_zero_is_not_said_to_wander() -> None:
+    random, rows = np.random.default_rng(5), np.arange(40)
+    evidence, n = RateEvidence(), np.full(40, 100.0)
+
+    for _ in range(1_000):
+        evidence.update(rows, random.binomial(100, 0.0005, 40).astype(float), n)
+
+    assert not (evidence.calibrated(rows) == Calibration.NOT_CALIBRATED).any()
+
+
 @given(st.lists(st.tuples(ODD, ODD), min_size=1, max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_no_input_breaks_it(stream: list[tuple[float, float]]) -> None:
