@@ -15,7 +15,7 @@ from watchkeeper.daemon.config import load
 from watchkeeper.daemon.transport.codec import decode
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink
 from watchkeeper.daemon.transport.ports import Message, Partition
-from watchkeeper.daemon.workers import config_of
+from watchkeeper.daemon.worker import config_of
 from watchkeeper.detectors.types import MetricFrame
 
 NOW = 1_800_000_000.0

@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.services import rest
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
-from watchkeeper.daemon import workers
 from watchkeeper.daemon.config import Config
-from watchkeeper.daemon.config.sections import Daemon, Kafka, Web
 from watchkeeper.daemon.exit_codes import MISCONFIGURED
-from watchkeeper.daemon.starting import CannotStart
-from watchkeeper.daemon.workers import Supervisor, Worker, config_of
+from watchkeeper.daemon.worker import Worker
+from watchkeeper.daemon.workers import Supervisor
 
 WAIT_S = 60.0
 
@@ -167,60 +164,8 @@ def test_a_port_that_is_taken_ends_everything_with_69(tmp_path: Path) -> None:
             assert not any(alive(pid) for pid in here.pids().values())
 
 
-def test_each_worker_has_names_and_a_port_of_its_own_and_shares_the_rest() -> None:
-    config = Config(
-        daemon=Daemon(instance="here", state_dir="/s", workers=3),
-        kafka=Kafka(group_instance_id="static"),
-        web=Web(listen="127.0.0.1:8321"),
-    )
-
-    second = config_of(config, 2)
-
-    assert second.daemon.instance == "here-2"
-    assert second.daemon.workers == 1
-    assert second.kafka.group_instance_id == "static-2"
-    assert second.kafka.client_id == "watchkeeper-2"
-    assert second.web.listen == "127.0.0.1:8322"
-    assert (second.daemon.state_dir, second.database) == ("/s", config.database)
-    assert config_of(config, 1).web.listen == "127.0.0.1:8321"
-
-
-def test_without_a_static_name_workers_have_the_instances() -> None:
-    config = Config(daemon=Daemon(instance="here"))
-
-    assert config_of(config, 1).kafka.group_instance_id == "here-1"
-
-
-def test_a_port_beyond_the_last_one_is_refused() -> None:
-    with pytest.raises(CannotStart, match="leaves no port for worker 2") as refused:
-        config_of(Config(web=Web(listen="127.0.0.1:65535")), 2)
-
-    assert refused.value.code == MISCONFIGURED
-
-
 def a_worker() -> Worker:
     return Worker(1, Config(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-
-
-def test_pauses_grow_and_come_to_an_end() -> None:
-    worker = a_worker()
-
-    pauses = [worker.again(float(now)) for now in range(workers.MOST_DEATHS + 1)]
-
-    worker.notes.close()
-    assert pauses[:3] == [1.0, 2.0, 4.0]
-    assert pauses[-2:] == [30.0, None]
-
-
-def test_deaths_long_ago_do_not_count() -> None:
-    worker = a_worker()
-    for now in range(5):
-        worker.again(float(now))
-
-    pause = worker.again(workers.DEATHS_S + 10.0)
-
-    worker.notes.close()
-    assert pause == 1.0
 
 
 def test_a_wrong_configuration_is_not_tried_again() -> None:
