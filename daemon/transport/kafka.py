@@ -7,24 +7,23 @@ that polls, and after an exception no partition is polled again from where it st
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
 
 import msgspec
 import structlog
 
 from watchkeeper.daemon.transport import kafka_member
+from watchkeeper.daemon.transport.kafka_commits import KafkaCommits
+from watchkeeper.daemon.transport.kafka_consumer import spot
 from watchkeeper.daemon.transport.kafka_guard import prepare
-from watchkeeper.daemon.transport.kafka_member import KafkaMember, spot
+from watchkeeper.daemon.transport.kafka_member import KafkaMember
 from watchkeeper.daemon.transport.kafka_positions import KafkaPositions
 from watchkeeper.daemon.transport.kafka_reading import Reading, pieces
 from watchkeeper.daemon.transport.kafka_repair import DataGap, pass_over, resume_behind_gaps
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
-from watchkeeper.daemon.transport.ports import Partition, Polled, Replaced, SourceError
+from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.transport.settings import KafkaSettings
@@ -36,7 +35,6 @@ log = structlog.get_logger()
 
 _MOST_REPORTS = 1_000
 _A_TURN, _MUCH = 8_000, 500  # records
-_ANSWER_S, _GLANCE_S = 0.5, 0.005  # a commit that is not answered by then is tried once more
 
 
 class KafkaSource:
@@ -51,6 +49,7 @@ class KafkaSource:
         self._settings = settings
         self._member = KafkaMember(settings, topics)
         self._positions = KafkaPositions(self._member)
+        self._commits = KafkaCommits(self._member)
         self._pending: dict[Partition, int | None] = {}
         self._held: set[Partition] = set()
         # More than a poll hands out, so that brokers are asked while it is worked off.
@@ -60,8 +59,6 @@ class KafkaSource:
         self._more = False
         self._progress = Progress()
         self._doubted: tuple[Partition, ...] = ()
-        self._committing: Any = None
-        self.commit_failures = 0
         self.begun_anew = 0
 
     @property
@@ -78,6 +75,11 @@ class KafkaSource:
     def trouble(self) -> str | None:
         """What keeps it from reading now, None when nothing does."""
         return self._member.trouble
+
+    @property
+    def commit_failures(self) -> int:
+        """How many commits failed since it began."""
+        return self._commits.failures
 
     def poll(self, timeout: float) -> Polled:
         if not self._member.connected(timeout):
@@ -122,7 +124,7 @@ class KafkaSource:
 
     def partitions(self, topic: str) -> int:
         """How many a topic has that is read; 0 while that is not known."""
-        return self._member.counts.get(topic, 0)
+        return self._member.topics.counts.get(topic, 0)
 
     def arm(self) -> None:
         """Lets `break_off` work: to be called on the main thread, which has to be the one that
@@ -151,53 +153,12 @@ class KafkaSource:
         return [self._gaps.popleft() for _ in range(len(self._gaps))]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        from kafka import OffsetAndMetadata
-
-        member = self._member
-        well = self._heed_commit()
-        ours = {p: offset for p, offset in offsets.items() if p in member.assignment.ours}
-        if member.consumer is None or not ours:
-            return
-        wanted = {spot(p): OffsetAndMetadata(n, "", -1) for p, n in ours.items()}
-        if well:
-            # Not waited for: nobody begins from these offsets where the database has better ones.
-            self._committing = member.consumer.commit_async(wanted), wanted
-        else:
-            self._commit_now(wanted)
+        self._commits.commit(offsets)
 
     def close(self, timeout: float = 10.0) -> None:
-        if self._committing is not None and self._member.consumer is not None:
-            # Once more and waited for: the library may take another answer for the commit's.
-            ours = {spot(partition) for partition in self._member.assignment.ours}
-            wanted = {at: meta for at, meta in self._committing[1].items() if at in ours}
-            with suppress(Replaced):  # whoever has the name by now commits
-                self._commit_now(wanted)
+        self._commits.finish()
         self._member.closed.set()
         self._member.leave(timeout)
-
-    def _heed_commit(self) -> bool:
-        """Whether the newest commit is done, if there is any; it has a moment left for that."""
-        committing, self._committing = self._committing, None
-        if committing is None:
-            return True
-        deadline = time.monotonic() + _ANSWER_S
-        while not committing[0].is_done and time.monotonic() < deadline:
-            self._member.closed.wait(_GLANCE_S)
-        done = committing[0].is_done and committing[0].exception is None
-        if done:
-            self._member.well()
-        return bool(done)
-
-    def _commit_now(self, wanted: Any) -> None:
-        from kafka.errors import KafkaError
-
-        try:
-            self._member.consumer.commit(wanted, timeout_ms=2_000)
-        except KafkaError as error:
-            self.commit_failures += 1
-            self._member.failed(error)
-        else:
-            self._member.well()
 
     # ------------------------------------------------------------------------------- assignment
 

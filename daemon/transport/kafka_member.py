@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import threading
 import time
@@ -12,8 +11,9 @@ from typing import Any
 import structlog
 
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
-from watchkeeper.daemon.transport.kafka_client import connected
+from watchkeeper.daemon.transport.kafka_consumer import consumer_of, spot
 from watchkeeper.daemon.transport.kafka_heard import Heard
+from watchkeeper.daemon.transport.kafka_known import KnownTopics
 from watchkeeper.daemon.transport.kafka_reading import Way, hook, way
 from watchkeeper.daemon.transport.kafka_thrift import spare_handovers
 from watchkeeper.daemon.transport.ports import Partition, Replaced, SourceError
@@ -29,10 +29,7 @@ _ANSWER_MS = 2_000
 _MOST_BACKOFF_S = 30.0
 # Known broker addresses may all have changed: then only a new consumer finds the cluster again.
 _LOST_AFTER_S = 120.0
-_ASK_TOPICS_S = 1.0
 _WATCH_S = 0.05  # no sooner is it looked again whether the member and its topics are well
-# A topic counts as missing once it was absent from the brokers' answers for so long.
-_ABSENT_S = 3.0
 # A heartbeat is enabled right after the joining: only one that stays off was stopped.
 _STOPPED_S = 2.0
 _REPLACED = "another process has joined the group as {}: give each its own kafka.group_instance_id"
@@ -56,7 +53,7 @@ class KafkaMember:
         self.heard = Heard(settings.fetch_max_wait_ms / 1000)
         self.closed = threading.Event()
         self.way = Way("records", "not connected yet")
-        self._topics = tuple(topics)
+        self.topics = KnownTopics(topics)
         self._failures = 0
         self._failing_since: float | None = None
         self._try_again = 0.0
@@ -65,18 +62,14 @@ class KafkaMember:
         self._patience = _sessions(settings, 2)
         self._trouble: str | None = None
         self._unanswered: str | None = None
-        self._absent: tuple[str, ...] = ()
-        self._absent_since = 0.0
-        self._asked_topics = 0.0
         self._watched = float("-inf")
-        self.counts: dict[str, int] = {}
         self._stopped_since: float | None = None
         self.breaker = Breaker()
 
     @property
     def trouble(self) -> str | None:
         """What keeps it from reading, or from knowing that there is nothing to read."""
-        return self._trouble or self._unanswered or self._missing()
+        return self._trouble or self._unanswered or self.topics.trouble
 
     def connected(self, timeout: float) -> bool:
         """Whether there is a consumer; tries for one at most every back-off."""
@@ -123,7 +116,7 @@ class KafkaMember:
 
         if self.consumer is None or time.monotonic() < self._ask_again:
             return
-        asked = silent or [Partition(t, 0) for t in self._topics if t not in self._absent]
+        asked = silent or self.topics.first()
         if not asked:
             return
         try:
@@ -171,8 +164,8 @@ class KafkaMember:
         consumer, self.consumer = self.consumer, None
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
-        self._unanswered, self._absent = None, ()
-        self.counts, self._stopped_since = {}, None
+        self._unanswered = self._stopped_since = None
+        self.topics.forget()
         self.assignment.lose_all()
 
     def _most(self) -> int:
@@ -196,7 +189,7 @@ class KafkaMember:
         from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
         try:
-            self.consumer = _consumer(self.settings, self.assignment)
+            self.consumer = consumer_of(self.settings, self.assignment)
         except SaslAuthenticationFailedError as error:
             raise SourceError(f"the brokers refuse the credentials: {error}") from error
         except (KafkaError, OSError) as error:
@@ -212,7 +205,7 @@ class KafkaMember:
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)
         self.consumer.subscribe(
-            topics=self._topics, listener=listener(self.assignment, self.consumer)
+            topics=self.topics.names, listener=listener(self.assignment, self.consumer)
         )
         self._ask_again = time.monotonic() + SILENCE_S
         self.well()
@@ -262,91 +255,16 @@ class KafkaMember:
             raise Replaced(_REPLACED.format(self.settings.group_instance_id))
 
     def _watch_topics(self) -> None:
-        """Notes the topics that the brokers do not know: the library waits for them in silence."""
+        """Looks for topics that are missing or have grown: then a static member joins anew."""
         if self.consumer is None or not self._settled():
             return
-        # The public method would ask the brokers anew, and wait for them without end.
-        known = self.consumer._cluster
-        absent = tuple(t for t in self._topics if not known.partitions_for_topic(t))
-        if absent != self._absent:
-            self._absent, self._absent_since = absent, time.monotonic()
-        if absent and time.monotonic() >= self._asked_topics + _ASK_TOPICS_S:
-            # The library asks again in half a minute: too late for topics that were made just now.
-            self._asked_topics = time.monotonic()
-            known.request_update()
-        counts = {t: len(known.partitions_for_topic(t) or ()) for t in self._topics}
-        if self.counts and counts != self.counts and self.settings.group_instance_id:
+        if self.topics.look(self.consumer) and self.settings.group_instance_id:
             share_anew(self.consumer)
-        self.counts = counts
-
-    def _missing(self) -> str | None:
-        if not self._absent or time.monotonic() - self._absent_since < _ABSENT_S:
-            return None
-        one = len(self._absent) == 1
-        subject = f"topic {self._absent[0]} does" if one else f"topics {', '.join(self._absent)} do"
-        return f"{subject} not exist: run `watchkeeper topics create`"
 
     def _settled(self) -> bool:
         return str(self.consumer.group_metadata().state) == _STABLE
 
 
-@functools.lru_cache(maxsize=10_000)
-def spot(partition: Partition) -> Any:
-    """The library's name of a partition."""
-    from kafka import TopicPartition
-
-    return TopicPartition(*partition)
-
-
 def _sessions(settings: KafkaSettings, count: int) -> float:
     """So many session time-outs, in seconds."""
     return count * settings.session_timeout_ms / 1000
-
-
-def _assignor(settings: KafkaSettings, assignment: Assignment) -> Any:
-    """A model's home is a partition number, the same in every topic: only these two keep that."""
-    if settings.assignor == "range":
-        from kafka.coordinator.assignors.range import RangePartitionAssignor
-
-        return RangePartitionAssignor
-    from watchkeeper.daemon.transport.sharing import NumberSticky
-
-    return NumberSticky(lambda: assignment.ours)
-
-
-def _consumer(settings: KafkaSettings, assignment: Assignment) -> Any:
-    from kafka import KafkaConsumer
-
-    return connected(
-        KafkaConsumer,
-        settings,
-        group_id=settings.group_id,
-        group_instance_id=settings.group_instance_id,
-        partition_assignment_strategy=(_assignor(settings, assignment),),
-        **_READING,
-        **_limits(settings),
-    )
-
-
-_READING: dict[str, Any] = {
-    "enable_auto_commit": False,
-    "auto_offset_reset": "none",
-    "isolation_level": "read_committed",
-    "allow_auto_create_topics": False,
-    "metadata_max_age_ms": 30_000,
-    "metrics_enabled": False,
-}
-
-
-def _limits(settings: KafkaSettings) -> dict[str, Any]:
-    return {
-        "max_poll_records": settings.max_poll_records,
-        "max_poll_interval_ms": settings.max_poll_interval_ms,
-        "fetch_min_bytes": settings.fetch_min_bytes,
-        "fetch_max_wait_ms": settings.fetch_max_wait_ms,
-        # Larger answers cost more a byte: they do not stay in the processor's cache.
-        "fetch_max_bytes": max(4 * 1024 * 1024, settings.max_partition_fetch_bytes),
-        "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
-        "session_timeout_ms": settings.session_timeout_ms,
-        "heartbeat_interval_ms": min(3_000, settings.session_timeout_ms // 3),
-    }

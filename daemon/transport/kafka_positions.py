@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 
-from watchkeeper.daemon.transport.kafka_member import KafkaMember, spot
+from watchkeeper.daemon.transport.kafka_consumer import spot
+from watchkeeper.daemon.transport.kafka_member import KafkaMember
 from watchkeeper.daemon.transport.ports import Partition
 
 log = structlog.get_logger()

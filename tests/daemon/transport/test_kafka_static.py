@@ -21,7 +21,7 @@ from tests.daemon.transport.onkafka import (
 )
 from tests.services.base import wait_until
 from tests.services.brokers import Broker
-from watchkeeper.daemon.transport import kafka_member
+from watchkeeper.daemon.transport import kafka_consumer
 from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.ports import Partition, Polled, Replaced
 from watchkeeper.daemon.transport.settings import KafkaSettings
@@ -109,7 +109,7 @@ def test_a_heartbeat_that_died_is_noticed_and_the_member_goes_on(durable_kafka: 
 def test_new_partitions_are_found_after_a_static_leader_was_restarted(
     durable_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(kafka_member._READING, "metadata_max_age_ms", 500)
+    monkeypatch.setitem(kafka_consumer.READING, "metadata_max_age_ms", 500)
     settings = named(settings_for(durable_kafka), "w-1")
     topic = topic_of(settings)
     with source_of(settings, topic) as source:

@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.transport.contract import WAIT_S, read
 from tests.daemon.transport.onkafka import poll_until, publish, settings_for, source_of, topic_of
 from tests.services.brokers import Broker
-from watchkeeper.daemon.transport.kafka_member import spot
+from watchkeeper.daemon.transport.kafka_consumer import spot
 from watchkeeper.daemon.transport.ports import Partition, Polled
 from watchkeeper.daemon.transport.standstill import Breaker, Progress, Stuck
 from watchkeeper.daemon.watchdog import Watchdog
