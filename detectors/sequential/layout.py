@@ -17,6 +17,8 @@ Fields = list[tuple[Any, ...]]
 SIDE = 16  # of the gaps' square: blocks, and gaps in each
 GAPS = SIDE * SIDE  # into which the values learned first cut the line
 EDGES = GAPS - 1
+# Places in a record of evidence, from `seen` on.
+SEEN, LEARNED, BETS, STAGE, VALUES, RANKS, EVIDENCE = 0, 1, 2, 3, 4, 8, 12
 _STAMP = 8
 
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from watchkeeper.detectors.fast import kernel
 from watchkeeper.detectors.sequential import rates, whiten
-from watchkeeper.detectors.sequential.advance_fast import moved
 from watchkeeper.detectors.sequential.exact_fast import exp, ln
 from watchkeeper.detectors.sequential.values import LARGEST
+from watchkeeper.detectors.sequential.whiten_fast import moved
 
 Table = npt.NDArray[Any]
 
