@@ -10,20 +10,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from watchkeeper.daemon.storage.values import Kept
-from watchkeeper.detectors.blocks import (
-    Block,
-    Codes,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    Spans,
-    Texts,
-    Words,
-    models_of,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.gathered import labels, merged_codes, merged_words, predictions
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.roster import Remembered
+from watchkeeper.detectors.texts import Codes, Spans, Texts, Words
 from watchkeeper.detectors.types import BoolArray, FloatArray
 
 EXAMPLES_A_SECOND = 5_000.0

@@ -6,27 +6,23 @@ ten thousand models cost no more than one: whatever is done for every event is d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from watchkeeper.detectors.frames import (
     BoolArray,
     FloatArray,
     IntArray,
     LabelFrame,
-    ObjectArray,
     PredictionFrame,
 )
 from watchkeeper.detectors.keys import Keys, keys_of
 from watchkeeper.detectors.roster import Numbered, Roster
-
-Codes = npt.NDArray[np.int32]
-Rows = IntArray | BoolArray | slice
+from watchkeeper.detectors.texts import Codes, Rows, Spans, Texts, Words, texts_of
 
 
 class Member(NamedTuple):
@@ -69,127 +65,6 @@ class MemberRoster(Roster[Member]):
     def models_of(self, numbers: IntArray) -> Numbered[str]:
         """The models of these members."""
         return self.models.of(self._model[numbers])
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A column of text that repeats: a code a row into `words`; -1 is no text.
-
-    `words` may hold some that no row has, and none twice.
-    """
-
-    codes: Codes
-    words: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @classmethod
-    def of(cls, texts: Sequence[str | None] | ObjectArray) -> Words:
-        """The column of these texts."""
-        values = texts.tolist() if isinstance(texts, np.ndarray) else texts
-        words = tuple(word for word in dict.fromkeys(values) if word is not None)
-        code: dict[str | None, int] = {word: i for i, word in enumerate(words)}
-        code[None] = -1
-        return cls(np.fromiter(map(code.__getitem__, values), np.int32, len(values)), words)
-
-    @classmethod
-    def missing(cls, n: int) -> Words:
-        """A column without any text."""
-        return cls(np.full(n, -1, dtype=np.int32), ())
-
-    def take(self, rows: Rows) -> Words:
-        """The chosen rows."""
-        return Words(self.codes[rows], self.words)
-
-    def if_any(self) -> Words | None:
-        """The column; None where no row has a text."""
-        return self if (self.codes >= 0).any() else None
-
-    def texts(self) -> ObjectArray:
-        """The texts themselves (object, str | None)."""
-        known = np.empty(len(self.words) + 1, dtype=np.object_)
-        known[: len(self.words)] = self.words
-        return known[self.codes]  # the last one, None, is that of -1
-
-    def keys(self) -> Keys:
-        """The key of each row's text; 0 where there is none."""
-        return self.known_keys()[self.codes + 1]
-
-    def known_keys(self) -> Keys:
-        """The key of each word, behind a 0 for none: that of code c is at c + 1."""
-        return _few(self.words) if len(self.words) <= _FEW else _with_none(self.words)
-
-
-def _with_none(words: tuple[str, ...]) -> Keys:
-    return np.concatenate(([np.uint64(0)], keys_of(words)))
-
-
-_FEW = 64
-_few = lru_cache(maxsize=4_096)(_with_none)
-
-
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """A column of text that rarely repeats: UTF-8 in a buffer, [start, end) a row; where start
-    is negative there is no text."""
-
-    buffer: bytes
-    start: IntArray
-    end: IntArray
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    @classmethod
-    def nothing(cls, n: int) -> Spans:
-        """A column without any text."""
-        none = np.full(n, -1, dtype=np.int64)
-        return cls(b"", none, none)
-
-    def take(self, rows: Rows) -> Spans:
-        """The chosen rows."""
-        return Spans(self.buffer, self.start[rows], self.end[rows])
-
-    def packed(self) -> Spans:
-        """The same texts one behind the other, in a buffer that holds nothing else."""
-        return Spans(self.data(), *behind(self.start, self.end))
-
-    def data(self) -> bytes:
-        """The bytes of all texts, one behind the other."""
-        if len(self) <= _FEW:
-            whole, each = self.buffer, zip(self.start.tolist(), self.end.tolist(), strict=True)
-            return b"".join([whole[start:end] for start, end in each if start >= 0])
-        begins, ends = behind(self.start, self.end)
-        given = begins >= 0
-        lengths = (ends - begins)[given]
-        places = np.repeat(self.start[given] - begins[given], lengths)
-        places += np.arange(len(places))
-        return np.frombuffer(self.buffer, dtype=np.uint8)[places].tobytes()
-
-    def texts(self) -> ObjectArray:
-        """The texts themselves (object, str | None)."""
-        column = np.empty(len(self), dtype=np.object_)
-        whole = self.buffer
-        for i, (start, end) in enumerate(zip(self.start.tolist(), self.end.tolist(), strict=True)):
-            column[i] = whole[start:end].decode("utf-8", "surrogatepass") if start >= 0 else None
-        return column
-
-
-def behind(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
-    """Where texts begin and end once they stand one behind the other; -1 where there is none."""
-    given = start >= 0
-    lengths = np.where(given, end - start, 0)
-    ends = np.cumsum(lengths)
-    return np.where(given, ends - lengths, -1), np.where(given, ends, -1)
-
-
-Texts = ObjectArray | Spans
-
-
-def texts_of(column: Texts | Words) -> ObjectArray:
-    """A column of text as objects, however it is held."""
-    return column if isinstance(column, np.ndarray) else column.texts()
 
 
 class _Block:

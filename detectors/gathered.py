@@ -8,19 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from watchkeeper.detectors.blocks import (
-    Block,
-    Codes,
-    LabelBlock,
-    PredictionBlock,
-    Spans,
-    Texts,
-    Words,
-    behind,
-    texts_of,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
 from watchkeeper.detectors.frames import LabelFrame, PredictionFrame
 from watchkeeper.detectors.roster import Numbered, Roster, first_of_each
+from watchkeeper.detectors.texts import Codes, Spans, Texts, Words, behind, texts_of
 
 T = TypeVar("T")
 _SOME, _SMALL = 16, 64  # so many frames in a row, of fewer rows each, are made one

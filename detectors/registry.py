@@ -47,6 +47,7 @@ _OTHER_FILES = frozenset(
         "scores",
         "setting",
         "suite",
+        "texts",
         "types",
         "windows",
     }

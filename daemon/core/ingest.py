@@ -25,15 +25,9 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
 from watchkeeper.daemon.core.versions import met
 from watchkeeper.detectors.arrays.absorb import Pairs
-from watchkeeper.detectors.blocks import (
-    Block,
-    Codes,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    models_of,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
+from watchkeeper.detectors.texts import Codes
 from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,

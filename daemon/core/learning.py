@@ -8,10 +8,11 @@ import numpy as np
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.detectors.blocks import Member, PredictionBlock, Spans
+from watchkeeper.detectors.blocks import Member, PredictionBlock
 from watchkeeper.detectors.gathered import add_frame
 from watchkeeper.detectors.joint.learned import learned_with_joint
 from watchkeeper.detectors.profiling import learn_profile
+from watchkeeper.detectors.texts import Spans
 from watchkeeper.detectors.types import IntArray
 
 

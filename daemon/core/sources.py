@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchkeeper.detectors.blocks import Words
+from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import FloatArray
 
 OTHERS = "__other__"  # the name of all that are not told apart

@@ -14,16 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.daemon.storage.snapshots import SnapshotError, seal, unseal
-from watchkeeper.detectors.blocks import (
-    Block,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    Spans,
-    Texts,
-    Words,
-    texts_of,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.texts import Spans, Texts, Words, texts_of
 
 LAYOUT = 1
 _NONE = 0xFFFFFFFF  # the length of a text that is missing

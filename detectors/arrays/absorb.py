@@ -15,13 +15,14 @@ import numpy as np
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.reference import EDGES, References
 from watchkeeper.detectors.arrays.schema import Schema
-from watchkeeper.detectors.blocks import PredictionBlock, Words
+from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.signals._exact import steps
 from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES, SMALLEST
 from watchkeeper.detectors.signals.clients import BUCKETS
 from watchkeeper.detectors.signals.latency import UPPER
+from watchkeeper.detectors.texts import Words
 
 _START = np.zeros(1, dtype=np.int64)
 MANY = 64  # rows of a window from which on it is worth a call of its own

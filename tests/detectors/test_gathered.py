@@ -10,10 +10,11 @@ import pytest
 
 from tests.detectors.signals.frames import predictions
 from tests.playbook import labels as truths
-from watchkeeper.detectors.blocks import LabelBlock, Spans, Words
+from watchkeeper.detectors.blocks import LabelBlock
 from watchkeeper.detectors.frames import PredictionFrame
 from watchkeeper.detectors.gathered import add_frame, labels, merged_codes, one_frame
 from watchkeeper.detectors.roster import Roster
+from watchkeeper.detectors.texts import Spans, Words
 
 
 def row(i: int) -> PredictionFrame:

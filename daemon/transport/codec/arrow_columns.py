@@ -14,8 +14,9 @@ from watchkeeper.daemon.transport.codec.features import wrong_names
 from watchkeeper.daemon.transport.codec.fill import members_of, named
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.codec.times import seconds_of
-from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, Words
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
 from watchkeeper.detectors.keys import keys_of
+from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import STATUS_CODES, BoolArray, FloatArray, IntArray, ObjectArray
 
 _INT64 = float(2**63)

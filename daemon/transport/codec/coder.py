@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from watchkeeper.daemon.transport.codec.lanes import Lanes
-from watchkeeper.detectors.blocks import Codes, Words
 from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.texts import Codes, Words
 
 RowCodes = IntArray | Codes
 

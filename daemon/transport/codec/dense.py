@@ -12,15 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.blocks import (
-    Block,
-    Codes,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    Words,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.keys import keys_of
+from watchkeeper.detectors.texts import Codes, Words
 from watchkeeper.detectors.types import AnyFrame, IntArray, LabelFrame, PredictionFrame
 
 SLACK = 65_536

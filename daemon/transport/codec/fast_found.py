@@ -22,15 +22,9 @@ from watchkeeper.daemon.transport.codec.fast_words import (
     few_of,
 )
 from watchkeeper.daemon.transport.codec.rosters import Rosters
-from watchkeeper.detectors.blocks import (
-    Block,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    Spans,
-    Words,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.roster import Numbered
+from watchkeeper.detectors.texts import Spans, Words
 from watchkeeper.detectors.types import IntArray
 
 FEW = 64  # words of a block that are looked up one by one

@@ -13,8 +13,9 @@ from watchkeeper.daemon.transport.codec.features import objects
 from watchkeeper.daemon.transport.codec.filled import Column, Filled
 from watchkeeper.daemon.transport.codec.json import NAME
 from watchkeeper.daemon.transport.codec.times import seconds_of
-from watchkeeper.detectors.blocks import Block, Codes, LabelBlock, Member, PredictionBlock, Words
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.keys import Keys, keys_of, mixed
+from watchkeeper.detectors.texts import Codes, Words
 from watchkeeper.detectors.types import (
     STATUS_CODES,
     BoolArray,

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import astuple
 
 from watchkeeper.daemon.transport.codec.shapes import BOTH, NULL, NUMBER, WORD, BulkKind, Reader
-from watchkeeper.detectors.blocks import Words
+from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import FloatArray
 
 Column = list[Any]

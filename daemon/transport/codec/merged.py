@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, Words
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
 from watchkeeper.detectors.gathered import merged_sources
+from watchkeeper.detectors.texts import Words
 
 _PREDICTION = (
     "at", "seq", "key", "request_id", "entity_key", "entity",

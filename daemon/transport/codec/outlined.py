@@ -10,7 +10,8 @@ from watchkeeper.daemon.transport.codec.coder import Coder
 from watchkeeper.daemon.transport.codec.dense import dense, without_empty
 from watchkeeper.daemon.transport.codec.fill import members_of, named
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
-from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, Spans, Words
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
+from watchkeeper.detectors.texts import Spans, Words
 from watchkeeper.detectors.types import BoolArray, IntArray
 
 NUMBERS = ("duration_s", "score", "value")

@@ -16,15 +16,8 @@ from tests.daemon.storage.examples import labels, predictions
 from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.detectors import gathered
-from watchkeeper.detectors.blocks import (
-    Block,
-    LabelBlock,
-    Member,
-    PredictionBlock,
-    Spans,
-    Words,
-    texts_of,
-)
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.texts import Spans, Words, texts_of
 
 # No lone surrogates: they are refused before an event becomes a row of a block.
 TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -15,7 +15,8 @@ from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, rec
 from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
 from watchkeeper.daemon.transport.codec.router import decode
-from watchkeeper.detectors.blocks import PredictionBlock, Spans
+from watchkeeper.detectors.blocks import PredictionBlock
+from watchkeeper.detectors.texts import Spans
 
 pytestmark = needs_kernels
 

@@ -17,7 +17,8 @@ from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, rec
 from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.router import decode
 from watchkeeper.daemon.transport.codec.stencilled import MOST_STENCILS, Stencilled
-from watchkeeper.detectors.blocks import PredictionBlock, Spans
+from watchkeeper.detectors.blocks import PredictionBlock
+from watchkeeper.detectors.texts import Spans
 
 HEAD = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}
 
