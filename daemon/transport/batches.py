@@ -16,9 +16,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from crc32c import crc32c
 
+from watchkeeper.daemon.transport.batch_parts import headers_at, sized, varint
 from watchkeeper.daemon.transport.ports import Headers
-from watchkeeper.daemon.transport.records import FloatArray, IntArray, Span, Texts
+from watchkeeper.daemon.transport.spans import Span, Texts
 from watchkeeper.detectors import fast
+from watchkeeper.detectors.frames import FloatArray, IntArray
 
 # base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and
 # newest timestamp, (producer id, its epoch, base sequence,) number of records
@@ -30,7 +32,6 @@ _AFTER_LENGTH, _AFTER_CHECKSUM, _SMALLEST = 12, 21, 26
 CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
 # What a batch must not be, to be split without more ado.
 PLAIN = CODEC | TRANSACTIONAL | CONTROL
-_LARGEST_HEADERS = 65_536
 
 Stop = Literal["full", "end", "other", "fault"]
 
@@ -240,8 +241,8 @@ class _Columns:
                 number, p = varint(data, p)
                 if number <= delta:
                     raise ValueError("its offset is not behind the one before")
-                key, p = _sized(data, p)
-                value, p = _sized(data, p)
+                key, p = sized(data, p)
+                value, p = sized(data, p)
                 headers, p = headers_at(data, p) if data[p] else ((), p + 1)
                 if p != end:
                     raise ValueError("it does not end where it says")
@@ -284,55 +285,3 @@ class _Columns:
     def _cut(self, count: int) -> None:
         for column in (self.offset, self.at, self.values, self.keys, self.headers):
             del column[:count]
-
-
-def varint(data: bytes, p: int) -> tuple[int, int]:
-    """The number at `p`, in zigzag, and where the next byte is."""
-    byte = data[p]
-    if byte < 128:
-        return (byte >> 1) ^ -(byte & 1), p + 1
-    raw = shift = 0
-    while True:
-        byte = data[p]
-        raw |= (byte & 127) << shift
-        p += 1
-        if byte < 128:
-            return (raw >> 1) ^ -(raw & 1), p
-        shift += 7
-        if shift >= 64:
-            raise ValueError("a number of more than 64 bits")
-
-
-def _sized(data: bytes, p: int) -> tuple[bytes | None, int]:
-    """The bytes behind their length at `p`, None where it is negative, and what is next."""
-    size, p = varint(data, p)
-    return (data[p : p + size], p + size) if size >= 0 else (None, p)
-
-
-def headers_at(data: bytes, p: int) -> tuple[Headers, int]:
-    """The headers at `p`, none where they are too large, and where the next byte is."""
-    begin = p
-    count, p = varint(data, p)
-    if count < 0:
-        raise ValueError(f"{count} headers")
-    found: list[tuple[str, bytes | None]] = []
-    for _ in range(count):
-        size, p = varint(data, p)
-        if size < 0:
-            raise ValueError("a header without a name")
-        name = data[p : p + size].decode("utf-8", "backslashreplace")
-        p += size
-        size, p = varint(data, p)
-        if size >= 0:
-            found.append((name, data[p : p + size]))
-            p += size
-        else:
-            found.append((name, None))
-    # Escaping makes four characters of one byte at most.
-    if 4 * (p - begin) > _LARGEST_HEADERS and _size(found) > _LARGEST_HEADERS:
-        return (), p
-    return tuple(found), p
-
-
-def _size(headers: list[tuple[str, bytes | None]]) -> int:
-    return sum(len(name.encode()) + len(value or b"") for name, value in headers)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crc32c import crc32c
 
 from watchkeeper.daemon.transport import batches
+from watchkeeper.daemon.transport.batch_parts import headers_at, varint
 from watchkeeper.daemon.transport.batches import (
     APPEND_TIME,
     HEADER,
@@ -24,7 +25,8 @@ from watchkeeper.daemon.transport.batches import (
     keys_in,
 )
 from watchkeeper.daemon.transport.ports import Headers
-from watchkeeper.daemon.transport.records import IntArray, Span
+from watchkeeper.daemon.transport.spans import Span
+from watchkeeper.detectors.frames import IntArray
 
 _WORTH_IT = 8_192  # bytes
 _LARGEST = 1 << 53  # beyond it a timestamp is no longer exact as a float
@@ -123,7 +125,7 @@ def _walk(data: bytes, cursor: Cursor, end: int, most: int, stops: int, check: b
             elif (b := data[p + 1]) < 128:
                 a, p = a & 127 | b << 7, p + 2
             else:
-                raw, p = batches.varint(data, p)
+                raw, p = varint(data, p)
                 a = raw << 1
             if a & 1:
                 raise _Odd
@@ -243,7 +245,7 @@ def _headers(data: bytes, buffer: Bytes, at: IntArray, ends: IntArray) -> list[H
         return None
     found: list[Headers] = [()] * len(at)
     for row in rows.tolist():
-        found[row], behind[row] = batches.headers_at(data, int(at[row]))
+        found[row], behind[row] = headers_at(data, int(at[row]))
     if (behind != ends).any():
         raise _Odd
     return found if any(found) else None

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from crc32c import crc32c
 
 from watchkeeper.daemon.transport import batches
+from watchkeeper.daemon.transport.batch_parts import headers_at
 from watchkeeper.daemon.transport.batches import (
     APPEND_TIME,
     FORMAT,
@@ -26,8 +27,9 @@ from watchkeeper.daemon.transport.batches import (
     keys_in,
 )
 from watchkeeper.daemon.transport.ports import Headers
-from watchkeeper.daemon.transport.records import IntArray, Span
+from watchkeeper.daemon.transport.spans import Span
 from watchkeeper.detectors.fast import kernel
+from watchkeeper.detectors.frames import IntArray
 
 Raw = npt.NDArray[np.uint8]
 Table = npt.NDArray[Any]
@@ -141,7 +143,7 @@ def _headers(data: bytes, records: IntArray) -> list[Headers] | None:
         return None
     found: list[Headers] = [()] * records.shape[1]
     for row in rows:
-        found[row], behind = batches.headers_at(data, int(records[_HEADERS, row]))
+        found[row], behind = headers_at(data, int(records[_HEADERS, row]))
         if behind != records[_STOP, row]:
             raise ValueError("a record does not end where it says")
     return found if any(found) else None

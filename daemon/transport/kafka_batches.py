@@ -24,7 +24,8 @@ from watchkeeper.daemon.transport.batches import (
     plain,
 )
 from watchkeeper.daemon.transport.ports import Headers, Partition
-from watchkeeper.daemon.transport.records import Records, Span, Texts
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.spans import Span, Texts
 
 # What a record costs of a poll's bytes next to its own, so that tiny ones are bounded too.
 RECORD_BYTES = 100

@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from watchkeeper.daemon.transport.ports import Partition, Record  # noqa: F401 - the doctest
-from watchkeeper.daemon.transport.records import FloatArray, Records
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors.frames import FloatArray
 
 # What a record takes next to its value.
 _RECORD_BYTES = 100

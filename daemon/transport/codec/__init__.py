@@ -6,8 +6,9 @@ from watchkeeper.daemon.transport.codec.deadletter import (
     dead_letter_message,
     replayable,
 )
+from watchkeeper.daemon.transport.codec.decoded import Decoded, Settled
 from watchkeeper.daemon.transport.codec.encode import encode, event_message
-from watchkeeper.daemon.transport.codec.router import MOST_BYTES, Decoded, Settled, decode
+from watchkeeper.daemon.transport.codec.router import MOST_BYTES, decode
 
 __all__ = [
     "MOST_BYTES",

@@ -24,7 +24,8 @@ from watchkeeper.daemon.transport.codec.features import wrong_names
 from watchkeeper.daemon.transport.codec.json import DecodeErrors, unknown_fields
 from watchkeeper.daemon.transport.codec.rosters import Rosters
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
-from watchkeeper.daemon.transport.records import Records, Span
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.spans import Span
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.types import FloatArray, IntArray
 

@@ -23,7 +23,8 @@ from watchkeeper.daemon.transport.codec.stencil import (
     stencil_of,
     typed,
 )
-from watchkeeper.daemon.transport.records import Records, Span
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.spans import Span
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 MOST_STENCILS = 16  # of a topic

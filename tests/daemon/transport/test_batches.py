@@ -13,7 +13,7 @@ from tests.daemon.transport.drawn import Batch, Row, plain_batches
 from watchkeeper.daemon.transport import batches, batches_arrays
 from watchkeeper.daemon.transport.batches import Cursor, Split, Splitter
 from watchkeeper.daemon.transport.ports import Headers
-from watchkeeper.daemon.transport.records import Span
+from watchkeeper.daemon.transport.spans import Span
 
 SPLITTERS = pytest.mark.parametrize(
     "split", [batches.split, batches_arrays.split, batches.best()], ids=["loop", "arrays", "best"]

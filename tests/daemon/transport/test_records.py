@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper.daemon.transport.ports import Partition, Record
-from watchkeeper.daemon.transport.records import Records, Span
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.daemon.transport.spans import Span
 
 texts = st.none() | st.binary(max_size=12)
 rows = st.lists(st.tuples(texts, texts), min_size=1, max_size=12)

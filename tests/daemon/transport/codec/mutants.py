@@ -7,8 +7,9 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from watchkeeper.daemon.transport.codec.router import Decoded
-from watchkeeper.detectors.blocks import Block, PredictionBlock, Texts, Words, texts_of
+from watchkeeper.daemon.transport.codec.decoded import Decoded
+from watchkeeper.detectors.blocks import Block, PredictionBlock
+from watchkeeper.detectors.texts import Texts, Words, texts_of
 from watchkeeper.detectors.types import FloatArray
 
 Event = dict[str, Any]
