@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_loop import MODEL, World, drain
+from tests.daemon.looped import MODEL, World, drain
 from tests.services.base import wait_until
 from watchkeeper.daemon import checkpointing
 from watchkeeper.daemon.loop import Loop
-from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, Fenced
@@ -47,15 +45,6 @@ class Gate:
 
     def wait_begun(self, count: int) -> None:
         wait_until(lambda: len(self.begun) >= count, A_WHILE_S, "a commit")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path}/w.db"
-    migrate.upgrade(url)
-    store = Store(url)
-    yield World(store)
-    store.close()
 
 
 @pytest.fixture

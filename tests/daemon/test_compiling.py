@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.compiled import needs_kernels
-from tests.daemon.test_loop import MODEL, World, drain, fresh, world
+from tests.daemon.looped import MODEL, World, drain, fresh
 from tests.services import rest
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
@@ -20,8 +20,6 @@ from watchkeeper.daemon import kernels
 from watchkeeper.daemon.compiling import Compiling, quicken
 from watchkeeper.daemon.core.clocks import Clocks
 from watchkeeper.detectors import fast
-
-__all__ = ["world"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_loop import KINDS, World, drain, kept, requests
+from tests.daemon.looped import KINDS, World, drain, kept, requests
 from tests.daemon.transport.onkafka import settings_for, topic_of
 from tests.services.base import wait_until
 from tests.services.brokers import Broker

@@ -12,9 +12,9 @@ import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from tests.daemon.looped import prediction
 from tests.daemon.reporting.answering import answering
 from tests.daemon.storage.examples import T0
-from tests.daemon.test_loop import prediction
 from tests.daemon.wired import made_in
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process

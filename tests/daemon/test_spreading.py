@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.daemon.test_loop import START, Notebook, prediction
+from tests.daemon.looped import START, Notebook, prediction
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State, share_of, whole

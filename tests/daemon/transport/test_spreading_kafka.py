@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.daemon.test_loop import START, prediction
+from tests.daemon.looped import START, prediction
 from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.config import Config
