@@ -20,7 +20,12 @@ from watchkeeper.daemon.transport.kafka_guard import prepare
 from watchkeeper.daemon.transport.kafka_member import KafkaMember
 from watchkeeper.daemon.transport.kafka_positions import KafkaPositions
 from watchkeeper.daemon.transport.kafka_reading import Reading, pieces
-from watchkeeper.daemon.transport.kafka_repair import DataGap, pass_over, resume_behind_gaps
+from watchkeeper.daemon.transport.kafka_repair import (
+    DataGap,
+    begin_made_anew,
+    pass_over,
+    resume_behind_gaps,
+)
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
 from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
@@ -199,6 +204,10 @@ class KafkaSource:
             offset = consumer.committed(spot(partition), timeout_ms=5_000)
         if offset is None:
             offset = self._member.default_offset(partition)
+        wanted = offset
+        if self._positions.made_anew(partition):
+            offset = self._member.beginning(partition)
+            self._gaps.append(DataGap(*partition, wanted, offset, "of a topic that is gone"))
         self._positions.begin(partition, offset)
         self._aligner.drop(partition)
         consumer.resume(spot(partition))
@@ -220,6 +229,10 @@ class KafkaSource:
     def _take_once(self, timeout: float) -> int:
         """One fetch; says how many records it brought."""
         fetched = self._fetch(timeout)
+        for partition in (anew := self._positions.all_made_anew()):
+            fetched.pop(partition, None)
+            self._aligner.drop(partition)
+        self._gaps.extend(begin_made_anew(self._member, self._positions, anew))
         for partition, run in fetched.items():
             for records in run:
                 self._aligner.add(records)

@@ -131,12 +131,15 @@ class KafkaMember:
 
     def default_offset(self, partition: Partition) -> int:
         """Where the settings say to begin a partition that nobody knows an offset of."""
-        at = spot(partition)
         if self.settings.offset_reset == "earliest":
-            found = self.consumer.beginning_offsets([at], timeout_ms=5_000)
-        else:
-            found = self.consumer.end_offsets([at], timeout_ms=5_000)
-        return int(found[at])
+            return self.beginning(partition)
+        at = spot(partition)
+        return int(self.consumer.end_offsets([at], timeout_ms=5_000)[at])
+
+    def beginning(self, partition: Partition) -> int:
+        """The offset of the first record that there is."""
+        at = spot(partition)
+        return int(self.consumer.beginning_offsets([at], timeout_ms=5_000)[at])
 
     def failed(self, error: Exception) -> None:
         """Notes that the brokers could not do what they were asked for.

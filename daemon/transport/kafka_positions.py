@@ -32,6 +32,9 @@ class KafkaPositions:
         # How many records each partition has left, and whose it was when that was counted.
         self._left: dict[Partition, int] | None = None
         self._counted_of: frozenset[Partition] = frozenset()
+        # Which topic of its name each partition was last read of, and what was looked at for that.
+        self._topics: dict[Partition, Any] = {}
+        self._known_topics: Any = None
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._next)
@@ -65,10 +68,26 @@ class KafkaPositions:
         self.seek(partition, offset)
         self._fruitless[partition] = (time.monotonic(), 0)
 
+    def made_anew(self, partition: Partition) -> bool:
+        """Whether its topic was deleted and made anew since it was last read."""
+        here = self._topic(partition.topic)
+        return here is not None and self._topics.get(partition, here) != here
+
+    def all_made_anew(self) -> list[Partition]:
+        """The started partitions of which that is true; looked for when topics may have changed."""
+        known = getattr(self._cluster(), "_topic_ids", None)
+        if known is self._known_topics:  # the library puts another one in its place
+            return []
+        self._known_topics = known
+        return [partition for partition in self._next if self.made_anew(partition)]
+
     def seek(self, partition: Partition, offset: int) -> None:
         """Moves the consumer, and the position with it."""
         self._member.consumer.seek(spot(partition), offset)
         self._next[partition] = offset
+        here = self._topic(partition.topic)
+        if here is not None:
+            self._topics[partition] = here
         self._left = None
 
     def passed(self, partition: Partition, offset: int) -> None:
@@ -120,6 +139,16 @@ class KafkaPositions:
         if end > self._next[partition] and self._fruitless[partition][1]:
             self._skip_markers(partition)
         return max(int(end) - self._next[partition], 0)
+
+    def _cluster(self) -> Any:
+        return getattr(self._member.consumer, "_cluster", None)
+
+    def _topic(self, name: str) -> Any:
+        """What tells the topic apart from others that had its name; None where brokers do not say,
+        as while it is gone."""
+        known = getattr(self._cluster(), "topic_id", None)
+        found = known(name) if known is not None else None
+        return found if found is not None and found.int else None
 
     def _given_up(self, partition: Partition, now: float) -> bool:
         since, polls = self._fruitless[partition]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +16,9 @@ from watchkeeper.daemon.transport.quarantine import Prober, QuarantinedRange
 log = structlog.get_logger()
 
 
+Reason = Literal["out of range", "truncated", "of a topic that is gone"]
+
+
 class DataGap(msgspec.Struct, frozen=True):
     """Records from `wanted` on were gone, so reading went on at `resumed`."""
 
@@ -23,7 +26,7 @@ class DataGap(msgspec.Struct, frozen=True):
     partition: int
     wanted: int
     resumed: int
-    reason: Literal["out of range", "truncated"]
+    reason: Reason
 
 
 def pass_over(
@@ -69,10 +72,11 @@ def resume_behind_gaps(
         partition = Partition(*place)
         if partition not in positions:
             continue  # it was taken away meanwhile
-        reason: Literal["out of range", "truncated"] = (
-            "out of range" if isinstance(said, int) else "truncated"
-        )
+        reason: Reason = "out of range" if isinstance(said, int) else "truncated"
         old = positions[partition]
+        if positions.made_anew(partition):
+            gaps += begin_made_anew(member, positions, [partition])
+            continue
         try:
             known = None if said is None or isinstance(said, int) else int(said.offset)
             new = member.default_offset(partition) if known is None else known
@@ -82,4 +86,24 @@ def resume_behind_gaps(
             member.leave(2.0)
             break
         gaps.append(DataGap(partition.topic, partition.number, old, new, reason))
+    return gaps
+
+
+def begin_made_anew(
+    member: KafkaMember, positions: KafkaPositions, partitions: Sequence[Partition]
+) -> list[DataGap]:
+    """Goes on at the beginning of partitions whose topic was deleted and made anew."""
+    from kafka.errors import KafkaError
+
+    gaps: list[DataGap] = []
+    for partition in partitions:
+        old = positions[partition]
+        try:
+            new = member.beginning(partition)
+        except KafkaError as error:
+            member.failed(error)
+            member.leave(2.0)  # what is assigned anew is looked at anew
+            break
+        positions.seek(partition, new)
+        gaps.append(DataGap(*partition, old, new, "of a topic that is gone"))
     return gaps
