@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from watchkeeper.daemon.core.cuts import cuts
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
@@ -13,7 +14,7 @@ from watchkeeper.detectors.keys import combined
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals.clients import BUCKETS, Clients
 from watchkeeper.detectors.signals.labels import Pairs, contradicted, key_of
-from watchkeeper.detectors.types import IntArray, Partial
+from watchkeeper.detectors.types import IntArray
 
 REMEMBERED = 16_384  # requests of a model that are compared with labels by who made them
 _CLIENTS = Clients()
@@ -29,16 +30,10 @@ def compare_clients(
         return
     models = ledger.members.arrays["model"][members]
     chosen = np.flatnonzero(compared[models] & (block.entity_key != 0))
-    for row in np.unique(members[chosen]).tolist():
-        member = ledger.names[row]
-        model, width = state.models[member.model], state.policy(member.model).window_s
-        mine = chosen[members[chosen] == row]
-        for index in np.unique(window[mine]).tolist():
-            rows = block.take(mine[window[mine] == index])
-            part = _CLIENTS.sketch(rows, model.reference(member.version, index * width))
-            into = model.partials.setdefault(index, {})
-            into.setdefault((member.version, _CLIENTS.name), Partial()).merge(part)
-        _remember(model.asked, block, mine, int(clocks["key"][model.row]))
+    for cut in cuts(state, members, window, chosen):
+        part = _CLIENTS.sketch(block.take(cut.rows), cut.profile)
+        cut.part(_CLIENTS.name).merge(part)
+        _remember(cut.model.asked, block, cut.rows, int(clocks["key"][cut.model.row]))
 
 
 def _remember(asked: dict[int, int], block: PredictionBlock, rows: IntArray, model: int) -> None:
@@ -56,20 +51,13 @@ def count_success(state: State, joined: Joined, members: IntArray, window: IntAr
     if not compared.any():
         return
     chosen = np.flatnonzero(compared[ledger.members.arrays["model"][members]])
-    for row in np.unique(members[chosen]).tolist():
-        member = ledger.names[row]
-        model, width = state.models[member.model], state.policy(member.model).window_s
-        mine = chosen[members[chosen] == row]
-        group = np.array([model.asked.get(key, -1) for key in joined.key[mine].tolist()])
-        mine, group = mine[group >= 0], group[group >= 0]
-        for index in np.unique(window[mine]).tolist():
-            here = window[mine] == index
-            profile = model.reference(member.version, index * width)
-            usable, wrong = contradicted(_pairs_of(joined, mine[here], profile))
-            if usable.any():
-                part = _CLIENTS.success(group[here], usable, wrong)
-                into = model.partials.setdefault(index, {})
-                into.setdefault((member.version, _CLIENTS.name), Partial()).merge(part)
+    for cut in cuts(state, members, window, chosen):
+        asked = cut.model.asked
+        group = np.array([asked.get(key, -1) for key in joined.key[cut.rows].tolist()])
+        rows, group = cut.rows[group >= 0], group[group >= 0]
+        usable, wrong = contradicted(_pairs_of(joined, rows, cut.profile))
+        if usable.any():
+            cut.part(_CLIENTS.name).merge(_CLIENTS.success(group, usable, wrong))
 
 
 def _pairs_of(joined: Joined, rows: IntArray, profile: Profile | None) -> Pairs:

@@ -19,7 +19,7 @@ from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.labelling import count_sources
 from watchkeeper.daemon.core.learning import learn
 from watchkeeper.daemon.core.measuring import by_window, measure
-from watchkeeper.daemon.core.repeats import count_repeated, sketch_inputs
+from watchkeeper.daemon.core.repeats import count_repeated, count_unknown, sketch_inputs
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
@@ -194,11 +194,12 @@ def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
 def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:
     width, window, open_ = state.arrays.clocks.windows(models, block.at)
     if not open_.all():
-        block, members = block.take(open_), members[open_]
+        block, models, members = block.take(open_), models[open_], members[open_]
         width, window = width[open_], window[open_]
     if len(block):
         state.arrays.ledger.predictions(members, window, width, block)
         compare_clients(state, block, members, window)
+        count_unknown(state, block, models, members, window)
         sketch_inputs(state, block, members, window)
         relate_features(state, block, members, window)
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from watchkeeper.daemon.core.cuts import cuts
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.signals import part_of
-from watchkeeper.detectors.signals.duplicates import ANSWERED, REPEATED, Duplicates
-from watchkeeper.detectors.types import IntArray, Partial, Series
+from watchkeeper.detectors.signals.duplicates import ANSWERED, REPEATED, UNKNOWN, Duplicates
+from watchkeeper.detectors.types import IntArray, Series
 
 if TYPE_CHECKING:
     from watchkeeper.daemon.core.closing import Closing
@@ -21,14 +22,35 @@ _DUPLICATES = Duplicates()
 def count_repeated(state: State, block: PredictionBlock, models: IntArray) -> None:
     """Counts predictions whose request had one already: there are few as a rule."""
     _, window, open_ = state.arrays.clocks.windows(models, block.at)
-    places, numbers = block.member[open_].tolist(), window[open_].tolist()
-    for place, index in sorted({*zip(places, numbers, strict=True)}):
+    members = _recorded(state, block)[block.member]
+    for cut in cuts(state, members, window, np.flatnonzero(open_ & (members >= 0))):
+        cut.part(_DUPLICATES.name).merge(_counted(REPEATED, cut.rows))
+
+
+def _recorded(state: State, block: PredictionBlock) -> IntArray:
+    """The rows of a block's members that are on their models' records; -1 for all others."""
+    rows = np.full(len(block.members), -1, dtype=np.int64)
+    for place in np.unique(block.member).tolist():
         member = block.members[place]
         model = state.models[member.model]
         if member.version in model.versions:
-            mine = open_ & (block.member == place) & (window == index)
-            n = np.array([np.count_nonzero(mine)], dtype=np.int64)
-            _into(model.partials, index, member.version).merge({REPEATED: n})
+            rows[place] = state.arrays.ledger.member(model.row, member)
+    return rows
+
+
+def count_unknown(
+    state: State, block: PredictionBlock, models: IntArray, members: IntArray, window: IntArray
+) -> None:
+    """Counts predictions of which nobody can know whether they came twice: label joins keep only
+    a share of their model's requests."""
+    sampling = state.arrays.joins.sampling
+    if not sampling.samples:
+        return
+    kept = sampling.kept(models, state.arrays.keys(models, block))
+    if kept is None:
+        return
+    for cut in cuts(state, members, window, np.flatnonzero(~kept)):
+        cut.part(_DUPLICATES.name).merge(_counted(UNKNOWN, cut.rows))
 
 
 def sketch_inputs(
@@ -39,18 +61,12 @@ def sketch_inputs(
     if not sampled.any():
         return
     chosen = np.flatnonzero(sampled[ledger.members.arrays["model"][members]])
-    for row in np.unique(members[chosen]).tolist():
-        member = ledger.names[row]
-        mine = chosen[members[chosen] == row]
-        for index in np.unique(window[mine]).tolist():
-            part = _DUPLICATES.sketch(block.take(mine[window[mine] == index]))
-            into = state.models[member.model].partials
-            _into(into, index, member.version).merge(part)
+    for cut in cuts(state, members, window, chosen):
+        cut.part(_DUPLICATES.name).merge(_DUPLICATES.sketch(block.take(cut.rows)))
 
 
-def _into(partials: dict[int, dict[tuple[str, str], Partial]], index: int, version: str) -> Partial:
-    here = partials.setdefault(index, {})
-    return here.setdefault((version, _DUPLICATES.name), part_of(_DUPLICATES.name))
+def _counted(what: str, rows: IntArray) -> dict[str, IntArray]:
+    return {what: np.array([len(rows)], dtype=np.int64)}
 
 
 def add_answered(closing: Closing) -> None:
@@ -61,5 +77,6 @@ def add_answered(closing: Closing) -> None:
     for version, n in closing.answering.items():
         known = Series(model.model, version, _DUPLICATES.name, "requests") in model.judges
         if n and (known or REPEATED in here.get((version, _DUPLICATES.name), ())):
-            into = _into(model.partials, closing.index, version)
-            into[ANSWERED] = np.array([n], dtype=np.int64)
+            parts = model.partials.setdefault(closing.index, {})
+            part = parts.setdefault((version, _DUPLICATES.name), part_of(_DUPLICATES.name))
+            part[ANSWERED] = np.array([n], dtype=np.int64)

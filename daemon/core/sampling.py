@@ -87,6 +87,11 @@ class Sampling:
         """The table keeps so many predictions of this model."""
         self._capacity[model], self._probe[model] = capacity, _mask(capacity)
 
+    @property
+    def samples(self) -> bool:
+        """Whether not all requests of some model are kept."""
+        return bool(self._sampled)
+
     def kept(self, models: IntArray, keys: Keys) -> BoolArray | None:
         """Which requests are kept; None: all."""
         return keys <= self.limit[models] if self._sampled else None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.cuts import cuts
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
-from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.signals.joint import Joint
 from watchkeeper.detectors.types import Finding, IntArray
 
@@ -27,26 +27,13 @@ def relate_features(
     if not related.any():
         return
     chosen = np.flatnonzero(related[ledger.members.arrays["model"][members]])
-    for row in _different(members[chosen]):
-        member = ledger.names[row]
-        model, width = state.models[member.model], state.policy(member.model).window_s
-        mine = chosen[members[chosen] == row]
-        for index in _different(window[mine]):
-            profile = model.reference(member.version, index * width)
-            if profile is None or profile.joint is None:
-                continue
-            here = model.partials.setdefault(index, {})
-            into = here.setdefault((member.version, _JOINT.name), part_of(_JOINT.name))
-            rows = mine[window[mine] == index]
-            rows = rows[_JOINT.wanted(block.key[rows], profile, into)]
-            into.merge(_JOINT.sketch(block.take(rows), profile))
-
-
-def _different(numbers: IntArray) -> list[int]:
-    """The different numbers, ascending; as a rule there is only one."""
-    if len(numbers) and (numbers == numbers[0]).all():
-        return [int(numbers[0])]
-    return [int(each) for each in np.unique(numbers)]
+    for cut in cuts(state, members, window, chosen):
+        profile = cut.profile
+        if profile is None or profile.joint is None:
+            continue
+        into = cut.part(_JOINT.name)
+        rows = cut.rows[_JOINT.wanted(block.key[cut.rows], profile, into)]
+        into.merge(_JOINT.sketch(block.take(rows), profile))
 
 
 def name_features(closing: Closing) -> None:

@@ -11,7 +11,7 @@ from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.keys import FACTOR, SEED, Keys, keys_of
 from watchkeeper.detectors.types import Partial
 
-ANSWERED, REPEATED, INPUTS = "answered", "repeated", "inputs"
+ANSWERED, REPEATED, UNKNOWN, INPUTS = "answered", "repeated", "unknown", "inputs"
 MOST = 1_024  # inputs in a sample
 _FACTOR, _SEED, _HALF = np.uint64(FACTOR), np.uint64(SEED), np.uint64(32)
 

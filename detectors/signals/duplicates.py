@@ -7,17 +7,27 @@ from typing import ClassVar
 
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.signals._repeated import ANSWERED, INPUTS, REPEATED, Inputs, inputs_of
+from watchkeeper.detectors.signals._repeated import (
+    ANSWERED,
+    INPUTS,
+    REPEATED,
+    UNKNOWN,
+    Inputs,
+    inputs_of,
+)
 from watchkeeper.detectors.signals._sampling import Closed
 from watchkeeper.detectors.types import Frame, Partial, PredictionFrame, Sample, Window
 
-__all__ = ["ANSWERED", "REPEATED", "Duplicates"]
+__all__ = ["ANSWERED", "REPEATED", "UNKNOWN", "Duplicates"]
+
+_FEW = REPEATED, UNKNOWN
 
 
 class Duplicates:
     """`requests`: the share of predictions whose request had one already. They are counted nowhere
-    else. n counts all of the window. It is told from the first window on in which a version has
-    any.
+    else. n counts all of the window; where label joins keep a share of the requests, those among
+    them, as no repetition of any other would be noticed. It is told from the first window on in
+    which a version has any.
 
     Models with `duplicates = true` have one target more. `inputs`: the share of predictions whose
     features, to the last bit, are those of another one before it in the window, under whatever
@@ -42,9 +52,9 @@ class Duplicates:
     ) -> Iterator[Sample]:
         closed = Closed(model, version, self.name, window)
         if ANSWERED in partial:
-            again = int(partial[REPEATED][0]) if REPEATED in partial else 0
-            n = int(partial[ANSWERED][0]) + again
-            if n:
+            again, unknown = (int(partial[name][0]) if name in partial else 0 for name in _FEW)
+            n = int(partial[ANSWERED][0]) - unknown + again
+            if n > 0:
                 yield closed.rate("requests", again, n)
         if INPUTS in partial:
             n = int(partial[INPUTS][:, 1].sum())

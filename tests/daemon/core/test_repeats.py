@@ -64,6 +64,21 @@ def test_requests_that_come_twice_are_found_and_counted_once() -> None:
     assert set(volume[1:]) == {120.0}  # the first window began without any
 
 
+def test_where_joins_keep_a_sample_the_share_is_of_that() -> None:
+    play = Sent(again=0.0)
+    play.traffic(1)
+    model = play.pipeline.state.models[MODEL]
+    play.pipeline.state.arrays.joins.sampling.change(model.row, 2)
+    play.again = 0.3
+
+    play.traffic(30)
+
+    shares = [s for x in play.steps for s in x.samples if s.series.target == "requests"][1:]
+    n, again = sum(s.n for s in shares), sum(s.n * s.value for s in shares)
+    assert n == pytest.approx(len(shares) * 1.3 * 120 / 4, rel=0.15)
+    assert again / n == pytest.approx(0.3 / 1.3, abs=0.05)
+
+
 def test_a_few_retries_open_nothing() -> None:
     play = sent(Sent(), again=0.03)
 

@@ -14,7 +14,7 @@ from tests.detectors.signals.test_exactness import odd_predictions
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.signals._repeated import INPUTS, MOST
-from watchkeeper.detectors.signals.duplicates import ANSWERED, REPEATED, Duplicates
+from watchkeeper.detectors.signals.duplicates import ANSWERED, REPEATED, UNKNOWN, Duplicates
 from watchkeeper.detectors.types import Partial, PredictionFrame
 
 DUPLICATES = Duplicates()
@@ -83,3 +83,10 @@ def test_requests_that_came_twice_are_a_share_of_all() -> None:
     assert shares(part) == {"requests": (0.1, 100)}
     assert shares(Partial({ANSWERED: np.array([90])})) == {"requests": (0.0, 90)}
     assert shares(Partial()) == {}
+
+
+def test_requests_that_nobody_knows_of_are_in_no_share() -> None:
+    part = Partial({n: np.array([k]) for n, k in ((ANSWERED, 95), (REPEATED, 5), (UNKNOWN, 75))})
+
+    assert shares(part) == {"requests": (0.2, 25)}
+    assert shares(Partial({ANSWERED: np.array([9]), UNKNOWN: np.array([9])})) == {}
