@@ -43,9 +43,14 @@ class Ewma(ScoreDetector):
     _smooth: float = 0.0
     _smooth_variance: float = 0.0
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has learned enough to judge."""
+        return self._seen >= self.warm_up
+
     def judge(self, sample: Sample) -> Finding | None:
         value, mean = self.scaled(sample.value), self._mean
-        if self._seen < self.warm_up:
+        if not self.ready:
             self._smooth += self.weight * (value - mean - self._smooth) if self._seen else 0.0
             self._learn(value, self._smooth)
             return None

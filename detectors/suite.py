@@ -121,6 +121,7 @@ _LABELS = (
     _warn("labels", "source:*", "ewma", min_change=0.1, min_n=10, **_PECULIAR),
     _note("labels", "source:*", "reference_z", min_change=0.2, min_n=10, **_PECULIAR),
     _note("labels", "rest", "ewma", share=True, min_change=0.04, **_LOWER),
+    _note("labels", "rest_error", "ewma", min_ratio=0.25, **_HIGHER),
     _note("labels", "positive_rate", "ewma", share=True, min_change=0.1, weight=0.25),
 )
 

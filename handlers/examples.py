@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,7 +24,8 @@ class Examples:
     """Predictions with their truth as columns of one length, oldest first.
 
     `at` is the prediction's time in seconds since the epoch. `label` (None: absent) or `value`
-    (NaN: absent) is the truth; `predicted_*` and `score` what `version` answered then.
+    (NaN: absent) is the truth, `source` who told it (None: nobody, or not known of any);
+    `predicted_*` and `score` what `version` answered then.
     """
 
     at: FloatArray
@@ -36,6 +37,7 @@ class Examples:
     predicted_label: ObjectArray
     score: FloatArray
     predicted_value: FloatArray
+    source: ObjectArray | None = None
 
     def __len__(self) -> int:
         return len(self.at)
@@ -57,6 +59,7 @@ class Examples:
             predicted_label=self.predicted_label[rows],
             score=self.score[rows],
             predicted_value=self.predicted_value[rows],
+            source=None if self.source is None else self.source[rows],
         )
 
 
@@ -72,31 +75,37 @@ def joined(frames: Sequence[PredictionFrame | LabelFrame], limit: int) -> Exampl
     """The newest `limit` answered predictions that have a truth; a request's first truth counts."""
     predictions = [f for f in frames if isinstance(f, PredictionFrame)]
     truths = _truths([f for f in frames if isinstance(f, LabelFrame)])
-    kept, labels, values = [], [], []
+    kept: list[PredictionFrame] = []
+    told: list[_Truth] = []
     for frame in predictions:
         known = [truths.get(request) for request in frame.request_id]
         rows = np.array([t is not None for t in known], dtype=np.bool_) & (frame.status == OK)
         kept.append(frame.take(rows))
-        found = [t for t, row in zip(known, rows, strict=True) if row and t is not None]
-        labels += [label for label, _ in found]
-        values += [value for _, value in found]
-    examples = _gathered(kept, labels, values)
+        told += [t for t, row in zip(known, rows, strict=True) if row and t is not None]
+    examples = _gathered(kept, told)
     order = np.argsort(examples.at, kind="stable")[-limit:]
     return examples.take(order)
 
 
-def _truths(frames: Sequence[LabelFrame]) -> dict[str, tuple[str | None, float]]:
-    found: dict[str, tuple[str | None, float]] = {}
+class _Truth(NamedTuple):
+    """What was told of a request, and by whom."""
+
+    label: str | None
+    value: float
+    source: str | None
+
+
+def _truths(frames: Sequence[LabelFrame]) -> dict[str, _Truth]:
+    found: dict[str, _Truth] = {}
     for frame in frames:
-        rows = zip(frame.request_id, frame.label, frame.value, strict=True)
-        for request, label, value in rows:
-            found.setdefault(request, (label, float(value)))
+        source = [None] * len(frame) if frame.source is None else frame.source
+        rows = zip(frame.request_id, frame.label, frame.value, source, strict=True)
+        for request, label, value, who in rows:
+            found.setdefault(request, _Truth(label, float(value), who))
     return found
 
 
-def _gathered(
-    frames: Sequence[PredictionFrame], labels: list[str | None], values: list[float]
-) -> Examples:
+def _gathered(frames: Sequence[PredictionFrame], told: Sequence[_Truth]) -> Examples:
     numeric = sorted({name for f in frames for name in f.numeric})
     categorical = sorted({name for f in frames for name in f.categorical} - set(numeric))
     return Examples(
@@ -104,8 +113,9 @@ def _gathered(
         version=_objects([np.full(len(f), f.version, dtype=object) for f in frames]),
         numeric={n: _floats([_number(f, n) for f in frames]) for n in numeric},
         categorical={n: _objects([_word(f, n) for f in frames]) for n in categorical},
-        label=_objects([np.array(labels, dtype=object)]),
-        value=np.array(values, dtype=np.float64),
+        label=_objects([np.array([t.label for t in told], dtype=object)]),
+        value=np.array([t.value for t in told], dtype=np.float64),
+        source=_objects([np.array([t.source for t in told], dtype=object)]),
         predicted_label=_objects([f.label for f in frames]),
         score=_floats([f.score for f in frames]),
         predicted_value=_floats([f.value for f in frames]),

@@ -194,12 +194,26 @@ class VersionRecord(msgspec.Struct, frozen=True):
     faulty: bool = False
 
 
+class SourceRecord(msgspec.Struct, frozen=True):
+    """What the stream has shown of one source of a model's labels.
+
+    `share` is that of its labels among all of the last half a day of minutes, about. `agreed`
+    counts, by version, the closed windows in which its labels said no worse of it than before.
+    """
+
+    name: str
+    share: float
+    agreed: dict[str, int] = {}
+
+
 class Context(msgspec.Struct, frozen=True):
     """What is known of a model besides its findings, for rules, handlers and guards.
 
     `now` is the model's watermark (event time). `changes` are the recent ones, oldest first,
     none later than `now`. `recent` are INFO findings near the incident that joined no incident.
-    `examples` counts labelled events since the fault began.
+    `examples` counts labelled events since the fault began. `sources` are those of labels that are
+    told apart; `rest_judged_at` is when the incident's version was last judged without the labels
+    of the source that stands out, None where it never was.
     """
 
     model: str
@@ -212,6 +226,8 @@ class Context(msgspec.Struct, frozen=True):
     examples: int = 0
     label_coverage: float = float("nan")
     window_s: float = 60.0
+    sources: tuple[SourceRecord, ...] = ()
+    rest_judged_at: float | None = None
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from watchkeeper.handlers.types import (
 
 DAY_S = 86_400.0
 SURE = 0.7  # posterior below which a person decides
+DOUBTED = 0.1  # posterior of labels from which on a person decides: who lies could switch a model
 SWITCHES = ("rollback", "promote")  # what makes another version live
 CHANGES_MODEL = (*SWITCHES, "retrain")
 PENDING = "preflight has not answered yet"
@@ -70,7 +71,7 @@ def decide(case: Case) -> Verdict:
         return standing
     if case.checked is None:
         return Verdict(Answer.WAIT, PENDING)
-    for guard in (_unfit, _unsure, _uncorroborated):
+    for guard in (_unfit, _doubted, _unsure, _uncorroborated):
         verdict = guard(case)
         if verdict is not None:
             return verdict
@@ -149,6 +150,17 @@ def _unfit(case: Case) -> Verdict | None:
     if checked is not None and checked.phase is not Phase.SUCCESSFUL:
         return Verdict(Answer.HOLD, f"preflight is undecided: {checked.reason}")
     return None
+
+
+def _doubted(case: Case) -> Verdict | None:
+    """Labels that may lie are no ground to change a model on; what the preflight says may be."""
+    fault, checked = case.incident.fault, case.checked
+    lie = fault.probabilities.get(Kind.LABELS, 0.0)
+    if case.action.kind not in CHANGES_MODEL or lie < DOUBTED:
+        return None
+    said = "" if checked is None else f"; preflight: {checked.reason}"
+    reason = f"{fault.confidence:.0%} sure that it is the {fault.kind}, {lie:.0%} the labels{said}"
+    return Verdict(Answer.HOLD, reason)
 
 
 def _unsure(case: Case) -> Verdict | None:

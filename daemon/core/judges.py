@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
+from watchkeeper.daemon.core.labelling import note_judged
 from watchkeeper.daemon.core.measuring import COUNTED, LIVE
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.step import Step
@@ -27,6 +28,7 @@ def judge_objects(closing: Closing, step: Step) -> None:
             if sample.n >= LABELLED_MIN:
                 closing.known.add(series.version)
         judge_one(closing, sample, closing.policy.watches, (number, 0), step)
+        note_judged(closing, sample)
 
 
 def _samples_of(closing: Closing) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
 from watchkeeper.daemon.core.estimating import estimated, learning
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
-from watchkeeper.daemon.core.labelling import add_totals
+from watchkeeper.daemon.core.labelling import add_totals, tell_apart
 from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -49,6 +49,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
     state.arrays.joins.settle(each.model.row for each in closing)
     for each in closing:
         add_totals(state, each.model, each.index, each.slots)
+        tell_apart(each)
         add_answered(each)
         judge_objects(each, step)
         judge_statements(each, step)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
+from watchkeeper.daemon.core.heard import Heard
 from watchkeeper.daemon.core.profiles import Profiles, unpacked
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.estimation.estimates import Estimates
@@ -105,8 +106,8 @@ class ModelState:
     parts of open windows, and `judges` the detectors, that are kept as objects. `learning` gathers
     the rows a version's reference is learned from; it is rebuilt from kept events, and so are the
     joins: only how many rows there were is stored (`to_learn`, until they are there again).
-    `metrics` and `sources` are the names of metrics and of who told labels that are told apart;
-    `asked` says which group of clients made the last requests, by their keys.
+    `metrics` are the names of metrics that are told apart, `heard` is what is known of who tells
+    labels; `asked` says which group of clients made the last requests, by their keys.
     `renewals` are the versions whose references are learned anew, `former` the references that
     windows from before a new one are still measured against; `accepted` names the incident that a
     person took for the new normal.
@@ -131,7 +132,7 @@ class ModelState:
     live_version: str = ""
     labelled: bool = False
     metrics: set[tuple[str, str | None]] = field(default_factory=set)
-    sources: set[str] = field(default_factory=set)
+    heard: Heard | None = None
     asked: dict[int, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     recent: list[Finding] = field(default_factory=list)

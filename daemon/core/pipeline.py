@@ -164,6 +164,9 @@ def context_of(state: ModelState, policy: ModelPolicy) -> Context:
     state.settle()
     now = (state.next_window or 0) * policy.window_s
     since = state.incident.since if state.incident is not None else now
+    heard, version = state.heard, state.live_version
+    if state.incident is not None and state.incident.open:
+        version = state.incident.version
     return Context(
         model=state.model,
         now=now,
@@ -175,6 +178,8 @@ def context_of(state: ModelState, policy: ModelPolicy) -> Context:
         examples=state.arrays.joins.examples_since(state.row, since, now),
         label_coverage=state.arrays.joins.coverage(state.row),
         window_s=policy.window_s,
+        sources=() if heard is None else heard.records(),
+        rest_judged_at=None if heard is None else heard.rest.get(version),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from watchkeeper.detectors.signals.labels import OTHERS
 from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import FloatArray
 
-OTHERS = "__other__"  # the name of all that are not told apart
 MOST = 65_536  # names that are told apart in one process; all further ones are one
 
 

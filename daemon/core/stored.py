@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core import taught
+from watchkeeper.daemon.core.heard import Heard
 from watchkeeper.daemon.core.model import Health, Judge, ModelState, Renewal, Share, Told
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -102,8 +103,6 @@ def _rare(state: ModelState, plain: dict[str, Any]) -> None:
         ]
     if state.metrics:
         plain["metrics"] = sorted(state.metrics, key=str)
-    if state.sources:
-        plain["sources"] = sorted(state.sources)
     if state.asked:
         keys = np.fromiter(state.asked, np.uint64, len(state.asked))
         plain["asked"] = [keys.astype("<u8").tobytes(), bytes(state.asked.values())]
@@ -128,6 +127,8 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
                 ]
                 for series, judges in state.judges.items()
             ]
+        if state.heard is not None:
+            plain["heard"] = msgspec.to_builtins(state.heard)
         if state.statements is not None:
             plain["statements"] = state.statements.state()
         if state.estimates is not None:
@@ -171,7 +172,8 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     # How long nothing was heard counts from now on: nobody listened meanwhile.
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
     state.metrics = {(name, host) for name, host in plain.get("metrics", ())}
-    state.sources = set(plain.get("sources", ()))
+    if "heard" in plain:
+        state.heard = msgspec.convert(plain["heard"], Heard)
     keys, groups = plain.get("asked", (b"", b""))
     state.asked = dict(zip(np.frombuffer(keys, "<u8").tolist(), groups, strict=True))
     clock = msgspec.convert(plain["clock"], Clock)

@@ -1,18 +1,21 @@
 """Counts of labels by who told them, and what these say of each other.
 
 Of each source a part holds `told:S`, how many of its labels say whether an answer was right, and
-how many of these contradict it; and `off:S`, a histogram of the sizes of regressors' errors by
-powers of two. `all` is as `told:S` of all labels, whoever told them.
+how many of these contradict it; `off:S`, a histogram of the sizes of regressors' errors by powers
+of two; and `size:S`, the exact sum of these sizes. `all` is as `told:S` of all labels, whoever
+told them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from watchkeeper.detectors.keys import Keys, keys_of
+from watchkeeper.detectors.signals._exact import limbs
 from watchkeeper.detectors.types import (
     BoolArray,
     FloatArray,
@@ -21,7 +24,9 @@ from watchkeeper.detectors.types import (
     Partial,
 )
 
-ALL, TOLD, OFF, TRUTHS = "all", "told:", "off:", "truths:"
+ALL, TOLD, OFF, SIZE, TRUTHS = "all", "told:", "off:", "size:", "truths:"
+OTHERS = "__other__"  # the name of all sources that are not told apart
+NAMES = 64  # sources that a part of a window tells apart; all further ones are one
 SURE = 5.0  # standard errors
 LEAST = 10  # labels of a source that are compared with others
 SIZES = 256  # of errors: 0, and powers of two from 2**-127 to 2**127
@@ -38,6 +43,36 @@ class Pairs(NamedTuple):
     score: FloatArray
     predicted_value: FloatArray
     value: FloatArray
+
+
+class Told(Partial):
+    """A part of a window. Of more than 64 sources it tells those apart whose names have the lowest
+    keys: they are the same however events are cut and merged, and all of their labels are counted
+    (as with inputs in `_repeated`)."""
+
+    def merge(self, other: Mapping[str, IntArray]) -> None:
+        """Adds another part of the same window."""
+        super().merge(other)
+        names = sources_of(self) - {OTHERS}
+        if len(names) > NAMES:
+            keys = keys_of(sorted(names)).tolist()
+            self.fold(name for _, name in sorted(zip(keys, sorted(names), strict=True))[:NAMES])
+
+    def fold(self, names: Iterable[str]) -> None:
+        """Makes all sources but these one."""
+        kept = {*names, OTHERS}
+        for name in sorted(sources_of(self) - kept):
+            for of in _BY_SOURCE:
+                if of + name in self:
+                    super().merge({of + OTHERS: self.pop(of + name)})
+
+
+def sources_of(part: Collection[str]) -> set[str]:
+    """The sources that a part counts labels of."""
+    return {name.partition(":")[2] for name in part if name.startswith(_BY_SOURCE)}
+
+
+_BY_SOURCE = TOLD, OFF, SIZE
 
 
 def pairs_of(frame: JoinedFrame, positive: str | None) -> Pairs:
@@ -89,6 +124,7 @@ def by_source(names: list[str], code: IntArray, pairs: Pairs) -> Partial:
             part[f"{TOLD}{name}"] = np.array([of[place], not_right[place]], dtype=np.int64)
         if table[place].any():
             part[f"{OFF}{name}"] = table[place].astype(np.int64)
+            part[f"{SIZE}{name}"] = limbs(off[measured & (code == place)])
     return part
 
 

@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals import _disagreement as d
-from watchkeeper.detectors.signals._disagreement import ALL, Pairs, contradicted, key_of
+from watchkeeper.detectors.signals._disagreement import (
+    ALL,
+    NAMES,
+    OTHERS,
+    Pairs,
+    Told,
+    contradicted,
+    key_of,
+    sources_of,
+)
+from watchkeeper.detectors.signals._exact import total
 from watchkeeper.detectors.signals._sampling import Closed
 from watchkeeper.detectors.types import Frame, IntArray, JoinedFrame, Partial, Sample, Window
 
-__all__ = ["ALL", "SOURCES", "Labels", "Pairs", "contradicted", "key_of"]
+__all__ = [
+    "ALL",
+    "NAMES",
+    "OTHERS",
+    "REST",
+    "SOURCE",
+    "SOURCES",
+    "Labels",
+    "Pairs",
+    "Told",
+    "contradicted",
+    "counts_of",
+    "key_of",
+    "sources_of",
+]
 
 SOURCES = 32  # of a model that are told apart; all further ones are one
+SOURCE = "source:"
+REST = ("rest", "rest_error")  # targets: the answers without the labels of who stands out most
 
 
 class Labels:
@@ -27,19 +54,21 @@ class Labels:
     Of regressors: by how much more often than not an error by labels of S is larger than one by
     labels of the other named sources (Mann and Whitney, Annals of Mathematical Statistics 18,
     1947), -0.5 to 0.5. `rest`: the accuracy without the labels of the source that stands out most,
-    by five standard errors; by all labels where none does. 32 sources of a model are told apart,
-    all further ones are `__other__`. `positive_rate`, where the profile names the positive class:
+    by five standard errors; by all labels where none does. `rest_error`: of regressors the mean
+    absolute error, by the named sources. The 31 sources of a model that told most of late are told
+    apart, all others are `__other__`. `positive_rate`, where the profile names the positive class:
     its share among the labels, whoever told them.
     """
 
     name: ClassVar[str] = "labels"
     watches: ClassVar[type[Frame]] = JoinedFrame
+    part: ClassVar[type[Partial]] = Told
 
     def measure(self, frame: JoinedFrame, profile: Profile | None) -> Partial:
         positive = None if profile is None else profile.positive
         pairs = d.pairs_of(frame, positive)
         usable, wrong = contradicted(pairs)
-        part = Partial()
+        part = Told()
         if usable.any():
             part[ALL] = d.tallied(usable, wrong)
             if positive is not None:
@@ -67,7 +96,8 @@ class Labels:
         told = _by_name(partial, d.TOLD)
         if told and ALL in partial:
             yield from _classified(closed, partial[ALL], told)
-        yield from _regressed(closed, _by_name(partial, d.OFF), told)
+        off = _by_name(partial, d.OFF)
+        yield from _regressed(closed, {n: off[n] for n in off if n not in told}, partial)
 
 
 def _classified(closed: Closed, every: IntArray, told: Mapping[str, IntArray]) -> Iterator[Sample]:
@@ -86,18 +116,33 @@ def _classified(closed: Closed, every: IntArray, told: Mapping[str, IntArray]) -
 
 
 def _regressed(
-    closed: Closed, off: Mapping[str, IntArray], told: Mapping[str, IntArray]
+    closed: Closed, off: Mapping[str, IntArray], partial: Mapping[str, IntArray]
 ) -> Iterator[Sample]:
     every = sum(off.values(), np.zeros(d.SIZES, dtype=np.int64))
+    odd, most = "", 0.0
     for name, mine in off.items():
         larger = d.larger(mine, every - mine)
-        if larger is not None and name not in told:
-            value, error = larger
-            yield closed.sample(
-                f"source:{name}", value, int(mine.sum()), stderr=error, expected=0.0
-            )
+        if larger is None:
+            continue
+        value, error = larger
+        yield closed.sample(f"source:{name}", value, int(mine.sum()), stderr=error, expected=0.0)
+        if value - d.SURE * error > most:
+            odd, most = name, value - d.SURE * error
+    rest = [name for name in off if name != odd]
+    n = sum(int(off[name].sum()) for name in rest)
+    sizes = [f"{d.SIZE}{name}" for name in rest]
+    if n and all(name in partial for name in sizes):
+        size = sum((total(partial[name]) for name in sizes), Fraction())
+        yield closed.sample("rest_error", float(size / n), n)
 
 
-def _by_name(partial: Partial, of: str) -> dict[str, IntArray]:
+def counts_of(partial: Mapping[str, IntArray]) -> dict[str, int]:
+    """How many labels each source told, as far as they say anything of the answers."""
+    told = {name: int(each[0]) for name, each in _by_name(partial, d.TOLD).items()}
+    off = {name: int(each.sum()) for name, each in _by_name(partial, d.OFF).items()}
+    return {n: max(told.get(n, 0), off.get(n, 0)) for n in sorted(told.keys() | off.keys())}
+
+
+def _by_name(partial: Mapping[str, IntArray], of: str) -> dict[str, IntArray]:
     """The arrays of sources, in the order of their names."""
     return {name.removeprefix(of): partial[name] for name in sorted(partial) if name.startswith(of)}

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
+import numpy as np
 
-from watchkeeper.detectors.types import Scalar
+from watchkeeper.detectors.signals.labels import OTHERS
+from watchkeeper.detectors.types import BoolArray, Scalar
 from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.examples import Examples, ExampleSource
 from watchkeeper.handlers.planning import new_action, planned
@@ -19,6 +21,7 @@ from watchkeeper.handlers.retrain.dataset import MODEL, RESULT, BadJob, Result, 
 from watchkeeper.handlers.retrain.dataset import read_result as read
 from watchkeeper.handlers.retrain.screen import objection
 from watchkeeper.handlers.rollback import Rollback
+from watchkeeper.handlers.rules.labels import doubted
 from watchkeeper.handlers.targets.registry import Artefact, NewVersion
 from watchkeeper.handlers.types import (
     Action,
@@ -32,6 +35,7 @@ from watchkeeper.handlers.types import (
 
 # How the reason of an action begins that was refused for no other cause than the mode.
 OBSERVED = "mode is observe"
+_WITHOUT, _APART = "without_sources", "sources_told_apart"  # JSON lists of names
 BUILT_IN = (sys.executable, "-P", "-m", "watchkeeper.handlers.retrain.trainer")
 
 
@@ -78,8 +82,8 @@ class Retrain:
     """Plans a retraining when a model is at fault and there is nothing healthy to go back to.
 
     `command` is the trainer's argv, ours by default. It learns from the newest `limit` examples
-    since the fault began, as older ones tell of a world that has gone; `positive` names each
-    binary model's positive class.
+    since the fault began, as older ones tell of a world that has gone, and none that a source of
+    labels told which stands out; `positive` names each binary model's positive class.
     """
 
     name: ClassVar[str] = "retrain"
@@ -100,22 +104,32 @@ class Retrain:
             return None
         if context.examples < self.examples_min or self._can_go_back(incident, context):
             return None
-        live = context.live_version
+        live, sources = context.live_version, doubted(incident, context)
+        but = f", but for the labels of {', '.join(sources)}" if sources else ""
+        args: dict[str, Scalar] = {
+            "from_version": live,
+            "examples": context.examples,
+            "since": incident.since,
+        }
         return new_action(
             incident,
             context,
             self.name,
-            f"train a successor of {live} on {context.examples} new examples",
-            {"from_version": live, "examples": context.examples, "since": incident.since},
+            f"train a successor of {live} on {context.examples} new examples{but}",
+            args | _left_out(sources, context),
             target=live,
         )
 
     def preflight(self, action: Action) -> Outcome:
         """Only examples that are fit to learn from; an attack may have made them."""
-        why_not = objection(self._examples(action))
+        examples = self._since(action)
+        fit = examples.take(_trusted(action, examples))
+        out = len(examples) - len(fit)
+        but = f"; {out} by labels of {action.args[_WITHOUT]} are left out" if out else ""
+        why_not = objection(fit)
         if why_not:
-            return self._outcome(action, Phase.FAILED, why_not, "preflight")
-        return self._outcome(action, Phase.SUCCESSFUL, "the examples are fit", "preflight")
+            return self._outcome(action, Phase.FAILED, why_not + but, "preflight")
+        return self._outcome(action, Phase.SUCCESSFUL, f"the examples are fit{but}", "preflight")
 
     def run(self, action: Action) -> Outcome:
         order = JobOrder(action.id, action.model, action.id, self.name, self.command, RESULT)
@@ -155,9 +169,10 @@ class Retrain:
             positive=self.positive.get(action.model),
             dataset_digest="",
         )
-        write(folder, task, self._examples(action))
+        examples = self._since(action)
+        write(folder, task, examples.take(_trusted(action, examples)))
 
-    def _examples(self, action: Action) -> Examples:
+    def _since(self, action: Action) -> Examples:
         newest, since = self.examples.newest(action.model, self.limit), action.args.get("since")
         return newest.take(newest.at >= since) if isinstance(since, int | float) else newest
 
@@ -189,6 +204,36 @@ class Retrain:
     ) -> Outcome:
         at = self.clock()
         return Outcome(action.id, action.model, phase, reason, at, step, result or {})
+
+
+def _left_out(sources: list[str], context: Context) -> dict[str, Scalar]:
+    """Which sources' labels are left out, as an action remembers it. Where these are all that are
+    not told apart, it has to know those that are."""
+    if not sources:
+        return {}
+    found: dict[str, Scalar] = {_WITHOUT: _listed(sources)}
+    if OTHERS in sources:
+        found[_APART] = _listed([each.name for each in context.sources])
+    return found
+
+
+def _trusted(action: Action, examples: Examples) -> BoolArray:
+    """Which examples may be learned from: not those by the labels of sources that are left out."""
+    without, apart = (_unlisted(action.args.get(name)) for name in (_WITHOUT, _APART))
+    source = [] if examples.source is None else examples.source.tolist()
+    if not without or not source:
+        return np.ones(len(examples), dtype=np.bool_)
+    others = OTHERS in without
+    out = [s in without or (others and s is not None and s not in apart) for s in source]
+    return ~np.array(out, dtype=np.bool_)
+
+
+def _listed(names: list[str]) -> str:
+    return msgspec.json.encode(names).decode()
+
+
+def _unlisted(text: Scalar | None) -> set[str]:
+    return set(msgspec.json.decode(text, type=list[str])) if isinstance(text, str) else set()
 
 
 def _told(result: Result, folder: Path) -> dict[str, Scalar]:

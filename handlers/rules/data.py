@@ -20,6 +20,9 @@ class Data:
         repeated = facts.repeated(incident)
         if not repeated:
             return of_features
+        if facts.retried(incident, context):
+            text = f"clients asked again for what failed or waited first: {repeated} came twice"
+            return [Evidence(Kind.DATA, 0.0, text), *of_features]
         twice = Evidence(Kind.DATA, 4.0, f"what was sent came twice: {repeated}")
         return [twice, *(each for each in of_features if each.weight > 0)]
 

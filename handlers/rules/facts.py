@@ -9,8 +9,11 @@ from watchkeeper.detectors.types import Change, Finding, Severity
 from watchkeeper.handlers.types import Context, Incident, VersionRecord
 
 QUALITY_SUFFIXES = (":missing", ":unseen", ":out_of_range", *KINDS)
+ASKED_AGAIN = ("errors", "latency")  # what clients send a request again for
 NEAR_WINDOWS = 5  # windows within which two onsets count as together
 ESTABLISHED_WINDOWS = 5  # healthy windows after which a version is known to have worked
+AGREED_WINDOWS = 10  # windows after which a source of labels is known to have agreed with a version
+NOTICED_WINDOWS = 3  # in which it would have been noticed that answers got worse
 
 
 def of(incident: Incident, *signals: str) -> list[Finding]:
@@ -36,6 +39,20 @@ def repeated(incident: Incident) -> str:
     """What came twice, and how much of it; "" where nothing did."""
     found = harmful(of(incident, "duplicates"))
     return ", ".join(f"{f.value:.0%} of the {f.series.target}" for f in found)
+
+
+def retried(incident: Incident, context: Context) -> bool:
+    """Whether requests came twice as clients ask again: since they failed or had to wait, and no
+    sooner. Explanations that requests wait count, too, but not on their own."""
+    found = harmful(of(incident, "duplicates"))
+    if not found or not harmful(of(incident, *ASKED_AGAIN)):
+        return False
+    near = NEAR_WINDOWS * context.window_s
+    slow = [
+        f.since for f in (*incident.findings, *context.recent) if f.series.signal in ASKED_AGAIN
+    ]
+    slow = [since for since in slow if abs(since - incident.since) <= near]
+    return bool(slow) and min(slow) <= min(f.since for f in found)
 
 
 def drift(incident: Incident, context: Context) -> list[Finding]:
@@ -91,6 +108,26 @@ def untested(incident: Incident, context: Context) -> bool:
     if record is None or made is None:
         return False
     return record.healthy_windows < ESTABLISHED_WINDOWS
+
+
+def new_to(source: str, incident: Incident, context: Context) -> bool:
+    """True when the incident's version was deployed and labels of this source have hardly agreed
+    with it, while with another version they did, or the version is untested altogether."""
+    agreed = next((s.agreed for s in context.sources if s.name == source), {})
+    if agreed.get(incident.version, 0) >= AGREED_WINDOWS:
+        return False
+    if untested(incident, context):
+        return True
+    others = (n for version, n in agreed.items() if version != incident.version)
+    known = max(others, default=0) >= AGREED_WINDOWS
+    return known and deployment(incident, context) is not None
+
+
+def rest_as_before(incident: Incident, context: Context) -> bool:
+    """Whether the labels of all but the source that stands out were there to say that answers got
+    worse since the harm began. That they said so is a finding."""
+    at = context.rest_judged_at
+    return at is not None and at >= incident.since + NOTICED_WINDOWS * context.window_s
 
 
 def targets(findings: Iterable[Finding], limit: int = 3) -> str:

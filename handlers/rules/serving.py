@@ -22,6 +22,12 @@ class Serving:
             found.append(Evidence(Kind.SERVING, 1.0, "the answers that are given are as before"))
         if facts.harmful(facts.of(incident, "metrics")):
             found.append(Evidence(Kind.SERVING, -2.0, "a host metric would explain it"))
+        if facts.retried(incident, context):
+            text = "clients ask again: requests come twice since they fail or wait"
+            found.append(Evidence(Kind.SERVING, 1.0, text))
+        elif facts.repeated(incident):
+            text = "requests came twice before: so many would explain it"
+            found.append(Evidence(Kind.SERVING, -2.0, text))
         if facts.untested(incident, context):
             found.append(Evidence(Kind.SERVING, -1.0, "a new version went live just before"))
         return found

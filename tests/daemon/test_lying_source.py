@@ -1,5 +1,5 @@
-"""Events as they are published, read by the whole daemon: one source of labels begins to lie just
-as a new version goes live."""
+"""Events as they are published, read by the whole daemon: one source of labels begins to lie, or
+says of a new version alone what others do not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from watchkeeper.daemon.config.models import ActionName, ModelSettings
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database
 from watchkeeper.daemon.config.units import Duration
+from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
@@ -44,15 +45,19 @@ class Published(NamedTuple):
     event: Event
 
 
-def published(liars: frozenset[str | None], named: bool) -> Iterator[Published]:
-    """An hour of a good model, and a quarter of one in which some labels are turned round."""
+def published(
+    liars: frozenset[str | None], named: bool, deployed: int = WINDOWS - LYING
+) -> Iterator[Published]:
+    """An hour of a good model, and a quarter of one in which some labels are turned round; a new
+    version is deployed after so many windows."""
     rng, opposite = random.Random(7), {"yes": "no", "no": "yes"}
     for i in range(WINDOWS * PER_WINDOW):
         at = START + 60.0 * i / PER_WINDOW
         late = i >= (WINDOWS - LYING) * PER_WINDOW
         truth = "yes" if rng.random() < 0.4 else "no"
         said = opposite[truth] if rng.random() < 0.08 else truth
-        version, request, source = "2" if late else "1", f"r{i}", NAMES[i % 3] if named else None
+        version = "2" if i >= deployed * PER_WINDOW else "1"
+        request, source = f"r{i}", NAMES[i % 3] if named else None
         score = min(max((0.9 if said == "yes" else 0.1) + rng.gauss(0, 0.05), 0.0), 1.0)
         yield Published(
             at,
@@ -73,8 +78,8 @@ def published(liars: frozenset[str | None], named: bool) -> Iterator[Published]:
         who = {"id": f"l{i}", "time": when, "model_name": "fraud", "request_id": request}
         label = msgspec.convert({**who, "label": told, "source": source}, Label)
         yield Published(at + 60.0, "labels", label)
-    at = START + 60.0 * (WINDOWS - LYING)
-    deployed = Change(
+    at = START + 60.0 * deployed
+    change = Change(
         id="deploy-2",
         time=moment(at),
         model_name="fraud",
@@ -82,7 +87,7 @@ def published(liars: frozenset[str | None], named: bool) -> Iterator[Published]:
         model_version="2",
         previous_version="1",
     )
-    yield Published(at, "changes", deployed)
+    yield Published(at, "changes", change)
 
 
 def judged(folder: Path, events: Iterator[Published]) -> tuple[Incident, list[str]]:
@@ -110,11 +115,19 @@ def judged(folder: Path, events: Iterator[Published]) -> tuple[Incident, list[st
 
 
 def test_a_source_that_lies_has_no_model_rolled_back(tmp_path: Path) -> None:
-    incident, actions = judged(tmp_path, published(frozenset({"vendor"}), named=True))
+    incident, actions = judged(tmp_path, published(frozenset({"vendor"}), True, WINDOWS // 3))
 
     assert incident.fault.kind is Kind.LABELS
     assert incident.fault.place == "source vendor"
     assert actions == []
+
+
+def test_a_new_version_that_one_source_alone_calls_worse_is_for_a_person(tmp_path: Path) -> None:
+    incident, actions = judged(tmp_path, published(frozenset({"vendor"}), named=True))
+
+    assert incident.fault.kind is Kind.MODEL
+    assert incident.fault.probabilities[Kind.LABELS] >= DOUBTED
+    assert actions[0] == "rollback"
 
 
 @pytest.mark.parametrize("named", [True, False])

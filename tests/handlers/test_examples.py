@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from watchkeeper.detectors.types import ERROR, OK, LabelFrame, PredictionFrame
@@ -50,6 +52,16 @@ def test_only_answered_predictions_with_a_truth_are_examples() -> None:
 
     assert examples.at.tolist() == [1.0]
     assert (examples.label.tolist(), examples.predicted_label.tolist()) == (["yes"], ["no"])
+
+
+def test_an_example_knows_who_told_its_truth() -> None:
+    labels = _labels(["a", "b"], ["yes", "no"])
+    told = dataclasses.replace(labels, source=np.array(["crew", None], dtype=object))
+
+    examples = joined([_predictions("v1", ["a", "b", "c"], [1, 2, 3]), told], 1)
+
+    assert examples.source is not None
+    assert examples.source.tolist() == [None]
 
 
 def test_the_first_truth_of_a_request_counts() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
 from tests.playbook import MODEL, Play, objects
+from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
@@ -20,7 +21,7 @@ from watchkeeper.detectors.types import (
     Severity,
 )
 from watchkeeper.handlers.rules import RULES
-from watchkeeper.handlers.types import IncidentState, Kind
+from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Phase
 
 QUIET, LIED = 60, 12
 NAMES = ("crew", "vendor", "users")
@@ -49,13 +50,19 @@ class Told(Play):
         return replace(frame, label=objects(said), source=names)
 
 
-def lived(play: Told, liars: tuple[str | None, ...] = ("vendor",), restart_every: int = 0) -> Told:
-    """A good time with v1; then v2 is deployed, and at once the liars begin to lie."""
+def lived(
+    play: Told,
+    liars: tuple[str | None, ...] = ("vendor",),
+    restart_every: int = 0,
+    deployed: int = QUIET // 2,
+) -> Told:
+    """A good time, in which v2 is deployed; then the liars begin to lie."""
     for i in range(QUIET + LIED):
-        if i == QUIET:
+        if i == deployed:
             play.change("v2")
+        if i == QUIET:
             play.liars = liars
-        play.traffic(1, version="v1" if i < QUIET else "v2")
+        play.traffic(1, version="v1" if i < deployed else "v2")
         if restart_every and i % restart_every == 0:
             play.restarted()
     return play
@@ -78,9 +85,33 @@ def test_one_source_that_lies_is_named_and_no_model_is_rolled_back() -> None:
     assert "T0020" in said
 
 
+def test_a_new_version_that_is_worse_where_one_source_labels_is_not_acquitted() -> None:
+    play = lived(Told(), deployed=QUIET)
+    (rollback,) = play.actions
+
+    play.outcome(rollback, what="preflight")
+
+    fault = play.incident.fault
+    assert fault.kind is Kind.MODEL
+    assert fault.probabilities[Kind.LABELS] >= DOUBTED
+    assert play.action_state() is ActionState.HELD
+    assert "the labels; preflight: said the test" in play.actions[0].reason
+
+
+def test_where_the_old_version_is_no_better_today_it_is_not_gone_back_to() -> None:
+    play = lived(Told(), deployed=QUIET)
+
+    play.outcome(play.actions[0], Phase.FAILED, what="preflight")
+
+    assert play.action_state() is ActionState.REFUSED
+
+
 @dataclass
 class Valued(Told):
-    """A regressor whose answers are near the truth; a liar tells a hundredth of it."""
+    """A regressor whose answers are near the truth; a liar tells a hundredth of it. Once somebody
+    lies the answers are off by `worse`, too."""
+
+    worse: float = 3.0
 
     def window(self, *args: object, **fields: object) -> list[AnyFrame]:
         frames = super().window(*args, **fields)
@@ -94,7 +125,7 @@ class Valued(Told):
         none = objects([None] * n)
         if isinstance(frame, PredictionFrame):
             rng = np.random.default_rng(int(frame.at[0]))
-            value = value + rng.normal(0, 3, n)
+            value = value + rng.normal(0, self.worse if self.liars else 3.0, n)
             return replace(frame, label=none, score=np.full(n, np.nan), value=value)
         assert frame.source is not None
         lied = np.array([each in self.liars for each in frame.source.tolist()])
@@ -107,10 +138,19 @@ def test_one_source_that_lies_about_numbers_is_named() -> None:
     assert play.incident.fault.kind is Kind.LABELS
     assert play.incident.fault.place == "source vendor"
     assert play.actions == []
+    assert any("all other sources" in each.text for each in play.incident.fault.evidence)
+
+
+def test_numbers_that_got_worse_by_all_labels_are_not_called_as_before() -> None:
+    play = lived(Valued(worse=30.0), liars=("vendor",))
+
+    text = " ".join(each.text for each in play.incident.fault.evidence)
+    assert "as well as before" not in text
+    assert "labels of the other sources say that it got worse, too" in text
 
 
 def test_without_sources_the_new_version_is_blamed() -> None:
-    play = lived(Told(names=(None,)), liars=(None,))
+    play = lived(Told(names=(None,)), liars=(None,), deployed=QUIET)
 
     assert play.incident.fault.kind is Kind.MODEL
     assert [action.kind for action in play.actions] == ["rollback"]
@@ -162,7 +202,7 @@ def test_nothing_is_kept_by_source_where_none_is_named() -> None:
     play = lived(Told(names=(None,)), liars=())
 
     state = play.pipeline.state.models[MODEL]
-    assert state.sources == set()
+    assert state.heard is None
     assert state.partials == {}
     assert {f.series.target for f in signs(play)} <= {"positive_rate"}
 
@@ -172,10 +212,27 @@ def test_sources_beyond_the_limit_are_one() -> None:
 
     play.traffic(3, n=1_500)
 
+    assert len(told_of(play)) == SOURCES
+    assert "source:__other__" in told_of(play)
+
+
+def told_of(play: Play) -> set[str]:
+    """The sources that samples are about."""
     samples = {s.series.target for step in play.steps for s in step.samples}
-    told = {target for target in samples if target.startswith("source:")}
-    assert len(told) == SOURCES
-    assert "source:__other__" in told
+    return {target for target in samples if target.startswith("source:")}
+
+
+def test_a_new_source_takes_the_place_of_one_that_tells_nothing_any_more() -> None:
+    play = Told(names=tuple(f"old-{i}" for i in range(SOURCES)))
+    play.traffic(3, n=1_500)
+    play.names = ("new", "old-0")
+
+    play.traffic(6, n=200)
+
+    assert "source:new" in told_of(play)
+    heard = play.pipeline.state.models[MODEL].heard
+    assert heard is not None
+    assert len(heard.apart) == SOURCES - 1
 
 
 def test_a_restart_in_the_middle_changes_nothing() -> None:
@@ -232,3 +289,24 @@ def test_labels_of_a_spread_model_are_told_apart_as_those_of_one_partition() -> 
     assert plain(told) == plain(
         [f for f in found if f.series.target == "source:vendor"][: len(told)]
     )
+
+
+def test_sources_of_a_spread_model_are_bound_in_common() -> None:
+    play = Told(names=tuple(f"source-{i}" for i in range(2 * SOURCES)))
+    whole = Pipeline(State(lambda _: POLICY), RULES, ())
+    apart = Apart(3)
+
+    for _ in range(4):
+        frames = play.window(n=1_500)
+        whole.step(Batch(frames))
+        apart.read(frames)
+        for number in (2, 0, 1):
+            apart.checkpoint(number)
+            apart.tell(number)
+
+    of_whole = whole.state.models[MODEL].heard
+    of_shares = apart.owner.state.models[MODEL].heard
+    assert of_whole is not None
+    assert of_shares is not None
+    assert of_shares.apart == of_whole.apart
+    assert len(of_shares.apart) == SOURCES - 1

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import joined, predictions, sampled
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
-from watchkeeper.detectors.signals.labels import Labels
-from watchkeeper.detectors.types import JoinedFrame
+from watchkeeper.detectors.signals import part_of
+from watchkeeper.detectors.signals._disagreement import NAMES
+from watchkeeper.detectors.signals.labels import OTHERS, Labels, counts_of
+from watchkeeper.detectors.types import JoinedFrame, Partial
 
 LABELS = Labels()
+
+
+def merged(signal: Labels, frames: list[JoinedFrame]) -> Partial:
+    """The parts of frames, merged."""
+    whole = part_of(signal.name)
+    for frame in frames:
+        whole.merge(signal.measure(frame, None))
+    return whole
 
 
 def told(wrong: dict[str | None, tuple[int, int]]) -> JoinedFrame:
@@ -109,4 +122,32 @@ def test_errors_of_any_size_have_a_place(error: float) -> None:
 
     found = sampled(LABELS, [frame])
 
-    assert [each.value for each in found.values()] == [0.0] * (2 * math.isfinite(error))
+    told = [each.value for target, each in found.items() if target.startswith("source:")]
+    assert told == [0.0] * (2 * math.isfinite(error))
+    rest = [each.value for target, each in found.items() if target == "rest_error"]
+    assert rest == [error] * math.isfinite(error)
+
+
+def test_the_error_without_the_source_that_stands_out() -> None:
+    off = np.concatenate([np.full(100, 2.0), np.full(50, 4.0), np.full(60, 900.0)])
+    source = ["crew"] * 100 + ["users"] * 50 + ["vendor"] * 60
+
+    found = sampled(LABELS, [joined(210, predicted_value=np.zeros(210), value=off, source=source)])
+
+    assert (found["rest_error"].value, found["rest_error"].n) == (400.0 / 150, 150)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 150), min_size=1, max_size=300), st.sets(st.integers(0, 300)))
+def test_which_sources_a_window_tells_apart_hangs_on_no_cut(names: list[int], cuts: Any) -> None:
+    n = len(names)
+    source = [f"s{name}" for name in names]
+    whole = joined(n, predicted_label=["a"] * n, label=["a"] * n, source=source)
+    pieces = [whole.take(rows) for rows in np.split(np.arange(n), sorted(c for c in cuts if c < n))]
+
+    parts = [merged(LABELS, frames) for frames in ([whole], pieces, pieces[::-1])]
+
+    counted = [counts_of(part) for part in parts]
+    assert counted[0] == counted[1] == counted[2]
+    assert len(counted[0].keys() - {OTHERS}) == min(len(set(names)), NAMES)
+    assert sum(counted[0].values()) == n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from watchkeeper.daemon.core.guards import Answer, Case, decide
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
+from watchkeeper.detectors.types import Finding, Series, Severity
 from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.errors import Interrupted, Unreachable
 from watchkeeper.handlers.example_scorer import ExampleScorer
@@ -29,7 +31,15 @@ from watchkeeper.handlers.retrain.retrain import JobFailed, JobOrder, Retrain
 from watchkeeper.handlers.rollback import Rollback
 from watchkeeper.handlers.scorer import Unscorable
 from watchkeeper.handlers.targets.registry import Registry
-from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Mode, Phase
+from watchkeeper.handlers.types import (
+    ActionState,
+    Context,
+    Incident,
+    Kind,
+    Mode,
+    Phase,
+    SourceRecord,
+)
 
 _MODEL = b"a model"
 _BETTER = Result(
@@ -135,6 +145,65 @@ def test_examples_that_are_not_fit_stop_it_before_it_runs(tmp_path: Path) -> Non
     outcome = handler.preflight(cases.action("retrain"))
 
     assert outcome.phase is Phase.FAILED
+
+
+def labels_of(name: str) -> Finding:
+    """A finding that a source of labels stands out."""
+    series = Series("churn", "v2", "labels", f"source:{name}")
+    since = cases.incident().since
+    return Finding(series, "ewma", Severity.WARNING, since, since + 60, 0.6, 0.0, 9.0, 6.0, 40)
+
+
+def told_by(names: list[str | None]) -> Examples:
+    """Examples told by these in turn."""
+    examples = worlds.classification()
+    source = np.array([names[i % len(names)] for i in range(len(examples))], dtype=object)
+    return dataclasses.replace(examples, source=source)
+
+
+@pytest.mark.parametrize(
+    ("odd", "told_apart", "kept"),
+    [
+        ("vendor", ("crew", "vendor"), {"crew", "late", None}),
+        ("__other__", ("crew", "vendor"), {"crew", "vendor", None}),
+    ],
+)
+def test_nothing_is_learned_from_labels_of_a_source_that_stands_out(
+    tmp_path: Path, odd: str, told_apart: tuple[str, ...], kept: set[str | None]
+) -> None:
+    handler = _handler(FakeJobs(tmp_path))
+    handler.examples = FakeExamples(told_by(["crew", "vendor", "late", None]))
+    incident = msgspec.structs.replace(
+        cases.incident(), findings=(labels_of(odd),), since=0.0, opened_at=cases.NOW
+    )
+    incident = msgspec.structs.replace(
+        incident, findings=tuple(msgspec.structs.replace(f, since=0.0) for f in incident.findings)
+    )
+    known = tuple(SourceRecord(name, 0.3) for name in told_apart)
+
+    action = handler.plan(incident, msgspec.structs.replace(_ALONE, sources=known))
+
+    assert action is not None
+    assert f"but for the labels of {odd}" in action.summary
+    checked = handler.preflight(action)
+    handler.run(action)
+    _, learned = read(tmp_path)
+    examples = handler.examples.examples
+    assert examples.source is not None
+    expected = [at for at, s in zip(examples.at, examples.source, strict=True) if s in kept]
+    assert learned.at.tolist() == expected
+    left_out = len(examples) - len(expected)
+    assert f'{left_out} by labels of ["{odd}"] are left out' in checked.reason
+
+
+def test_a_source_of_most_labels_is_learned_from(tmp_path: Path) -> None:
+    incident = msgspec.structs.replace(cases.incident(), findings=(labels_of("vendor"),))
+    context = msgspec.structs.replace(_ALONE, sources=(SourceRecord("vendor", 0.9),))
+
+    action = _handler(FakeJobs(tmp_path)).plan(incident, context)
+
+    assert action is not None
+    assert "without_sources" not in action.args
 
 
 def test_the_outcome_carries_what_the_promotion_needs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.core.locate import locate
 from watchkeeper.detectors.types import Change, Finding, Series, Severity, moment
 from watchkeeper.handlers.rules import RULES
@@ -15,6 +16,7 @@ from watchkeeper.handlers.types import (
     IncidentState,
     Kind,
     Rule,
+    SourceRecord,
     VersionRecord,
 )
 
@@ -65,7 +67,7 @@ CASES = [
     ((finding("clients", "repeats", WARNING),), context(), Kind.ATTACK),
     ((LYING,), context(), Kind.LABELS),
     ((LYING, WORSE), context(), Kind.LABELS),
-    ((replace(LYING, severity=INFO), WORSE), context(healthy=0, deployed=True), Kind.LABELS),
+    ((replace(LYING, severity=INFO), WORSE), context(deployed=True), Kind.LABELS),
 ]
 
 
@@ -137,6 +139,38 @@ def test_drift_long_before_the_harm_is_no_evidence() -> None:
     assert with_old.probabilities == without.probabilities
 
 
+TWICE = finding("duplicates", "requests", WARNING)
+
+
+@pytest.mark.parametrize("signal", ["errors", "latency"])
+@pytest.mark.parametrize("before", [0, 60])
+def test_requests_that_clients_send_again_are_a_fault_of_serving(signal: str, before: int) -> None:
+    failing = finding(signal, "p95", since=NOW - before)
+
+    fault = locate(incident(failing, TWICE), context(), RULES)
+
+    assert fault.kind is Kind.SERVING
+    assert fault.confidence > 0.7
+
+
+@pytest.mark.parametrize("before", [0, 60])
+def test_waiting_that_only_showed_at_first_counts_as_well(before: int) -> None:
+    first = finding("latency", "p50", INFO, since=NOW - before)
+    failing = finding("latency", "p95", since=NOW + 60)
+
+    fault = locate(incident(failing, TWICE), context(recent=(first,)), RULES)
+
+    assert fault.kind is Kind.SERVING
+
+
+def test_requests_that_came_twice_before_they_had_to_wait_are_a_fault_of_the_data() -> None:
+    fault = locate(incident(TWICE, finding("latency", "p95", since=NOW + 120)), context(), RULES)
+    alone = locate(incident(TWICE), context(), RULES)
+
+    assert (fault.kind, alone.kind) == (Kind.DATA, Kind.DATA)
+    assert fault.confidence > 0.7
+
+
 def test_a_source_is_not_blamed_where_the_others_say_the_same() -> None:
     rest = finding("labels", "rest", INFO)
 
@@ -145,14 +179,71 @@ def test_a_source_is_not_blamed_where_the_others_say_the_same() -> None:
     assert fault.kind is Kind.MODEL
 
 
-def test_a_source_of_most_labels_is_only_doubted() -> None:
-    most = replace(LYING, n=90)
+def told(share: float, **agreed: int) -> SourceRecord:
+    """What is known of the vendor: its share of all labels, the windows it agreed with versions."""
+    return SourceRecord("vendor", share, {name[1:]: n for name, n in agreed.items()})
 
-    fault = locate(incident(WORSE, most), context(healthy=0, deployed=True), RULES)
-    alone = locate(incident(WORSE, most), context(), RULES)
+
+def known(around: Context, source: SourceRecord, *, rest: bool = True) -> Context:
+    """A context in which a source is on record, and whether the rest was judged without it."""
+    judged_at = NOW + 600 if rest else None
+    return replace(around, sources=(source,), rest_judged_at=judged_at)
+
+
+def test_a_source_of_most_labels_is_only_doubted() -> None:
+    most = told(0.9)
+
+    fault = locate(incident(WORSE, LYING), known(context(healthy=0, deployed=True), most), RULES)
+    alone = locate(incident(WORSE, LYING), known(context(), most), RULES)
 
     assert fault.kind is Kind.MODEL
     assert alone.confidence < 0.7
+
+
+def test_most_labels_are_those_of_most_windows_not_of_the_one_that_was_found() -> None:
+    flood = replace(LYING, n=5_000)
+
+    fault = locate(incident(WORSE, flood), known(context(), told(0.3)), RULES)
+
+    assert fault.kind is Kind.LABELS
+
+
+@pytest.mark.parametrize("findings", [(WORSE, LYING), (LYING,), (WORSE, LYING, DRIFT)])
+@pytest.mark.parametrize("rest", [True, False])
+@pytest.mark.parametrize(
+    ("around", "source"),
+    [
+        (context(healthy=0, deployed=True), told(0.3, v1=100)),
+        (context(healthy=50, deployed=True), told(0.3, v1=100, v2=2)),
+    ],
+)
+def test_a_version_that_is_new_to_what_a_source_labels_may_be_worse_just_there(
+    findings: tuple[Finding, ...], rest: bool, around: Context, source: SourceRecord
+) -> None:
+    fault = locate(incident(*findings), known(around, source, rest=rest), RULES)
+
+    assert fault.kind is Kind.MODEL
+    assert fault.probabilities[Kind.LABELS] >= DOUBTED
+    said = [each.kind for each in fault.evidence if each.weight > 0]
+    assert {Kind.MODEL, Kind.LABELS} <= {*said}
+
+
+def test_a_version_that_a_source_agreed_with_is_not_new_to_it() -> None:
+    around = known(context(healthy=50, deployed=True), told(0.3, v1=100, v2=30))
+
+    assert locate(incident(WORSE, LYING), around, RULES).kind is Kind.LABELS
+
+
+def test_what_other_labels_say_is_only_told_where_they_were_judged() -> None:
+    def said(around: Context) -> str:
+        return " ".join(e.text for e in locate(incident(WORSE, LYING), around, RULES).evidence)
+
+    long_ago = replace(known(context(), told(0.3)), rest_judged_at=NOW - 60)
+
+    claim = "by the labels of all other sources it answers as well as before"
+    assert claim in said(known(context(), told(0.3)))
+    assert claim not in said(known(context(), told(0.3), rest=False))
+    assert claim not in said(long_ago)
 
 
 def test_a_source_that_was_always_apart_is_not_blamed() -> None:
