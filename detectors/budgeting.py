@@ -21,9 +21,10 @@ _CHANCES = frozenset({"silence"})
 def budgeted(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
     """The watches with levels for one false page of a model in so many windows.
 
-    Evidence is compared with twice that number, as it has half of the budget. Where a level stands
-    for a probability, of a normal tail or as such, the probability changes in proportion. Limits
-    that were given, and those of what explains only, stay as they are.
+    Evidence is compared with twice that number, as it has half of the budget; what is weighed on
+    its own has another part, in proportion. Where a level stands for a probability, of a normal
+    tail or as such, the probability changes in proportion. Limits that were given, and those of
+    what explains only, stay as they are.
     """
     if windows == USUAL:
         return tuple(watches)
@@ -42,12 +43,14 @@ def evident(watches: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
 
 def _budgeted(watch: Watch, windows: float) -> Watch:
     if watch.detector.startswith(EVIDENCE):
-        return _with(watch, "average_run_length", windows / EVIDENCE_SHARE)
+        usual = watch.settings.get("average_run_length")
+        share = USUAL / usual if isinstance(usual, float | int) else EVIDENCE_SHARE
+        return _with(watch, "average_run_length", windows / share)
     if watch.severity is Severity.INFO:
         return watch
     threshold, alpha = watch.settings.get("threshold"), watch.settings.get("alpha", 1e-9)
     if watch.detector in _TAILS and isinstance(threshold, float | int):
-        return _with(watch, "threshold", _level(float(threshold), windows))
+        return _with(watch, "threshold", level(float(threshold), windows))
     if watch.detector in _CHANCES and isinstance(alpha, float | int):
         return _with(watch, "alpha", min(0.01, alpha * USUAL / windows))
     return watch
@@ -58,8 +61,11 @@ def _with(watch: Watch, name: str, value: Scalar) -> Watch:
 
 
 @lru_cache(maxsize=256)
-def _level(usual: float, windows: float) -> float:
-    """The normal score whose tail is as many times rarer as the budget is smaller."""
+def level(usual: float, windows: float) -> float:
+    """The normal score for one false page in so many windows, where `usual` is that for 43,200: the
+    one whose tail is as many times rarer as the budget is smaller."""
+    if windows == USUAL:
+        return usual
     from scipy.special import log_ndtr, ndtri_exp
 
     tail = float(log_ndtr(-usual)) + math.log(USUAL / windows)

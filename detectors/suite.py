@@ -74,8 +74,11 @@ _EMPTIER: Settings = {"direction": "down", "threshold": 6.0, "for_windows": 5}
 _TOGETHER: Settings = {"average_run_length": 86_400.0}
 _TOGETHER_UP: Settings = {"direction": "up", **_TOGETHER}
 _TOGETHER_DOWN: Settings = {**_TOGETHER_UP, "direction": "down"}
+_ALONE: Settings = {"direction": "up", "average_run_length": 864_000.0}  # a twentieth of a budget
 _DRIFT: Settings = {"threshold": 6.0, "for_windows": 2}
 _SHAPE: Settings = {"alpha": 1e-6, "for_windows": 2, "min_n": 100}
+
+_RATE = "shiryaev_roberts_rate"
 
 _SERVING = (
     _page("volume", "*", "silence"),
@@ -130,7 +133,7 @@ _INPUTS = (
     _warn("features", "*:unseen", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "*:out_of_range", "reference_z", min_change=0.05, **_MORE),
     _warn("features", "schema:missing_features", "reference_z", min_change=0.01, **_MORE),
-    _warn("duplicates", "requests", "threshold", above=0.05, for_windows=2),
+    _warn("duplicates", "requests", _RATE, against="reference", for_windows=2, **_ALONE),
     _warn("duplicates", "inputs", "ewma", share=True, min_change=0.1, **_PECULIAR),
     _warn("output", "unseen_class_rate", "reference_z", min_change=0.02, **_MORE),
 )

@@ -23,7 +23,8 @@ class Closing:
     `answering` holds how many predictions each version made, and the live one in any case.
     `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
     found). There was enough to see whether versions are healthy in the predictions of those `seen`
-    and in the labels of those `known`. `drifted` is what was found of features.
+    and in the labels of those `known`. `drifted` is what was found of features, and `looked` which
+    of their targets could be judged by version, while there is a mistake open.
     """
 
     model: ModelState
@@ -37,6 +38,7 @@ class Closing:
     seen: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
     drifted: list[Seen] = field(default_factory=list)
+    looked: dict[str, set[str]] = field(default_factory=dict)
     _ordered: list[tuple[Order, Finding]] = field(default_factory=list)
 
     @property

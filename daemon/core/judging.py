@@ -27,6 +27,7 @@ from watchkeeper.detectors.arrays.sampling import Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
+from watchkeeper.detectors.mistakes.mistakes import DETECTOR
 from watchkeeper.detectors.signals import Estimate, EstimateGap
 from watchkeeper.detectors.types import (
     BoolArray,
@@ -157,6 +158,8 @@ def _judge_group(
             _take(rows, verdicts, number, standing(verdicts, stand))
         if harmed and verdicts.post.watch.severity is not Severity.INFO:
             _follow(rows, harmed, verdicts)
+        if harmed and verdicts.post.signal == FEATURES:
+            _look(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
     _judge_estimates(rows, of, slots, refs, step)
@@ -170,7 +173,7 @@ def _worth_a_page(
     number: dict[str, int] = {}
     models = np.array([number.setdefault(r.closing.model.model, len(number)) for r in rows])
     places = np.array([panel.places[row.member] for row in rows], dtype=np.int64)
-    windows = policy.false_alarm_s / policy.window_s / EVIDENCE_SHARE
+    windows = policy.budget / EVIDENCE_SHARE
     found = weighed(panel.posts, places, models, windows)
     if found is None:
         return np.ones(len(rows), dtype=np.bool_)
@@ -229,6 +232,16 @@ def _follow(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> 
             model = row.closing.model.model
             series = Series(model, row.version, post.signal, post.targets[column])
             row.closing.judged(series, post.watch, bool(judged.found[at, column]))
+
+
+def _look(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
+    """Notes which features there was enough of to say whether what was done to them is over."""
+    for at in harmed:
+        row = rows[at]
+        if any(harm.detector == DETECTOR for harm in row.closing.model.health):
+            judged = np.flatnonzero(verdicts.judged.enough[at]).tolist()
+            looked = row.closing.looked.setdefault(row.version, set())
+            looked.update(verdicts.post.targets[column] for column in judged)
 
 
 def _is_open(incident: Incident | None) -> bool:

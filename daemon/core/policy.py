@@ -66,6 +66,11 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rebaseline: Literal["accepted", "never"] = "accepted"
 
     @property
+    def budget(self) -> float:
+        """In how many windows one false page is accepted."""
+        return self.false_alarm_s / self.window_s
+
+    @property
     def suite(self) -> Suite:
         """The watches that stand over this model, and what is switched off."""
         return Suite(self.watches, self.without)

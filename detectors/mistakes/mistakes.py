@@ -21,6 +21,7 @@ LEAST_RATIO = 10.0  # of means, that tells of another unit
 SPREAD_OUT = 0.5  # share of the reference that one bin has at most for a feature to vary
 FAR = 0.5  # standard deviations between means, or from 0, that tell columns and units apart
 ALL = 0.99  # of a window's events
+_AND, _BY_ERROR = " and ", "reference_z"
 _MEAN, _HISTOGRAM, _MISSING, _NEW = ":mean", ":histogram", ":missing", "schema:new_features"
 
 
@@ -39,14 +40,18 @@ class Seen(NamedTuple):
         return self.finding.series.target
 
 
-def mistakes(seen: Sequence[Seen]) -> list[Finding]:
+def mistakes(seen: Sequence[Seen], sure: float = 0.0) -> list[Finding]:
     """What the findings of one version's window tell of its columns.
+
+    They open an incident where the means they follow from are off by `sure` standard errors or
+    more (of `reference_z`), or do so themselves; else they explain.
 
     Two that changed places, one in another unit, one that does not vary any more, and one that is
     gone while as many events have a feature that nobody knows. Where most features moved, a few of
     them look like that by chance: places and units are only told if they explain half of it.
     """
     means = [each for each in seen if each.target.endswith(_MEAN)]
+    known = {each.target.removesuffix(_MEAN): each for each in means}
     pairs = [*_swapped(means)]
     exchanged = {name for pair, _ in pairs for name in pair}
     units = [each for each in _rescaled(means) if each[0] not in exchanged]
@@ -54,12 +59,34 @@ def mistakes(seen: Sequence[Seen]) -> list[Finding]:
     if 2 * (len(exchanged) + len(units)) < len(means):
         return found
     for (a, b), base in pairs:
-        text = f"{a} and {b} have changed places"
-        found.append(_named(base, f"{a} and {b}{SWAPPED}", text))
+        text = f"{a}{_AND}{b} have changed places"
+        severity = _weight(known[a], known[b], sure=sure)
+        found.append(_named(base, f"{a}{_AND}{b}{SWAPPED}", text, severity))
     for name, ratio, of, base in units:
         text = f"{name} is {ratio:.3g} times what it was ({of}?)"
-        found.append(_named(base, f"{name}{UNIT}", text))
+        found.append(_named(base, f"{name}{UNIT}", text, _weight(base, sure=sure)))
     return found
+
+
+def needed(target: str) -> list[tuple[str, ...]]:
+    """What has to be judged to know that a mistake is over: all of one of these targets. A name may
+    hold the word that joins two."""
+    name, _, kind = target.rpartition(":")
+    if f":{kind}" == SWAPPED:
+        words = name.split(_AND)
+        cuts = ((_AND.join(words[:i]), _AND.join(words[i:])) for i in range(1, len(words)))
+        return [(a + _MEAN, b + _MEAN) for a, b in cuts]
+    of = {UNIT: (_MEAN,), CONSTANT: (_HISTOGRAM,)}.get(f":{kind}")
+    return [(name + _MISSING, _NEW)] if of is None else [(name + of[0],)]
+
+
+def _weight(*bases: Seen, sure: float) -> Severity:
+    """That of a finding which follows from these."""
+    for finding in (each.finding for each in bases):
+        far = finding.detector == _BY_ERROR and abs(finding.statistic) >= sure
+        if finding.severity is Severity.INFO and not far:
+            return Severity.INFO
+    return Severity.WARNING
 
 
 def _swapped(means: Sequence[Seen]) -> Iterator[tuple[tuple[str, str], Seen]]:
@@ -99,10 +126,10 @@ def _replaced(seen: Sequence[Seen]) -> Iterator[Finding]:
     for each in gone if new >= ALL else ():
         name = each.target.removesuffix(_MISSING)
         text = f"{name} is gone and an unknown feature came: another type, or another name"
-        yield _named(each, f"{name}{REPLACED}", text)
+        yield _named(each, f"{name}{REPLACED}", text, _weight(each, sure=math.inf))
 
 
-def _named(base: Seen, target: str, text: str, severity: Severity = Severity.WARNING) -> Finding:
+def _named(base: Seen, target: str, text: str, severity: Severity) -> Finding:
     """The finding that a column is broken in this way, as of the one that shows it."""
     finding = base.finding
     series = msgspec.structs.replace(finding.series, target=target)

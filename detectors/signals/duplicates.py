@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -20,14 +21,15 @@ from watchkeeper.detectors.types import Frame, Partial, PredictionFrame, Sample,
 
 __all__ = ["ANSWERED", "REPEATED", "UNKNOWN", "Duplicates"]
 
+USUAL = 0.05  # share of requests that clients may send again without anything being wrong
 _FEW = REPEATED, UNKNOWN
 
 
 class Duplicates:
-    """`requests`: the share of predictions whose request had one already. They are counted nowhere
-    else. n counts all of the window; where label joins keep a share of the requests, those among
-    them, as no repetition of any other would be noticed. It is told from the first window on in
-    which a version has any.
+    """`requests`: the share of predictions whose request had one already, expected to be one in
+    twenty at most. They are counted nowhere else. n counts all of the window; where label joins
+    keep a share of the requests, those among them, as no repetition of any other would be noticed.
+    It is told from the first window on in which a version has any.
 
     Models with `duplicates = true` have one target more. `inputs`: the share of predictions whose
     features, to the last bit, are those of another one before it in the window, under whatever
@@ -55,7 +57,8 @@ class Duplicates:
             again, unknown = (int(partial[name][0]) if name in partial else 0 for name in _FEW)
             n = int(partial[ANSWERED][0]) - unknown + again
             if n > 0:
-                yield closed.rate("requests", again, n)
+                of = closed.rate("requests", again, n)
+                yield dataclasses.replace(of, expected=USUAL)
         if INPUTS in partial:
             n = int(partial[INPUTS][:, 1].sum())
             if n:

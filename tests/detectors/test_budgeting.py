@@ -38,6 +38,26 @@ def test_evidence_has_half_of_the_budget_and_a_chance_shrinks_with_it() -> None:
     assert other.settings["alpha"] == pytest.approx(1e-10)
 
 
+def test_evidence_on_its_own_keeps_its_part_of_the_budget() -> None:
+    alone = Watch(
+        signal="duplicates",
+        detector="shiryaev_roberts_rate",
+        severity=Severity.WARNING,
+        settings={"average_run_length": 20 * USUAL},
+    )
+
+    (changed,) = budgeted([alone], 10 * USUAL)
+
+    assert changed.settings["average_run_length"] == pytest.approx(200 * USUAL)
+
+
+def test_all_that_opens_incidents_of_repetitions_goes_by_the_budget() -> None:
+    usual = [w for w in DEFAULT_WATCHES if w.signal == "duplicates"]
+
+    assert len(usual) == 2
+    assert all(a != b for a, b in zip(usual, budgeted(usual, 10 * USUAL), strict=True))
+
+
 def test_limits_that_were_given_and_explanations_stay() -> None:
     limit = Watch(
         signal="errors",

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.playbook import Play, objects
+from tests.playbook import MODEL, Play, objects
 from watchkeeper.detectors.mistakes.mistakes import DETECTOR
 from watchkeeper.detectors.types import AnyFrame, Finding, PredictionFrame, Severity
 from watchkeeper.handlers.types import IncidentState, Kind
@@ -112,6 +112,36 @@ def test_it_ends_with_what_was_done() -> None:
     play.traffic(12)
 
     assert play.state() is IncidentState.RESOLVED
+
+
+def few(frame: PredictionFrame) -> PredictionFrame:
+    """What is in order again is only there a few times: too few to say so."""
+    amount = frame.numeric["amount"].copy()
+    amount[8:] = np.nan
+    return replace(frame, numeric=frame.numeric | {"amount": amount})
+
+
+def test_windows_with_too_little_to_judge_by_are_no_recovery() -> None:
+    play = fed(in_cents)
+    play.broken = few
+
+    play.traffic(12)
+
+    (unit,) = [h for h in play.pipeline.state.models[MODEL].health if h.detector == DETECTOR]
+    assert unit.quiet == 0
+    assert play.state() is not IncidentState.RESOLVED
+
+
+def test_under_a_small_budget_less_is_sure_enough() -> None:
+    play = Fed()
+    play.policy = msgspec.structs.replace(play.policy, false_alarm_s=1e300)
+    play.traffic(QUIET)
+    play.broken = in_cents
+    play.traffic(BROKEN, n=40)
+
+    made = [f.severity for s in play.steps for f in s.findings if f.detector == DETECTOR]
+    assert {*made} == {Severity.INFO}
+    assert all(h.detector != DETECTOR for h in play.pipeline.state.models[MODEL].health)
 
 
 @pytest.mark.parametrize("broken", [drifted, lambda frame: frame])

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.detectors.mistakes.test_columns import moved
-from watchkeeper.detectors.mistakes.mistakes import Seen, mistakes
+from watchkeeper.detectors.mistakes.mistakes import Seen, mistakes, needed
 from watchkeeper.detectors.types import Finding, Series, Severity
 
 
@@ -37,6 +37,38 @@ def test_a_finding_is_as_the_one_that_shows_it_and_opens_an_incident() -> None:
     assert found.severity is Severity.WARNING
     assert (found.series.target, found.detector) == ("height:unit", "mistakes")
     assert (found.value, found.expected, found.since) == (170.0, 1.7, base.finding.since)
+
+
+def test_what_is_not_sure_enough_for_the_budget_only_explains() -> None:
+    (found,) = mistakes([mean("height", 1.7, 170.0)], sure=9.5)
+    (pair,) = mistakes([mean("cm", 170, 1.7), mean("m", 1.7, 170)], sure=9.5)
+
+    assert (found.severity, pair.severity) == (Severity.INFO, Severity.INFO)
+
+
+def test_what_opens_an_incident_itself_is_sure_enough() -> None:
+    base = mean("height", 1.7, 170.0)
+    warned = base._replace(finding=replace(base.finding, severity=Severity.WARNING))
+
+    (found,) = mistakes([warned], sure=9.5)
+
+    assert found.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("target", "needs"),
+    [
+        ("a:b:unit", [("a:b:mean",)]),
+        ("a:constant", [("a:histogram",)]),
+        ("a:replaced", [("a:missing", "schema:new_features")]),
+        ("a and b:swapped", [("a:mean", "b:mean")]),
+        ("a and b and c:swapped", [("a:mean", "b and c:mean"), ("a and b:mean", "c:mean")]),
+    ],
+)
+def test_what_has_to_be_judged_to_know_that_it_is_over(
+    target: str, needs: list[tuple[str, ...]]
+) -> None:
+    assert needed(target) == needs
 
 
 def test_means_around_zero_say_nothing_of_units() -> None:
