@@ -98,7 +98,7 @@ def test_a_new_version_that_is_worse_where_one_source_labels_is_not_acquitted() 
     assert "the labels; preflight: said the test" in play.actions[0].reason
 
 
-def test_where_the_old_version_is_no_better_today_it_is_not_gone_back_to() -> None:
+def test_where_the_old_version_is_worse_today_it_is_not_gone_back_to() -> None:
     play = lived(Told(), deployed=QUIET)
 
     play.outcome(play.actions[0], Phase.FAILED, what="preflight")
