@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from scipy.stats import norm
 
+from watchkeeper.detectors.banks import Columns, bank_for
 from watchkeeper.detectors.budgeting import USUAL, budgeted
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
@@ -56,6 +58,28 @@ def test_all_that_opens_incidents_of_repetitions_goes_by_the_budget() -> None:
 
     assert len(usual) == 2
     assert all(a != b for a, b in zip(usual, budgeted(usual, 10 * USUAL), strict=True))
+
+
+@pytest.mark.parametrize("share", [0.03, 0.05])
+def test_requests_that_come_twice_as_often_as_is_usual_keep_to_their_part(share: float) -> None:
+    (usual,) = (w for w in DEFAULT_WATCHES if w.signal == "duplicates" and w.target == "requests")
+    (watch,) = budgeted([usual], 25.0)
+    models, windows = 240, 400
+    bank, rows, alarms = bank_for(watch, 1), np.arange(models), 0
+    assert bank is not None
+    before = np.zeros(models, dtype=np.bool_)
+
+    for index in range(windows):
+        random, given = np.random.default_rng([3, index]), np.ones((models, 1), dtype=np.bool_)
+        n, at = np.full((models, 1), 100), np.full(models, 60.0 * index)
+        value = random.binomial(n, share) / n
+        error, expected = np.full((models, 1), np.nan), np.full((models, 1), 0.05)
+        made = Columns(watch.signal, ("requests",), at, at + 60, given, value, n, error, expected)
+        now = bank.judge_plainly(rows, made).found[:, 0]
+        alarms += np.count_nonzero(now & ~before)
+        before = now
+
+    assert alarms <= models * windows / 500.0
 
 
 def test_limits_that_were_given_and_explanations_stay() -> None:

@@ -15,6 +15,7 @@ from watchkeeper.daemon.config.config import Config
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Daemon
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
+from watchkeeper.daemon.core.measuring import COUNTED
 from watchkeeper.daemon.core.panel import Panel, Post, weighs
 from watchkeeper.daemon.core.policy import ModelPolicy, Suite
 from watchkeeper.detectors.arrays.schema import Schema
@@ -139,7 +140,8 @@ class Months:
     def __post_init__(self) -> None:
         self.rows = np.arange(self.models)
         for watch in self.watches:
-            bank = bank_for(watch, 1) if weighs(watch) else None
+            together = weighs(watch) and watch.signal in COUNTED
+            bank = bank_for(watch, 1) if together else None
             if bank is not None:
                 only = np.zeros(1, dtype=np.int64)
                 post = Post(watch, 0, only, watch.signal, ("",), bank, b"", True, only)
