@@ -76,7 +76,7 @@ def test_requests_that_come_twice_as_often_as_is_usual_keep_to_their_part(share:
         error, expected = np.full((models, 1), np.nan), np.full((models, 1), 0.05)
         made = Columns(watch.signal, ("requests",), at, at + 60, given, value, n, error, expected)
         now = bank.judge_plainly(rows, made).found[:, 0]
-        alarms += np.count_nonzero(now & ~before)
+        alarms += int(np.count_nonzero(now & ~before))
         before = now
 
     assert alarms <= models * windows / 500.0
