@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.storage.receivers import Clock
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 
@@ -33,3 +34,9 @@ def store(url: str) -> Iterator[Store]:
     opened = Store(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands until it is set."""
+    return Clock()
