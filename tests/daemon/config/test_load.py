@@ -85,8 +85,13 @@ def test_a_detector_by_evidence_of_the_users_own_goes_by_the_budget_too(tmp_path
 
     watches = load([written(tmp_path, own)], HOME).policy("m").watches
 
-    lengths = {w.settings.get("average_run_length") for w in watches if "shiryaev" in w.detector}
-    assert lengths == {2 * 365 * 1_440.0}
+    mine = ("features", "*:missing", "shiryaev_roberts_rate")
+    lengths = [
+        each.settings.get("average_run_length")
+        for each in watches
+        if (each.signal, each.target, each.detector) == mine
+    ]
+    assert lengths == [2 * 365 * 1_440.0]
 
 
 def test_the_profile_says_how_records_are_fetched(tmp_path: Path) -> None:
