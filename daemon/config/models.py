@@ -199,11 +199,6 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         """The core's form: the built-in watches, the model's own over them, less `without`. No more
         than one false page in `least_s` is accepted, whatever `false_alarms` says."""
         accepted_s = max(parse(self.false_alarms).samples(1.0), least_s)
-        windows = accepted_s / float(self.window)
-        own = evident((each.watch() for each in self.detectors), windows)
-        replaced = {(each.signal, each.target, each.detector) for each in own}
-        kept = [w for w in built_in if (w.signal, w.target, w.detector) not in replaced]
-        kept = [*budgeted(kept, windows)]
         return ModelPolicy(
             window_s=float(self.window),
             lateness_s=float(self.lateness),
@@ -212,7 +207,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             positive=self.positive,
             mode=self.mode,
             modes={str(name): mode for name, mode in self.actions.items()},
-            watches=self._left((*kept, *own)),
+            watches=self._watches(built_in, accepted_s / float(self.window)),
             without=tuple(self.without),
             cooldown_s=float(self.cooldown),
             daily_limit=self.daily_limit,
@@ -228,6 +223,13 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             multivariate=self.multivariate,
             rebaseline=self.rebaseline,
         )
+
+    def _watches(self, built_in: Iterable[Watch], windows: float) -> tuple[Watch, ...]:
+        """All that are kept, by a budget of one false page in so many windows."""
+        own = evident((each.watch() for each in self.detectors), windows)
+        replaced = {(each.signal, each.target, each.detector) for each in own}
+        kept = [w for w in built_in if (w.signal, w.target, w.detector) not in replaced]
+        return self._left((*budgeted(kept, windows), *own))
 
     def _left(self, watches: tuple[Watch, ...]) -> tuple[Watch, ...]:
         if not self.without:
