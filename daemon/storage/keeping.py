@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import blocks, tables
@@ -64,30 +64,43 @@ def prune(
     They are old beside their own models' events, so that a past that is read today keeps as much;
     an event that is ahead of `now` makes none older.
     """
-    newer: Counter[tuple[str, str, int]] = Counter()
     all_rows = connection.execute(
         select(_t.id, _t.kind, _t.partition, _t.to_at, _t.models).order_by(_t.id.desc())
     )
-    found = [row for row in all_rows if numbers is None or row.partition in numbers]
-    newest: dict[str, float] = {}
-    for row in found:
-        for model in _models.decode(row.models):
-            newest[model] = max(newest.get(model, row.to_at), row.to_at)
-    gone = []
-    for row in found:
-        counts = _models.decode(row.models)
-        kind = f"{row.kind}-labels" if LABELS in counts else row.kind
-        longer = joins if joins is not None and row.kind == "join" else {}
-        mine = {model: n for model, n in counts.items() if model != LABELS}
-        many = all(newer[m, kind, row.partition] >= longer.get(m, newest_n) for m in mine)
-        long_ago = all(row.to_at < min(newest[model], now) - keep_s for model in mine)
-        if many or long_ago:
-            gone.append(row.id)
-        for model, n in mine.items():
-            newer[model, kind, row.partition] += n
+    found = [row for row in all_rows.mappings() if numbers is None or row["partition"] in numbers]
+    gone = _unneeded(found, newest_n, keep_s, now, joins or {})
     for some in parts(gone):
         connection.execute(sa.delete(tables.kept).where(_t.id.in_(some)))
     return len(gone)
+
+
+def _unneeded(
+    found: Sequence[RowMapping],
+    newest_n: int,
+    keep_s: float,
+    now: float,
+    joins: Mapping[str, int],
+) -> list[int]:
+    """Of blocks, the newest first, those that `prune` drops."""
+    newest: dict[str, float] = {}
+    for row in found:
+        at: float = row["to_at"]
+        for model in _models.decode(row["models"]):
+            newest[model] = max(newest.get(model, at), at)
+    newer: Counter[tuple[str, str, int]] = Counter()
+    gone: list[int] = []
+    for row in found:
+        counts, at, number = _models.decode(row["models"]), row["to_at"], row["partition"]
+        kind = f"{row['kind']}-labels" if LABELS in counts else row["kind"]
+        longer = joins if row["kind"] == "join" else {}
+        mine = {model: n for model, n in counts.items() if model != LABELS}
+        many = all(newer[m, kind, number] >= longer.get(m, newest_n) for m in mine)
+        long_ago = all(at < min(newest[model], now) - keep_s for model in mine)
+        if many or long_ago:
+            gone.append(row["id"])
+        for model, n in mine.items():
+            newer[model, kind, number] += n
+    return gone
 
 
 LABELS = ""  # stands beside the models in a block of labels: no model is called so
