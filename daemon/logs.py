@@ -41,6 +41,17 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+    handler = _handler(form, out, shared)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_number(level))
+    _quieten(level)
+
+
+def _handler(
+    form: Literal["console", "json"], out: IO[str], shared: list[Processor]
+) -> logging.Handler:
+    """What writes the lines; those of libraries that know no structlog look the same."""
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -51,10 +62,7 @@ def configure(
             ],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(_number(level))
-    _quieten(level)
+    return handler
 
 
 def _number(level: str) -> int:
