@@ -63,6 +63,9 @@ class Reporter(Protocol):
     def database_away(self, seconds: float, reason: str) -> None:
         """The database has been away for so long, and why; 0.0: it is back."""
 
+    def source_away(self, seconds: float, reason: str) -> None:
+        """Nothing could be read for so long, and why; 0.0: it can be again."""
+
 
 @dataclass
 class Loop:
@@ -112,7 +115,7 @@ class Loop:
     def __post_init__(self) -> None:
         told = self.reporter.database_away
         self._patience = Patience(self.stopping, self._rest, told, self.patience_s)
-        self._trouble = Trouble(self.source)
+        self._trouble = Trouble(self.source, self.reporter.source_away, lambda: self._steady())
         self._steady = self.steady or self.clock
         self._checkpoints = Checkpoints(
             self._write, self._patience, lambda: self._steady(), self.beside

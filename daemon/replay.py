@@ -105,6 +105,9 @@ class Quiet:
     def database_away(self, seconds: float, reason: str) -> None:
         return None
 
+    def source_away(self, seconds: float, reason: str) -> None:
+        return None
+
 
 def replay(
     config: Config,

@@ -51,6 +51,8 @@ from watchkeeper.handlers.types import Handler
 
 log = structlog.get_logger()
 
+_NO_DATABASE = "the database is away: nothing is read, nothing is acted on"
+_BLIND = "Kafka cannot be read: nothing is watched, nothing is acted on"
 RENEW_S, RETENTION_S, GAUGES_S = 10.0, 600.0, 5.0
 
 
@@ -95,7 +97,8 @@ class Daemon:
         self.executor = self._executor(remedies)
         self.reporter = StepReporter(
             state, audience_of(config), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
-            commander.answered, self.clock, self._last_resort(),
+            commander.answered, self.clock, self._last_resort(_NO_DATABASE),
+            self._last_resort(_BLIND),
         )  # fmt: skip
         self.loop = self._loop(Pipeline(state, RULES, remedies))
         self.timers = self._timers()
@@ -201,9 +204,9 @@ class Daemon:
             clock=self.clock,
         )
 
-    def _last_resort(self) -> LastResort | None:
+    def _last_resort(self, what: str) -> LastResort | None:
         pager = self._channels.get("sentry")
-        return LastResort(pager.alarm) if isinstance(pager, SentryReporter) else None
+        return LastResort(pager.alarm, what) if isinstance(pager, SentryReporter) else None
 
     def _spreading(self) -> Spreading | None:
         config, source = self.config, self.source

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -39,12 +41,17 @@ class Trouble:
     """Watches one source, turn by turn.
 
     What keeps it from reading is logged at once, while it lasts and when it is over, but at most
-    once in `SAY_AGAIN_S`. `text` says it for those who ask now, "" when all is well.
+    once in `SAY_AGAIN_S`. `text` says it for those who ask now, "" when all is well; `told` hears
+    at each look for how many seconds of the `steady` clock it has lasted, and what it is; at its
+    end 0.0 and "".
     """
 
     source: Source
+    told: Callable[[float, str], None] = lambda seconds, reason: None
+    steady: Callable[[], float] = time.monotonic
     text: str = ""
     _since: float | None = None
+    _begun: float = 0.0
     _said: bool = False
     _said_at: float = field(default=float("-inf"))
     _networked: Networked | None = field(init=False)
@@ -67,9 +74,13 @@ class Trouble:
         if not trouble:
             if self._said and self._since is not None:
                 log.info("reading again", after_s=round(at - self._since))
+            if self._since is not None:
+                self.told(0.0, "")
             self.text, self._since, self._said = "", None, False
             return
-        self._since = at if self._since is None else self._since
+        if self._since is None:
+            self._since, self._begun = at, self.steady()
+        self.told(self.steady() - self._begun, trouble)
         since = f"{moment(self._since):%Y-%m-%dT%H:%M:%SZ}"
         self.text = f"{trouble} (since {since}, trying again)"
         if at - self._said_at >= SAY_AGAIN_S:

@@ -67,6 +67,8 @@ Name = Literal[
     "watchkeeper_alert_outbox_oldest_age_seconds",
     # Gauge: how long the database has been away; 0 while it is there
     "watchkeeper_database_away_seconds",
+    # Gauge: how long nothing could be read from Kafka; 0 while it can be
+    "watchkeeper_source_away_seconds",
     # Counter: series left out because a label had too many values, by metric
     "watchkeeper_series_dropped_total",
     # Gauge: 1, with version and Python

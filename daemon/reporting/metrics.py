@@ -133,6 +133,10 @@ class Metrics:
         for channel, age in oldest_s.items():
             self._oldest.labels(channel).set(age)
 
+    def source_away(self, seconds: float) -> None:
+        """How long nothing could be read; 0.0: it can be."""
+        self._blind.set(seconds)
+
     def database_away(self, seconds: float) -> None:
         """How long the database has been away; 0.0: it is there."""
         self._away.set(seconds)
@@ -299,6 +303,7 @@ class Metrics:
         self._away = gauge(
             "watchkeeper_database_away_seconds", "How long the database has been away."
         )
+        self._blind = gauge("watchkeeper_source_away_seconds", "How long nothing could be read.")
 
     def _counter(self, name: Name, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

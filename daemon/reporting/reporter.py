@@ -32,7 +32,7 @@ _BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step", "dump"})  # a 
 @dataclass
 class StepReporter:
     """The loop's Reporter. `wake` tells the outbox, `answer` the commander of an answer; `alarm`
-    hears how long the database has been away, and why."""
+    hears how long the database has been away, and why; `blind` how long nothing could be read."""
 
     state: State
     audience: Audience
@@ -42,6 +42,7 @@ class StepReporter:
     answer: Callable[[Command], str]
     clock: Callable[[], float] = time.time
     alarm: Callable[[float, str], None] | None = None
+    blind: Callable[[float, str], None] | None = None
     _busy_since: float | None = None
     _told: ModelSet = field(default_factory=ModelSet)
 
@@ -133,6 +134,12 @@ class StepReporter:
         self.metrics.database_away(seconds)
         if self.alarm is not None:
             self.alarm(seconds, reason)
+
+    def source_away(self, seconds: float, reason: str) -> None:
+        """How long, and why; 0.0: it can be read again."""
+        self.metrics.source_away(seconds)
+        if self.blind is not None:
+            self.blind(seconds, reason)
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order."""

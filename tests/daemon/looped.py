@@ -88,6 +88,7 @@ class Notebook:
     refused: list[Action] = field(default_factory=list)
     ended: list[Outcome] = field(default_factory=list)
     away: list[tuple[float, str]] = field(default_factory=list)
+    blind: list[tuple[float, str]] = field(default_factory=list)
 
     def submit(self, action: Action) -> Submitted:
         full = len(self.submitted) >= self.room
@@ -119,6 +120,9 @@ class Notebook:
 
     def database_away(self, seconds: float, reason: str) -> None:
         self.away.append((seconds, reason))
+
+    def source_away(self, seconds: float, reason: str) -> None:
+        self.blind.append((seconds, reason))
 
 
 @dataclass

@@ -41,6 +41,25 @@ def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
     assert b"connection refused" in server.bodies[1]
 
 
+def test_being_blind_is_told_to_sentry_once_each_time(tmp_path: Path) -> None:
+    with answering() as server:
+        daemon = made_in(tmp_path, MemoryBroker(), server.dsn)
+        gauge = "watchkeeper_source_away_seconds"
+        minutes: list[int] = []
+        for begin in (0, 4_000):
+            for second in range(0, 3_601, 10):
+                daemon.reporter.source_away(float(second), "no broker answers")
+                minutes += [begin + second] * (len(server.bodies) - len(minutes))
+            away = daemon.metrics.registry.get_sample_value(gauge)
+            daemon.reporter.source_away(0.0, "")
+        daemon.close()
+
+    assert minutes == [120, 4_120]
+    assert (away, daemon.metrics.registry.get_sample_value(gauge)) == (3_600, 0)
+    assert b"Kafka cannot be read" in server.bodies[0]
+    assert b"no broker answers" in server.bodies[0]
+
+
 def test_what_cannot_be_closed_keeps_nothing_else_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,24 @@ def test_the_end_of_trouble_is_said(line: Line) -> None:
     assert line.trouble.text == ""
 
 
+def test_how_long_it_lasts_is_told_by_a_clock_that_nobody_sets(line: Line) -> None:
+    told: list[tuple[float, str]] = []
+    steady = iter([5.0, 5.0, 130.0, 131.0])
+    line.trouble.told = lambda seconds, reason: told.append((seconds, reason))
+    line.trouble.steady = lambda: next(steady)
+
+    line.at(0.0, None)
+    line.at(1.0, "no broker")
+    line.at(-3_600.0, "no broker, try 2")
+    line.at(2.0, "no broker, try 3")
+    line.at(3.0, None)
+    line.at(4.0, None)
+
+    assert told == [
+        (0.0, "no broker"), (125.0, "no broker, try 2"), (126.0, "no broker, try 3"), (0.0, "")
+    ]  # fmt: skip
+
+
 def test_trouble_that_comes_and_goes_does_not_fill_the_log(line: Line) -> None:
     for second in range(59):
         line.at(float(second), "no broker" if second % 2 else None)
