@@ -67,7 +67,7 @@ class Pipeline:
         """From now on a version is compared with what a person gave, not with what was learned."""
         state = self.state.model(profile.model)
         if state.profiles.get(profile.version) != profile:
-            state.refer(profile, profile.version)
+            renewing.adopt(state, profile)
             step.dirty.add(profile.model)
 
     def _outcome(self, planner: Planner, step: Step, outcome: Outcome) -> None:

@@ -70,6 +70,12 @@ def begin(state: State, model: ModelState, renewal: Renewal) -> str:
     return f"{version}: its reference is learned anew from its next {n} predictions"
 
 
+def adopt(model: ModelState, profile: Profile) -> None:
+    """A version is compared with what a person gave: what hung on its reference begins anew."""
+    model.refer(profile, profile.version)
+    clear(model, _measured(model, profile.version))
+
+
 def clear(model: ModelState, series: Collection[Series]) -> None:
     """Detectors forget these series, and learn from now on what is normal."""
     model.lasts = False

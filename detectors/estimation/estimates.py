@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from watchkeeper.detectors.types import FloatArray, StateError
 VERSIONS_LIMIT = 20  # versions of a model that are told apart
 
 _LAYOUT = 1
+_T = TypeVar("_T", Taught, Celled)
 
 
 class Estimates:
@@ -27,7 +28,7 @@ class Estimates:
 
     A calibration is of a version, since another version's scores mean something else: a new one
     begins with its predecessor's, but has to earn trust anew, and keeps to its own as soon as
-    there are truths enough.
+    there are truths enough. Where there are too many, the one goes that was asked for longest ago.
     """
 
     def __init__(self) -> None:
@@ -39,20 +40,16 @@ class Estimates:
         versions `before` it did."""
         known = self.versions.get(version)
         if known is None:
-            older = (self.versions[each] for each in before if each in self.versions)
-            while len(self.versions) >= VERSIONS_LIMIT:
-                del self.versions[next(iter(self.versions))]
-            known = self.versions[version] = Taught(next(older, None))
+            known = Taught(next((self.versions[v] for v in before if v in self.versions), None))
+        _use(self.versions, version, known)
         return known
 
     def cells_of(self, version: str, kind: Kind, cut: str, before: Iterable[str]) -> Celled:
         """As `of`, by cells. Where its reference cuts others than it did, a version begins anew."""
         known = self.cells.get(version)
         if known is None or (known.kind, known.cut) != (kind, cut):
-            self.cells.pop(version, None)
-            while len(self.cells) >= VERSIONS_LIMIT:
-                del self.cells[next(iter(self.cells))]
-            known = self.cells[version] = Celled(kind, cut, predecessor(self.cells, before))
+            known = Celled(kind, cut, predecessor(self.cells, before))
+        _use(self.cells, version, known)
         return known
 
     def forget(self, version: str) -> None:
@@ -80,6 +77,17 @@ class Estimates:
         made.versions = {each.name: each.taught() for each in stored.versions}
         made.cells = {each.name: each.taught() for each in stored.cells}
         return made
+
+
+def _use(known: dict[str, _T], version: str, taught: _T) -> None:
+    """Puts what a version taught last of all, as what was used last; lets the first go where there
+    are more than may be."""
+    if next(reversed(known), None) == version and known[version] is taught:
+        return
+    known.pop(version, None)
+    known[version] = taught
+    while len(known) > VERSIONS_LIMIT:
+        del known[next(iter(known))]
 
 
 # ------------------------------------------------------------------------------------------ stored

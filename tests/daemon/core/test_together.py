@@ -92,6 +92,21 @@ def test_a_new_reference_takes_it_as_usual() -> None:
     assert [f for f in findings(play, "joint") if f.at > play.at - 4 * 60.0] == []
 
 
+def test_an_imported_reference_takes_it_as_usual() -> None:
+    play, gathered = played(Related()), Related(correlation=0.0, seed=5)
+    frames = [f for _ in range(9) for f in gathered.window() if isinstance(f, PredictionFrame)]
+    given = learned_with_joint(learn_profile(frames, MODEL, "v1", source="imported"), frames)
+    before = findings(play, "joint")
+
+    play.step(Batch(profiles=[given]))
+    play.traffic(5)
+
+    # What was gathered against the old reference is no evidence against the new one.
+    assert given.joint is not None
+    assert before != []
+    assert findings(play, "joint") == before
+
+
 def test_quiet_traffic_gives_no_finding() -> None:
     play = played(Related(), windows=QUIET)
 

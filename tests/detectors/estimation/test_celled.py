@@ -144,6 +144,29 @@ def test_versions_are_bounded(task: str) -> None:
 
 
 @TASKS
+def test_a_version_that_has_to_go_is_inherited_from_first(task: str) -> None:
+    estimates, (kind, cut) = Estimates(), KINDS[task]
+    life(estimates.cells_of("v0", kind, cut.name, []), task, 20)
+    for number in range(1, VERSIONS_LIMIT):
+        estimates.cells_of(f"v{number}", kind, cut.name, [])
+
+    new = estimates.cells_of("new", kind, cut.name, ["v0"])
+
+    assert "v0" not in estimates.cells
+    assert new.speaks
+
+
+@TASKS
+def test_the_version_goes_that_was_used_longest_ago(task: str) -> None:
+    estimates, (kind, cut) = Estimates(), KINDS[task]
+    for number in [*range(VERSIONS_LIMIT), 0, VERSIONS_LIMIT]:
+        estimates.cells_of(f"v{number}", kind, cut.name, [])
+
+    assert "v0" in estimates.cells
+    assert "v1" not in estimates.cells
+
+
+@TASKS
 def test_bad_times_teach_nothing(task: str) -> None:
     of = taught(task)
     life(of, task, 20)

@@ -125,6 +125,31 @@ def test_versions_are_bounded() -> None:
     assert len(estimates.versions) == VERSIONS_LIMIT
 
 
+def test_the_version_goes_that_was_used_longest_ago() -> None:
+    estimates = Estimates()
+    for number in range(VERSIONS_LIMIT):
+        estimates.of(f"v{number}", [])
+    estimates.of("v0", [])
+
+    estimates.of("new", [])
+
+    assert "v0" in estimates.versions
+    assert "v1" not in estimates.versions
+    assert list(Estimates.restored(estimates.state()).versions) == list(estimates.versions)
+
+
+def test_a_version_that_has_to_go_is_inherited_from_first() -> None:
+    estimates = Estimates()
+    life(estimates.of("v0", []), 20)
+    for number in range(1, VERSIONS_LIMIT):
+        estimates.of(f"v{number}", [])
+
+    new = estimates.of("new", ["v0"])
+
+    assert "v0" not in estimates.versions
+    assert new.speaks
+
+
 def test_what_does_not_learn_is_scored_all_the_same() -> None:
     taught = Taught()
     life(taught, 20)
