@@ -89,8 +89,9 @@ def show(ctx: click.Context, incident_id: str, output: Output) -> None:
 
 
 def _finding(one: Finding) -> list[str]:
-    head = f"{one.severity} {one.series} {one.detector}: {one.value:.4g}"
-    return [f"{head}, normal {one.expected:.4g}", *(f"  log: {line}" for line in one.examples)]
+    head = f"{one.severity} {one.series} {one.detector}: {one.value:.4g}, normal {one.expected:.4g}"
+    said = [f"  {one.statement}"] if one.statement else []
+    return [head, *said, *(f"  log: {line}" for line in one.examples)]
 
 
 def _evidence(one: Evidence) -> str:

@@ -19,7 +19,7 @@ from watchkeeper.detectors.estimation.celled import CELLS, Cut, Windowed
 from watchkeeper.detectors.estimation.confident import right_counts
 from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.estimation.regression import error_sums
-from watchkeeper.detectors.signals.accuracy import Accuracy
+from watchkeeper.detectors.signals.accuracy import Accuracy, measures
 from watchkeeper.detectors.types import IntArray, Partial, Window
 
 PART = Accuracy.name  # cells lie beside what is measured of the same truths
@@ -105,6 +105,8 @@ def celled(
         none = np.zeros((kind.parts, kind.cells), dtype=np.int64)
         incident = closed.model.incident
         learns = incident is None or not incident.open
-        counts = answered[row].astype(np.int64)
-        made.append(Windowed(taught, none if known is None else known, counts, learns))
+        counts, here = answered[row].astype(np.int64), none if known is None else known
+        regressed = part is not None and of.schema.task == "regression"
+        measured = measures(part) if part is not None and regressed else None
+        made.append(Windowed(taught, here, counts, learns, measured))
     return made

@@ -18,12 +18,21 @@ LABELS = 30  # of a window's predictions, by which it is judged
 def due(state: ModelState, finding: Finding) -> float:
     """When as many labels of the window that was found last will have come as a verdict needs, by
     how long those of the kept predictions took; infinite where so many never came, NaN where none
-    are kept, as of a spread model."""
-    ages, waits = state.arrays.joins.waits(state.row, finding.at)
-    if not len(ages):
+    are kept. Of a spread model by what its partitions said of theirs last."""
+    delays = _of_shares(state) if state.links else _of_kept(state, finding.at)
+    if delays is None:
         return math.nan
-    delays = Delays.of(ages, waits)
     return finding.at + delays.when(min(1.0, LABELS / max(finding.n, 1)))
+
+
+def _of_kept(state: ModelState, known: float) -> Delays | None:
+    ages, waits = state.arrays.joins.waits(state.row, known)
+    return Delays.of(ages, waits) if len(ages) else None
+
+
+def _of_shares(state: ModelState) -> Delays | None:
+    tables = [Delays.of_dump(link.waits) for link in state.links.values() if link.waits]
+    return Delays.sum(tables) if tables else None
 
 
 def expecting(state: ModelState, incident: Incident) -> Incident:

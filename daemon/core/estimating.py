@@ -5,9 +5,10 @@ truth ever came."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from watchkeeper.daemon.core.cells import Closed, celled
 from watchkeeper.daemon.core.model import ModelState
@@ -20,7 +21,10 @@ from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.estimation.running import TARGETS, Windowed, told
 from watchkeeper.detectors.estimation.trust import trust_of
 from watchkeeper.detectors.signals import Estimate, EstimateGap
-from watchkeeper.detectors.types import FloatArray, IntArray, Sample, Series
+from watchkeeper.detectors.types import Finding, FloatArray, IntArray, Sample, Series
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.core.closing import Closing
 
 
 class Estimated(NamedTuple):
@@ -135,6 +139,25 @@ def _windows(
 def _part(hits: int, of: int, n: int) -> int:
     """So many hits as there are among n if they are as frequent as among others."""
     return round(int(hits) * int(n) / int(of)) if of else 0
+
+
+def say_trust(closing: Closing) -> None:
+    """Says in a closed window's findings on estimates by what these were made, and how far they
+    are to be trusted."""
+    closing.found = [_trusted(closing.model, each) for each in closing.found]
+
+
+def _trusted(model: ModelState, finding: Finding) -> Finding:
+    series = finding.series
+    if series.signal not in (Estimate.name, EstimateGap.name) or model.estimates is None:
+        return finding
+    known = model.estimates.known(series.version)
+    if known is None or series.target not in known.measures:
+        return finding
+    trust = trust_of(known.record)[known.measures.index(series.target)]
+    what = "expected" if series.signal == Estimate.name else "truth less expected"
+    text = f"{what} {series.target} ({known.method}, {trust:.0%} trusted)"
+    return replace(finding, statement=text)
 
 
 def _samples(row: Closed, said: _Said) -> Iterator[Sample]:

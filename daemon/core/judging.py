@@ -9,7 +9,7 @@ import numpy as np
 
 from watchkeeper.daemon.core.cells import Closed
 from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
-from watchkeeper.daemon.core.estimating import estimated, learning
+from watchkeeper.daemon.core.estimating import estimated, learning, say_trust
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
 from watchkeeper.daemon.core.labelling import add_totals, tell_apart
@@ -57,6 +57,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         find_mistakes(each)
         each.settle()
         name_features(each)
+        say_trust(each)
         state.arrays.ledger.open.close(each.slots)
         each.model.partials.pop(each.index, None)
         release_old(each.model)

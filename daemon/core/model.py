@@ -71,23 +71,27 @@ class Renewal(msgspec.Struct):
 
 class Share(msgspec.Struct):
     """What one partition holds of a spread model: of which, how many messages told of it so far,
-    how far event time had come with the last one, and its first window once that is closed."""
+    how far event time had come with the last one, and when it was told how long labels take, and
+    its first window once that is closed."""
 
     of: str
     number: int
     sent: int = 0
     told: float = float("-inf")
     begins: int | None = None
+    waited: float = float("-inf")
 
 
 class Told(msgspec.Struct):
     """How much of a partition's share is merged: up to which message, by whom it was sent, how far
-    event time has come there, and the tick before it was last heard of."""
+    event time has come there, the tick before it was last heard of, and how long labels take there,
+    as `Delays.dump` gives it ("": not known)."""
 
     end: int = 0
     epoch: int = 0
     mark: float = float("-inf")
     heard: float = float("-inf")
+    waits: bytes = b""
 
 
 @dataclass(slots=True)

@@ -25,12 +25,15 @@ from watchkeeper.daemon.core.stored import members_of
 from watchkeeper.daemon.core.versions import met, release_old
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.estimation.delays import Delays
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.types import Change
 
 IDLE_S = 120.0  # after so long without news of a partition its model's windows close without it
 
-TALLY, SEEN, BEGINS, CHANGES = "tally", "seen", "begins", "changes"
+WAITS_S = 600.0  # of event time, after which it is told anew how long labels take
+
+TALLY, SEEN, BEGINS, CHANGES, WAITS = "tally", "seen", "begins", "changes", "waits"
 # What a tally holds that hangs on no reference.
 _FREE_HEAD = [t.N, t.OK, t.ERROR, t.TIMEOUT, t.INVALID, t.PAIRS, t.CORRECT]
 _FREE_HEAD += [t.TN, t.FP, t.FN, t.TP, t.SCORED]
@@ -74,7 +77,7 @@ class Merge(NamedTuple):
 def take(share: ModelState) -> list[Counted]:
     """Everything counted since the last call; the share begins anew."""
     share.settle()
-    found = [*_begun(share), *_seen(share), *_changes(share), *_counts(share)]
+    found = [*_begun(share), *_seen(share), *_changes(share), *_waits(share), *_counts(share)]
     for window, by_key in sorted(share.partials.items()):
         for (version, signal), partial in sorted(by_key.items()):
             found.append(Counted(version, signal, window, "", dict(partial)))
@@ -119,6 +122,19 @@ def _changes(share: ModelState) -> Iterator[Counted]:
         yield Counted("", CHANGES, 0, "", {CHANGES: text})
 
 
+def _waits(share: ModelState) -> Iterator[Counted]:
+    """How long labels take, of the kept predictions: what was told of them before is void."""
+    of, now = share.share, share.mark.newest
+    assert of is not None
+    if not now - of.waited >= WAITS_S:
+        return
+    ages, waits = share.arrays.joins.waits(share.row, now)
+    if len(ages):
+        of.waited = now
+        table = Delays.of(ages, waits)
+        yield Counted("", WAITS, 0, "", {WAITS: np.stack([table.risk, table.came])})
+
+
 def _counts(share: ModelState) -> Iterator[Counted]:
     ledger = share.arrays.ledger
     for version, member in members_of(share):
@@ -142,13 +158,16 @@ def merge(state: State, merges: Iterable[Merge], step: Step) -> None:
         model = state.model(each.model)
         state.spread.add(each.model)
         heed_shares(state, each.model)
-        for part in each.parts:
-            _merge(state, model, part)
         for number in range(each.numbers):
             model.links.setdefault(number, Told())
         known = model.links.get(each.number, Told())
-        mark = max(each.mark, known.mark)
-        model.links[each.number] = Told(each.end, each.epoch, mark, model.last_tick)
+        waits, mark = known.waits, max(each.mark, known.mark)
+        for part in each.parts:
+            if part.signal == WAITS:
+                waits = part.arrays[WAITS].astype("<i8").tobytes()
+            else:
+                _merge(state, model, part)
+        model.links[each.number] = Told(each.end, each.epoch, mark, model.last_tick, waits)
         step.dirty.add(each.model)
 
 

@@ -27,6 +27,7 @@ CELLS = BINS
 
 _FINER = 8.0  # times the spread of predictions is as far as most errors go
 _ROW = np.zeros(1, dtype=np.int64)
+_PARTS = bytes([Regression.parts, Confident.parts])  # counts of other parts do not go with these
 
 
 class Cut(NamedTuple):
@@ -39,7 +40,7 @@ class Cut(NamedTuple):
     @property
     def name(self) -> str:
         """Tells cuts apart."""
-        whole = np.append(self.edges, self.scale).astype("<f8").tobytes()
+        whole = np.append(self.edges, self.scale).astype("<f8").tobytes() + _PARTS
         return f"cells:{blake2b(whole, digest_size=8).hexdigest()}"
 
     def cells(self, values: FloatArray) -> IntArray:
@@ -77,6 +78,16 @@ class Celled:
         self._lesson: Lesson | None = None
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """What is estimated."""
+        return self.kind.measures
+
+    @property
+    def method(self) -> str:
+        """How it is."""
+        return self.kind.method
+
+    @property
     def speaks(self) -> bool:
         """Whether there is a lesson."""
         return bool(self.counts.any())
@@ -106,12 +117,15 @@ class Celled:
 
 class Windowed(NamedTuple):
     """A closed window of one version: truths that came in it, `known` (parts, cells), and its own
-    predictions, `answered` (cells,). `learns`: the truths are to teach; not those of bad times."""
+    predictions, `answered` (cells,). `learns`: the truths are to teach; not those of bad times.
+    `measured` is what the truths measure where that is known better than from cells, in which the
+    size of errors has an end."""
 
     taught: Celled
     known: IntArray
     answered: IntArray
     learns: bool = True
+    measured: FloatArray | None = None
 
     @property
     def truths(self) -> int:
@@ -150,6 +164,8 @@ def _gap(window: Windowed) -> tuple[FloatArray, FloatArray]:
     answers, trusts = np.zeros(came.shape), _trusts(taught)
     guess = taught.lesson.restated(np.zeros_like(known), came, answers)
     truth = taught.lesson.restated(known, np.zeros_like(came), answers)
+    if window.measured is not None:
+        truth = truth._replace(value=window.measured[None])
     gaps = trusts.score(_ROW, guess, truth)
     taught.record = trusts.sums[0].copy()
     return gaps.value[0], gaps.error[0]

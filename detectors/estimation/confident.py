@@ -41,6 +41,7 @@ class Confident:
 
     cells: int
     measures: ClassVar[tuple[str, ...]] = ("accuracy",)
+    method: ClassVar[str] = "by calibrated confidences"
     parts: ClassVar[int] = 2
 
     def answers(self, scored: Numbers, positives: Numbers) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -82,6 +83,21 @@ class Delays:
         ages = np.append(0.0, UPPER)
         part = (left[k - 1] - (1.0 - share)) / (left[k - 1] - left[k])
         return float(ages[k - 1] + min(max(part, 0.0), 1.0) * (ages[k] - ages[k - 1]))
+
+    @classmethod
+    def of_dump(cls, stored: bytes) -> Delays:
+        """The table that `dump` gave. Raises `StateError` where it cannot be that."""
+        table = cls()
+        table.load(stored)
+        return table
+
+    @classmethod
+    def sum(cls, tables: Iterable[Delays]) -> Delays:
+        """One table of the predictions of several."""
+        whole = cls()
+        for each in tables:
+            whole.risk, whole.came = whole.risk + each.risk, whole.came + each.came
+        return whole
 
     def outstanding(self, age: float, horizon: float) -> float:
         """Of predictions of this age without a label, the share still to get it before `horizon`.

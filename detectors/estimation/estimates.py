@@ -19,7 +19,7 @@ from watchkeeper.detectors.types import FloatArray, StateError
 
 VERSIONS_LIMIT = 20  # versions of a model that are told apart
 
-_LAYOUT = 1
+_LAYOUT = 2
 _T = TypeVar("_T", Taught, Celled)
 
 
@@ -51,6 +51,10 @@ class Estimates:
             known = Celled(kind, cut, predecessor(self.cells, before))
         _use(self.cells, version, known)
         return known
+
+    def known(self, version: str) -> Taught | Celled | None:
+        """What a version's truths taught, if they did."""
+        return self.versions.get(version) or self.cells.get(version)
 
     def forget(self, version: str) -> None:
         """Lets go of what a version's truths taught."""

@@ -31,6 +31,10 @@ class Kind(Protocol):
         """The names of the measures, M of them."""
 
     @property
+    def method(self) -> str:
+        """How they are estimated, in a few words."""
+
+    @property
     def cells(self) -> int:
         """How many cells there are."""
 
@@ -67,6 +71,7 @@ class Binary:
     answers the share of a cell that is answered positive."""
 
     measures: ClassVar[tuple[str, ...]] = MEASURES
+    method: ClassVar[str] = "by calibrated scores"
     cells: ClassVar[int] = SCORE_BINS
     parts: ClassVar[int] = 2
 

@@ -12,14 +12,17 @@ from watchkeeper.detectors.estimation.classified import Measured
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 FINE = 1 << 16  # fixed-point steps of an error, its square and its fourth power
-FURTHEST = 64.0  # units of the scale: larger errors count as such, so that 8 million add up
+# Units of the scale: larger errors count as such, so that 8 million add up. Predictions may explain
+# as little as a ten-thousandth of the variance.
+FURTHEST = 4_096.0
 _PRIOR = 10.0  # predictions with the mean of all, by which cells with few are steadied
-# What a cell keeps of its truths.
-N, ABSOLUTE, SQUARE, FOURTH = range(4)
+# What a cell keeps of its truths: the fourth powers of errors from `_COARSE` on in coarser steps.
+N, ABSOLUTE, SQUARE, FOURTH, FOURTH_COARSE = range(5)
+_COARSE = 64.0
 
 
 def error_sums(cell: IntArray, errors: FloatArray, cells: int, scale: float) -> IntArray:
-    """Counts and sums (4, cells) of labelled predictions: their cells and prediction less truth.
+    """Counts and sums (5, cells) of labelled predictions: their cells and prediction less truth.
 
     Integers in steps of 1/65,536 of `scale` and of its powers, so they add up in any order. What
     is no number, or of no cell, is left out.
@@ -27,12 +30,27 @@ def error_sums(cell: IntArray, errors: FloatArray, cells: int, scale: float) -> 
     usable = np.isfinite(errors) & (cell >= 0) & (cell < cells)
     with np.errstate(over="ignore"):
         off = np.minimum(np.abs(errors[usable]) / (scale if scale > 0 else 1.0), FURTHEST)
-    sums = np.zeros((4, cells), dtype=np.int64)
+    sums = np.zeros((5, cells), dtype=np.int64)
     places = cell[usable]
     np.add.at(sums[N], places, 1)
-    for part, power in ((ABSOLUTE, 1), (SQUARE, 2), (FOURTH, 4)):
-        np.add.at(sums[part], places, np.rint(off**power * FINE).astype(np.int64))
+    far = off >= _COARSE
+    parts = [
+        (ABSOLUTE, off),
+        (SQUARE, off**2),
+        (FOURTH, np.where(far, 0.0, off) ** 4),
+        (FOURTH_COARSE, np.where(far, off / _COARSE, 0.0) ** 4),
+    ]
+    for part, values in parts:
+        np.add.at(sums[part], places, np.rint(values * FINE).astype(np.int64))
     return sums
+
+
+def powers(sums: FloatArray) -> FloatArray:
+    """What of `error_sums` (..., 5, cells) are sums, (..., 3, cells): of errors, their squares and
+    their fourth powers, in units of the scale."""
+    fourth = sums[..., FOURTH, :] + _COARSE**4 * sums[..., FOURTH_COARSE, :]
+    found = (sums[..., ABSOLUTE, :], sums[..., SQUARE, :], fourth)
+    return np.asarray(np.stack(found, axis=-2) / FINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +91,8 @@ class Regression:
     cells: int
     scale: float
     measures: ClassVar[tuple[str, ...]] = ("mae", "rmse")
-    parts: ClassVar[int] = 4
+    method: ClassVar[str] = "by errors where predictions lie"
+    parts: ClassVar[int] = 5
 
     def answers(self, scored: Numbers, positives: Numbers) -> FloatArray:
         """There are none."""
@@ -86,7 +105,7 @@ class Regression:
     def lesson(self, known: Numbers) -> RegressionLesson:
         """Means of the cells, steadied by that of all."""
         seen = np.maximum(np.asarray(known, dtype=np.float64), 0.0)
-        total = seen.sum(axis=1, keepdims=True)
-        of_all = total[ABSOLUTE:] / FINE / max(float(total[N, 0]), 1.0)
-        mean = (seen[ABSOLUTE:] / FINE + _PRIOR * of_all) / (seen[N] + _PRIOR)
+        sums = powers(seen)
+        of_all = sums.sum(axis=1, keepdims=True) / max(float(seen[N].sum()), 1.0)
+        mean = (sums + _PRIOR * of_all) / (seen[N] + _PRIOR)
         return RegressionLesson(mean, seen[N], self.scale)

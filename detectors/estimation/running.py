@@ -47,6 +47,16 @@ class Taught:
         self._curve: Curves | None = None
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """What is estimated."""
+        return TARGETS
+
+    @property
+    def method(self) -> str:
+        """How it is."""
+        return "by calibrated scores"
+
+    @property
     def speaks(self) -> bool:
         """Whether there is a curve."""
         return bool(self.counts.any())

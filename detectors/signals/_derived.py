@@ -27,11 +27,12 @@ class Estimate:
     compared with them (see `estimate_gap`). An estimate is only given while it can be trusted:
     three windows at least were compared, and of the last ten or so four in five lay within 1.96
     standard errors. `watchkeeper_model_estimate` and `watchkeeper_model_estimate_trust_ratio` show
-    both of the live version. Models without labels, classifiers without scores, and those of two
+    both of the live version, and findings say how far what they rest on is trusted. Models without labels, classifiers without scores, and those of two
     classes whose reference names no positive one are not estimated.
 
     An incident that rests on estimates alone says by when labels can be expected to confirm it: 30
-    of the window's predictions, by how long the labels of earlier ones took (Kaplan and Meier).
+    of the window's predictions, by how long the labels of earlier ones took (Kaplan and Meier);
+    of a spread model by what its partitions told of that, every ten minutes.
     """
 
     name: ClassVar[str] = "estimate"

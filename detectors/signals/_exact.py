@@ -46,6 +46,16 @@ def limbs(values: FloatArray) -> IntArray:
     return total
 
 
+def about(summed: IntArray) -> float:
+    """As `total`, to the nearest floats or so, and quickly.
+
+    >>> about(limbs(np.array([1.5, 2.25])))
+    3.75
+    """
+    places = _LIMB * np.arange(len(summed)) - _LOWEST
+    return float(np.ldexp(summed.astype(np.float64), places).sum())
+
+
 def total(summed: IntArray) -> Fraction:
     """The exact number that limbs stand for.
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from watchkeeper.detectors.profile import Profile
-from watchkeeper.detectors.signals._exact import limbs, total
+from watchkeeper.detectors.signals._exact import about, limbs, total
 from watchkeeper.detectors.signals._sampling import NAN, Closed, rate_error
 from watchkeeper.detectors.types import (
     BoolArray,
@@ -166,6 +166,15 @@ def _loss_samples(closed: Closed, losses: IntArray) -> Iterator[Sample]:
     for target, first, second in (("log_loss", *sums[:2]), ("brier", *sums[2:])):
         loss, square = first / n / FINE, second / n / FINE
         yield closed.sample(target, loss, n, stderr=_mean_error(square - loss * loss, n))
+
+
+def measures(partial: Partial) -> FloatArray | None:
+    """A window's MAE and RMSE, as nearly as floats are; None where there were no errors."""
+    if "errors" not in partial:
+        return None
+    n = int(partial["errors"][0])
+    absolute, square = (about(partial[name]) / n for name in ("absolute", "square"))
+    return np.array([absolute, math.sqrt(max(square, 0.0))])
 
 
 def _error_samples(closed: Closed, partial: Partial) -> Iterator[Sample]:

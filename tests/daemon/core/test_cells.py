@@ -12,6 +12,7 @@ import pytest
 from tests.daemon.core.test_spread import Apart, pipeline
 from tests.playbook import MODEL, Play, objects
 from watchkeeper.daemon.core.due import due
+from watchkeeper.daemon.core.spread import WAITS, WAITS_S
 from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.types import (
@@ -32,13 +33,21 @@ class Life:
     """A model that answers numbers or one of three colours; it can say how sure it is."""
 
     def __init__(self, task: str) -> None:
-        self.play, self.task = Play(), task
+        self.play, self.task, self.weak = Play(), task, 1.0
         self.truths: dict[str, tuple[str | None, float]] = {}
 
     def minute(
-        self, *, hard: float = 0.0, wrong: float = 1.0, labelled: bool = True, version: str = "v1"
+        self,
+        *,
+        hard: float = 0.0,
+        wrong: float = 1.0,
+        labelled: bool = True,
+        version: str = "v1",
+        weak: float = 1.0,
     ) -> Step:
-        """`hard` inputs have larger errors, as the model knows; `wrong` ones, as it does not."""
+        """`hard` inputs have larger errors, as the model knows; `wrong` ones, as it does not.
+        A `weak` regressor answers so many times nearer to the mean than it should."""
+        self.weak = weak
         return self.play.step(Batch(self.frames(hard, wrong, labelled, version)))
 
     def frames(
@@ -62,6 +71,7 @@ class Life:
         if self.task == "regression":
             said = 100.0 * rng.beta(2.0 + hard, 2.0, n)
             truth = said + wrong * rng.normal(0.0, 1.0 + 0.1 * said)
+            said = 50.0 + (said - 50.0) / self.weak
             self._know(frame, [(None, float(each)) for each in truth])
             return dataclasses.replace(frame, label=objects([None] * n), score=nothing, value=said)
         sure = rng.beta(8.0 - hard, 2.0, n)
@@ -110,6 +120,30 @@ def realised(steps: list[Step], target: str) -> FloatArray:
 def pages(steps: list[Step]) -> list[str]:
     found = [f for step in steps for f in step.findings if f.severity is Severity.CRITICAL]
     return [f.series.target for f in found if f.series.signal == "estimate"]
+
+
+@pytest.mark.parametrize("target", ["mae", "rmse"])
+def test_a_regressor_that_knows_next_to_nothing_is_estimated_as_it_is(target: str) -> None:
+    life = Life("regression")
+    life.minutes(40, weak=50.0)  # errors have fifty times the spread of the answers
+
+    steps = life.minutes(40, weak=50.0)
+
+    estimates, truths = given(steps, "estimate", target), realised(steps, target)
+    assert len(estimates) > 30
+    assert np.mean([each.value for each in estimates]) == pytest.approx(truths.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("target", ["mae", "rmse"])
+def test_errors_that_no_cell_can_hold_are_not_trusted(target: str) -> None:
+    life = Life("regression")
+    life.minutes(40, weak=1e5)
+
+    steps = life.minutes(20, weak=1e5)
+
+    assert not given(steps, "estimate", target)
+    assert all(gap.value > 0.0 for gap in given(steps, "estimate_gap", target))
+    assert steps[-1].estimates[MODEL][target][1] < 0.3
 
 
 def grown(task: str, minutes: int = 40) -> Life:
@@ -230,14 +264,57 @@ def test_shares_of_a_model_teach_what_the_whole_does(task: str) -> None:
     assert mine.state() == theirs.state()
 
 
-def test_a_spread_model_does_not_say_when_labels_come() -> None:
-    """Its shares know that, and only they."""
-    owner = pipeline()
-    state = owner.state.model(MODEL)
-    series = Series(MODEL, "v1", "estimate", "mae")
-    finding = Finding(
-        series=series, detector="ewma", severity=Severity.CRITICAL, since=0.0, at=60.0,
-        value=2.0, expected=1.0, statistic=6.0, threshold=5.0, n=200,
+def harm(at: float) -> Finding:
+    return Finding(
+        series=Series(MODEL, "v1", "estimate", "mae"), detector="ewma",
+        severity=Severity.CRITICAL, since=0.0, at=at, value=2.0, expected=1.0, statistic=6.0,
+        threshold=5.0, n=200,
     )  # fmt: skip
 
-    assert math.isnan(due(state, finding))
+
+def test_a_spread_model_does_not_say_when_labels_come_before_its_shares_do() -> None:
+    state = pipeline().state.model(MODEL)
+
+    assert math.isnan(due(state, harm(60.0)))
+
+
+def test_a_spread_model_says_by_its_shares_when_labels_come() -> None:
+    life, apart, whole = Life("regression"), Apart(2), pipeline()
+    for _ in range(30):
+        frames = life.frames()
+        whole.step(Batch(frames))
+        apart.read(frames)
+        for number in (1, 0):
+            apart.checkpoint(number)
+            apart.tell(number)
+    at = life.play.at
+
+    mine, theirs = (due(p.state.models[MODEL], harm(at)) for p in (apart.owner, whole))
+
+    assert at < theirs < at + 120.0  # labels take a minute here
+    assert mine == pytest.approx(theirs, abs=30.0)
+
+
+def test_how_long_labels_of_shares_take_outlasts_a_restart() -> None:
+    life, apart = Life("regression"), Apart(2)
+    for _ in range(12):
+        apart.read(life.frames())
+    for number in (0, 1):
+        apart.checkpoint(number)
+        apart.tell(number)
+    state = apart.owner.state
+    again = pipeline().state
+
+    again.load(MODEL, state.dump(MODEL))
+
+    assert due(again.models[MODEL], harm(60.0)) == due(state.models[MODEL], harm(60.0)) < math.inf
+
+
+def test_how_long_labels_take_is_told_no_oftener_than_it_matters() -> None:
+    life, apart, told = Life("regression"), Apart(1), 0
+    for _ in range(30):
+        apart.read(life.frames())
+        apart.checkpoint(0)
+        told += sum(part.signal == WAITS for part in apart.waiting[0].pop().parts)
+
+    assert told == 30 * 60 // WAITS_S

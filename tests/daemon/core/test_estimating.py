@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -140,6 +141,20 @@ def test_harder_inputs_are_paged_without_a_label(life: Life) -> None:
 
     assert pages(steps, "estimate")
     assert life.play.incident.severity is Severity.CRITICAL
+
+
+def test_a_page_says_how_far_what_is_expected_can_be_trusted(life: Life) -> None:
+    life.minutes(40)
+    life.minutes(12, doubt=4.0, labelled=False)
+    incident = life.play.incident
+
+    said = {f.statement for f in incident.findings if f.series.signal == "estimate"}
+
+    assert len(said) == 1
+    text = re.fullmatch(r"expected accuracy \(by calibrated scores, (\d+)% trusted\)", said.pop())
+    assert text is not None
+    assert 80 <= int(text[1]) <= 100
+    assert text[0] in incident.title
 
 
 def test_it_is_said_when_labels_can_be_expected_to_confirm_it(life: Life) -> None:

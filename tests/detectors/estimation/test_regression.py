@@ -49,6 +49,20 @@ def test_truths_fall_into_the_band() -> None:
     assert np.all(inside > 0.9)
 
 
+def test_errors_far_beyond_the_scale_are_summed_as_they_are() -> None:
+    cells, errors = drawn(5, 2_000)
+    sums = error_sums(cells, 500.0 * errors, KIND.cells, KIND.scale)
+    lesson, none = KIND.lesson(sums), np.zeros((1, KIND.cells))
+
+    found = lesson.restated(np.zeros((1, *sums.shape)), KIND.told(sums[None]), none)
+    usual = KIND.lesson(known(5, 2_000)).restated(
+        np.zeros((1, *sums.shape)), KIND.told(sums[None]), none
+    )
+
+    np.testing.assert_allclose(found.value, 500.0 * usual.value, rtol=1e-3)
+    np.testing.assert_allclose(found.error, 500.0 * usual.error, rtol=1e-2)
+
+
 def test_realised_errors_are_those_of_the_rows() -> None:
     cells, errors = drawn(5, 2_000)
     sums = error_sums(cells, errors, KIND.cells, KIND.scale)[None]

@@ -192,7 +192,7 @@ def test_a_restart_changes_nothing(windows: int) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 1},
         {"versions": 3},
         {"versions": [{"name": "v1"}]},
         {"counts": b""},
@@ -240,7 +240,7 @@ def test_no_counts_raise_or_give_what_is_no_number(
         assert np.isfinite(error[np.isfinite(value)]).all()
     assert np.isfinite(taught.counts).all()
     assert (taught.counts >= 0).all()
-    Estimates.restored({"version": 1, "versions": []})
+    Estimates.restored({"version": 2, "versions": []})
     again = Estimates()
     again.versions["v1"] = taught
     Estimates.restored(again.state())
