@@ -116,6 +116,8 @@ _QUALITY = (
 _ESTIMATES = (
     _page("estimate", "accuracy", "ewma", min_change=0.04, **_LOWER),
     _page("estimate", "mae", "ewma", min_ratio=0.25, **_HIGHER),
+    _page("stretch", "*", "outside", direction="down", min_change=0.01),
+    _note("stretch", "*", "outside", direction="up", min_change=0.01),
     _note("estimate_gap", "accuracy", "reference_z", min_change=0.03, threshold=3.0, for_windows=3),
     _note("estimate_gap", "mae", "reference_z", threshold=4.0, for_windows=3),
 )

@@ -24,7 +24,8 @@ class Closing:
     `found` are the findings in a fixed order, `verdicts` what was judged of each version (True:
     found). There was enough to see whether versions are healthy in the predictions of those `seen`
     and in the labels of those `known`. `drifted` is what was found of features, and `looked` which
-    of their targets could be judged by version, while there is a mistake open.
+    of their targets could be judged by version, while there is a mistake open. `statements` say
+    what samples that ended at a time are about.
     """
 
     model: ModelState
@@ -39,6 +40,7 @@ class Closing:
     known: set[str] = field(default_factory=set)
     drifted: list[Seen] = field(default_factory=list)
     looked: dict[str, set[str]] = field(default_factory=dict)
+    statements: dict[tuple[Series, float], str] = field(default_factory=dict)
     _ordered: list[tuple[Order, Finding]] = field(default_factory=list)
 
     @property

@@ -18,7 +18,8 @@ from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.estimation import celled as by_cells
 from watchkeeper.detectors.estimation.estimates import Estimates
-from watchkeeper.detectors.estimation.running import TARGETS, Windowed, told
+from watchkeeper.detectors.estimation.judged import TARGETS
+from watchkeeper.detectors.estimation.running import Windowed, told
 from watchkeeper.detectors.estimation.trust import trust_of
 from watchkeeper.detectors.signals import Estimate, EstimateGap
 from watchkeeper.detectors.types import Finding, FloatArray, IntArray, Sample, Series
@@ -144,19 +145,22 @@ def _part(hits: int, of: int, n: int) -> int:
 def say_trust(closing: Closing) -> None:
     """Says in a closed window's findings on estimates by what these were made, and how far they
     are to be trusted."""
-    closing.found = [_trusted(closing.model, each) for each in closing.found]
+    closing.found = [_trusted(closing, each) for each in closing.found]
 
 
-def _trusted(model: ModelState, finding: Finding) -> Finding:
-    series = finding.series
+def _trusted(closing: Closing, finding: Finding) -> Finding:
+    model, series = closing.model, finding.series
+    known = closing.statements.get((series, finding.at))
+    if known is not None:
+        return replace(finding, statement=known)
     if series.signal not in (Estimate.name, EstimateGap.name) or model.estimates is None:
         return finding
-    known = model.estimates.known(series.version)
-    if known is None or series.target not in known.measures:
+    taught = model.estimates.known(series.version)
+    if taught is None or series.target not in taught.measures:
         return finding
-    trust = trust_of(known.record)[known.measures.index(series.target)]
+    trust = trust_of(taught.record)[taught.measures.index(series.target)]
     what = "expected" if series.signal == Estimate.name else "truth less expected"
-    text = f"{what} {series.target} ({known.method}, {trust:.0%} trusted)"
+    text = f"{what} {series.target} ({taught.method}, {trust:.0%} trusted)"
     return replace(finding, statement=text)
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from watchkeeper.daemon.core.locate import locate
 from watchkeeper.daemon.core.model import RECENT_LIMIT, Health, ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.signals import Stretch
 from watchkeeper.detectors.types import Finding, Severity
 from watchkeeper.handlers.types import (
     ActionState,
@@ -90,7 +91,8 @@ def follow(state: ModelState, verdicts: Mapping[Key, bool]) -> None:
     for health in state.health:
         found = verdicts.get((health.signal, health.target, health.detector))
         if found is None:
-            health.unjudged += 1
+            # Stretches are hours long: the next one is waited for.
+            health.unjudged += health.signal != Stretch.name
             continue
         health.unjudged = 0
         if found:

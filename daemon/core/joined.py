@@ -9,10 +9,12 @@ import numpy as np
 
 from watchkeeper.daemon.core.keyed import Numbers
 from watchkeeper.daemon.core.side import Rows
+from watchkeeper.detectors.estimation.judged import Kept
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 _Chosen = BoolArray | slice
+_UNANSWERED = 2.0
 
 
 def _taken(columns: Sequence[Any], rows: _Chosen) -> Iterator[Any]:
@@ -77,6 +79,38 @@ class Joined(NamedTuple):
     def take(self, rows: BoolArray) -> Joined:
         """The chosen rows."""
         return Joined(*_taken(self, rows))
+
+
+class Answered(NamedTuple):
+    """Kept predictions, columns of equal length. Of those that are `joined` the `label` is the
+    truth and the score `marked`; the others were answered with the label. The truth was `told` by
+    the time that was asked for, at `value`."""
+
+    at: FloatArray
+    score: FloatArray
+    label: Keys
+    joined: BoolArray
+    told: BoolArray
+    value: FloatArray
+
+    def of_class(self, positive: np.uint64) -> Kept:
+        """As predictions of a binary classifier, answered by the score where nothing else is."""
+        size, is_positive = np.abs(self.score), self.label == positive
+        no_answer = np.where(self.joined, size > 1.0, self.label == 0)
+        score = np.where(self.joined & no_answer, size - _UNANSWERED, size)
+        score = np.where(self.joined, score, self.score)
+        said = is_positive ^ (self.joined & np.signbit(self.score))
+        said = np.where(no_answer, score >= 0.5, said)
+        return Kept(self.at, score, said, self.told, is_positive, self.value - self.at)
+
+
+def marked(score: FloatArray, said: Keys, truth: Keys) -> FloatArray:
+    """Scores from which it can be told whether the answer was right, when the truth stands in its
+    place: negative ones were wrong, those above 1 without an answer. What was no probability is
+    NaN."""
+    size = np.where((score >= 0.0) & (score <= 1.0), score, np.nan)
+    size = np.where(said == 0, size + _UNANSWERED, size)
+    return np.copysign(size, np.where((said != 0) & (said != truth), -1.0, 1.0))
 
 
 class Tally(NamedTuple):

@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.daemon.core.grouped import Grouped
-from watchkeeper.daemon.core.joined import NOTHING, Joined, Predicted, Tally, Truths, behind, joined
+from watchkeeper.daemon.core.joined import (
+    NOTHING,
+    Answered,
+    Joined,
+    Predicted,
+    Tally,
+    Truths,
+    behind,
+    joined,
+    marked,
+)
 from watchkeeper.daemon.core.keyed import Numbers
 from watchkeeper.daemon.core.sampling import Sampling
 from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated, straight
@@ -39,7 +49,8 @@ class Joins:
         self.capacity = self._least = capacity
         self.horizon_s = horizon_s
         self.sampling = Sampling()
-        self._predicted = Side()  # marked: the label is known, `value` is when it was
+        # Marked: the truth is known, `label` is what it was, `value` when; see `marked`.
+        self._predicted = Side()
         self._waiting = Side()  # marked: the prediction may have come and gone
         self.counted = 0  # events of all models that are in the tally
         self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
@@ -181,6 +192,14 @@ class Joins:
         told = (rows["owner"] < 0) & (rows["value"] <= known)
         return known - rows["at"], np.where(told, rows["value"] - rows["at"], np.nan)
 
+    def answered(self, model: int, member: int, known: float) -> Answered:
+        """A version's kept predictions, and what was known of them at this time."""
+        rows = self._mine(model)
+        rows = rows[(straight(rows["owner"]) == member) & (rows["at"] <= known)]
+        met = rows["owner"] < 0
+        told, columns = met & (rows["value"] <= known), (rows["at"], rows["score"], rows["label"])
+        return Answered(*columns, met, told, rows["value"])
+
     def awaited(self, model: int) -> set[int]:
         """The members of which predictions are held, labelled ones and such as are let go of soon
         too: until they are gone the members' numbers may not be given to others."""
@@ -223,14 +242,17 @@ class Joins:
             return behind(*parts)
         waiting, met = self._waiting.find(made.model, made.key)
         found, owner, value = NOTHING, made.member, made.value
+        label, score = made.label, made.score
         if met.any():
             truth = self._waiting.table.rows.take(waiting)
             found = joined(made, truth, met & (truth["at"] >= made.closed))
             self._waiting.table.drop(waiting[met])
             owner = np.where(met, ~owner, owner)
             value = np.where(met, np.maximum(made.at, truth["at"]), value)
+            score = np.where(met, marked(made.score, made.label, truth["label"]), score)
+            label = np.where(met, truth["label"], label)
         self._make_room(self._predicted, len(made.key))
-        self._predicted.add(made.model, made.key, made.at, made.label, made.score, value, owner)
+        self._predicted.add(made.model, made.key, made.at, label, score, value, owner)
         if not again:
             self.sampling.predicted(made.model, made.key, met)
         return found
@@ -253,6 +275,8 @@ class Joins:
         place, found, mine = rows[joins], found.take(np.flatnonzero(joins)), truths.take(joins)
         table["owner"][place] = ~found["owner"]
         table["value"][place] = np.maximum(found["at"], mine.at)
+        table["score"][place] = marked(found["score"], found["label"], mine.label)
+        table["label"][place] = mine.label
         if not here.all():
             self._wait(truths.take(~here), again)
         told = (found["at"], found["label"], found["score"], found["value"])

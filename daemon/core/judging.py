@@ -20,6 +20,7 @@ from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
+from watchkeeper.daemon.core.stretching import Ended, may_end, recovered, stretched
 from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
@@ -28,7 +29,7 @@ from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.mistakes.mistakes import DETECTOR
-from watchkeeper.detectors.signals import Estimate, EstimateGap
+from watchkeeper.detectors.signals import Estimate, EstimateGap, Stretch
 from watchkeeper.detectors.types import (
     BoolArray,
     IntArray,
@@ -282,6 +283,29 @@ def _judge_estimates(
             judge_one(closing, sample, closing.policy.watches, (number, 2), step)
     for row, said in zip(some, told, strict=True):
         _overrule(row, said)
+    if of.schema.positive is not None:
+        _judge_stretches(some, of.schema.positive, step)
+
+
+def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
+    """Puts stretches before their detectors. Between them the last one stands where it is good: an
+    incident need not wait for another."""
+    for row in rows:
+        model = row.closing.model
+        for harm in model.health:
+            if harm.signal == Stretch.name and recovered(model, row.version, harm.target):
+                known = row.closing.verdicts.setdefault(row.version, {})
+                known.setdefault((harm.signal, harm.target, harm.detector), False)
+    ended = [
+        Ended(at, closing.model, closing.policy, row.version, row.member, closing.window)
+        for at, row in enumerate(rows)
+        if may_end((closing := row.closing).model, row.version, closing.window.end)
+    ]
+    for number, (at, sample, text) in enumerate(stretched(ended, positive)):
+        step.samples.append(sample)
+        closing = rows[at].closing
+        closing.statements[sample.series, sample.window.end] = text
+        judge_one(closing, sample, closing.policy.watches, (number, 3), step)
 
 
 def _closed(row: _Row) -> Closed:

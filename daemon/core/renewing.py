@@ -24,6 +24,7 @@ from watchkeeper.daemon.core.versions import DEPLOYED
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.registry import make
+from watchkeeper.detectors.signals import Stretch
 from watchkeeper.detectors.templates.watch import SIGNAL as LOGS
 from watchkeeper.detectors.types import Change, Finding, Series, Severity
 from watchkeeper.handlers.types import Incident
@@ -88,6 +89,8 @@ def clear(model: ModelState, series: Collection[Series]) -> None:
         for judge in model.judges.get(each, ()):
             watch = judge.watch
             judge.detector = make(watch.detector, watch.settings, watch.severity)
+        if each.signal == Stretch.name and model.estimates is not None:
+            model.estimates.forget_normal(each.version)
         if each.signal == LOGS and model.statements is not None:
             model.statements.accept(each.target)
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from watchkeeper.detectors.estimation.celled import CELLS, Celled, predecessor
 from watchkeeper.detectors.estimation.confident import Confident
+from watchkeeper.detectors.estimation.judged import BINS, TARGETS, Judged
 from watchkeeper.detectors.estimation.kinds import Kind
 from watchkeeper.detectors.estimation.regression import Regression
-from watchkeeper.detectors.estimation.running import BINS, TARGETS, Taught
+from watchkeeper.detectors.estimation.running import Taught
 from watchkeeper.detectors.estimation.trust import Trusts
 from watchkeeper.detectors.types import FloatArray, StateError
 
@@ -55,6 +56,11 @@ class Estimates:
     def known(self, version: str) -> Taught | Celled | None:
         """What a version's truths taught, if they did."""
         return self.versions.get(version) or self.cells.get(version)
+
+    def forget_normal(self, version: str) -> None:
+        """What is normal of a version's stretches is learned anew."""
+        if version in self.versions:
+            self.versions[version].judged.forget()
 
     def forget(self, version: str) -> None:
         """Lets go of what a version's truths taught."""
@@ -103,11 +109,13 @@ class _Version(msgspec.Struct):
     counts: bytes
     fresh: bytes
     record: bytes
+    judged: Judged
 
     @classmethod
     def of(cls, name: str, taught: Taught) -> _Version:
         counts, fresh = _packed(taught.counts, "<f4"), _packed(taught.fresh, "<i4")
-        return cls(name, taught.own, counts, fresh, taught.record.astype("<f8").tobytes())
+        record = taught.record.astype("<f8").tobytes()
+        return cls(name, taught.own, counts, fresh, record, taught.judged)
 
     def taught(self) -> Taught:
         made = Taught()
@@ -115,6 +123,7 @@ class _Version(msgspec.Struct):
         made.counts = _unpacked(self.counts, "<f4").astype(np.float32)
         made.fresh = _unpacked(self.fresh, "<i4").astype(np.int32)
         made.record = _record(self.record, len(TARGETS))
+        made.judged = self.judged
         return made
 
 

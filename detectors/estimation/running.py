@@ -11,18 +11,15 @@ import numpy.typing as npt
 from watchkeeper.detectors.estimation.bins import HALF, said_from_top, spread
 from watchkeeper.detectors.estimation.calibration import Curves, curves
 from watchkeeper.detectors.estimation.classified import realised, restated
+from watchkeeper.detectors.estimation.judged import BINS, TARGETS, WIDE, Judged
 from watchkeeper.detectors.estimation.trust import Trusts
-from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.types import FloatArray, IntArray
 
-TARGETS = ("accuracy", "f1", "roc_auc")
-BINS = 128  # of scores, each being four neighbouring score bins
 LEAST = 30  # predictions, or truths, that a window needs
 OWN = 1_000  # truths of its own from which on a version is not taken for its predecessor
 MEMORY = 50_000  # truths after which older ones have faded
 
 _NEWS = 0.05  # of the truths of a curve: with so many more it is drawn anew
-_WIDE = SCORE_BINS // BINS
 _AT_ONCE = 64  # windows, so that long rows fit the processor's memory
 
 _Counts = npt.NDArray[np.float32]
@@ -33,10 +30,11 @@ class Taught:
 
     Its curve is made of `counts` (2, BINS), of negative and of positive truths, older ones for
     less; `fresh` ones are waited for until they can change it. Before there are `OWN`, the counts
-    are the predecessor's. `record` is how estimates fared, as `Trusts` holds it.
+    are the predecessor's. `record` is how estimates fared, as `Trusts` holds it; `judged` what was
+    said of stretches of time.
     """
 
-    __slots__ = ("_curve", "counts", "fresh", "own", "record")
+    __slots__ = ("_curve", "counts", "fresh", "judged", "own", "record")
 
     def __init__(self, before: Taught | None = None) -> None:
         self.own = False
@@ -44,6 +42,7 @@ class Taught:
         self.counts: _Counts = nothing if before is None else before.counts.copy()
         self.fresh: npt.NDArray[np.int32] = np.zeros((2, BINS), dtype=np.int32)
         self.record: FloatArray = np.zeros((len(TARGETS), 4))
+        self.judged: Judged = Judged() if before is None else before.judged.heir()
         self._curve: Curves | None = None
 
     @property
@@ -168,7 +167,7 @@ def _estimates(windows: Sequence[Windowed]) -> tuple[FloatArray, FloatArray]:
 def _answers(scores: IntArray, positives: IntArray) -> FloatArray:
     """The share of each bin that was answered positive: those from one half up, where these are
     as many as were, else the highest ones."""
-    half = HALF // _WIDE
+    half = HALF // WIDE
     usual = (scores[:, half:].sum(axis=1) == positives)[:, None]
     return np.where(usual, (np.arange(BINS) >= half) * 1.0, said_from_top(scores, positives))
 
@@ -180,7 +179,7 @@ def _spread(window: Windowed) -> FloatArray:
 
 def _narrow(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Counts over score bins as counts over the wider ones."""
-    found: npt.NDArray[Any] = counts.reshape(*counts.shape[:-1], BINS, _WIDE).sum(axis=-1)
+    found: npt.NDArray[Any] = counts.reshape(*counts.shape[:-1], BINS, WIDE).sum(axis=-1)
     return found
 
 

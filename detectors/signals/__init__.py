@@ -8,10 +8,25 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from watchkeeper.detectors.signals._derived import DERIVED, Derived, Estimate, EstimateGap
+from watchkeeper.detectors.signals._derived import (
+    DERIVED,
+    Derived,
+    Estimate,
+    EstimateGap,
+    Stretch,
+)
 from watchkeeper.detectors.types import Partial, Signal
 
-__all__ = ["DERIVED", "NAMES", "SIGNALS", "Derived", "Estimate", "EstimateGap", "part_of"]
+__all__ = [
+    "DERIVED",
+    "NAMES",
+    "SIGNALS",
+    "Derived",
+    "Estimate",
+    "EstimateGap",
+    "Stretch",
+    "part_of",
+]
 
 
 def _discovered() -> tuple[Signal, ...]:

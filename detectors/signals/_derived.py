@@ -27,8 +27,9 @@ class Estimate:
     compared with them (see `estimate_gap`). An estimate is only given while it can be trusted:
     three windows at least were compared, and of the last ten or so four in five lay within 1.96
     standard errors. `watchkeeper_model_estimate` and `watchkeeper_model_estimate_trust_ratio` show
-    both of the live version, and findings say how far what they rest on is trusted. Models without labels, classifiers without scores, and those of two
-    classes whose reference names no positive one are not estimated.
+    both of the live version, and findings say how far what they rest on is trusted. Models without
+    labels, classifiers without scores, and those of two classes whose reference names no positive
+    one are not estimated.
 
     An incident that rests on estimates alone says by when labels can be expected to confirm it: 30
     of the window's predictions, by how long the labels of earlier ones took (Kaplan and Meier);
@@ -48,4 +49,25 @@ class EstimateGap:
     name: ClassVar[str] = "estimate_gap"
 
 
-DERIVED: tuple[type[Derived], ...] = (Estimate, EstimateGap)
+class Stretch:
+    """How well a binary classifier with scores did over a stretch of time with 2,000 predictions or
+    more: targets `accuracy`, `f1` and `roc_auc`, of those predictions that the label join keeps. A
+    stretch lasts for a hundredth of the time of `false_alarms` at least, so that few are judged in
+    that time. Labels are counted where their prediction was, however late they come.
+
+    Each stretch is given once for each target, as soon as labels that are still to come cannot
+    change on which side of the limits it is: when it ends, if its estimate is trusted and three
+    standard errors from every limit; as labels come; or when no more can be expected, by those that
+    came, which are half of all at least. The first 30 stretches whose labels came teach what is
+    normal, those of open incidents do not: `expected` is their mean, the standard error their
+    standard deviation. From ten on others are judged, by wider limits until there are 30 (Student,
+    Biometrika 6, 1908). A new version is compared with its predecessor's normal. `incident resolve
+    --new-normal` makes it learn that anew.
+
+    Spread models are not judged so: no instance has all of their predictions.
+    """
+
+    name: ClassVar[str] = "stretch"
+
+
+DERIVED: tuple[type[Derived], ...] = (Estimate, EstimateGap, Stretch)

@@ -68,7 +68,7 @@ def drift(incident: Incident, context: Context) -> list[Finding]:
 
 def worse_answers(incident: Incident) -> list[Finding]:
     """Harm in what the model answers: wrong, expected to be wrong, or not even valid."""
-    return harmful(of(incident, "accuracy", "estimate", "output"))
+    return harmful(of(incident, "accuracy", "estimate", "stretch", "output"))
 
 
 def foreseen(incident: Incident) -> list[Finding]:

@@ -1,4 +1,8 @@
-"""The census through the core itself: what a daemon with its built-in watches estimates of it."""
+"""The census through the core itself: what a daemon with its built-in watches says of it.
+
+A row is taken for 13 seconds, so that a chunk is as long as the shortest stretch that is judged
+of a model with the usual budget of false alarms: a hundredth of 30 days.
+"""
 
 from __future__ import annotations
 
@@ -22,26 +26,30 @@ from watchkeeper.detectors.types import (
     LabelFrame,
     ObjectArray,
     PredictionFrame,
+    Severity,
 )
 from watchkeeper.handlers.rules import RULES
 
 _MODEL, _VERSION = "census", "1"
+ROW_S = 13.0
+LONGEST = 20 * CHUNK  # rows that a label may take
 _TARGETS, _SHOWN = ("accuracy", "roc_auc", "f1"), ("accuracy", "auc", "f1")
 
 
-class Estimated(NamedTuple):
-    """What was estimated of each chunk, and its band, in points, (n, 3); NaN where nothing was
-    said."""
+class Heard(NamedTuple):
+    """What was said of each chunk: the estimate and its band, in points, (n, 3), NaN where there
+    was none; whether a measure was found outside its limits, on whichever side, and whether
+    somebody was paged for that (n,); and how long after its end, in chunks."""
 
     estimate: FloatArray
     band: FloatArray
+    outside: BoolArray
+    paged: BoolArray
+    waited: FloatArray
 
 
-def through_the_core(
-    reference: Part, stream: Part, truth: FloatArray, delay: FloatArray
-) -> dict[str, object]:
+def through_the_core(found: Heard, truth: FloatArray) -> dict[str, object]:
     """How far estimates are from the chunks' `truth`, of those of which something was said."""
-    found = by_daemon(reference, stream, delay)
     off = np.abs(found.estimate - truth)
     given = np.isfinite(off)
     mean = np.where(given, off, 0.0).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
@@ -53,15 +61,15 @@ def through_the_core(
     }
 
 
-def by_daemon(reference: Part, stream: Part, delay: FloatArray) -> Estimated:
-    """Both passing one after the other, a row a second and a chunk a window. The labels of the
-    reference come at once, those of the stream `delay` seconds later; the profile is the
-    reference's."""
+def by_daemon(reference: Part, stream: Part, delay: FloatArray, told: BoolArray) -> Heard:
+    """Both passing one after the other, a chunk a window. The labels of the reference come at once,
+    those of the stream that are `told` `delay` rows later; the profile is the reference's."""
     whole = [len(part.chunks()) * CHUNK for part in (reference, stream)]
     before, after = reference.take(slice(whole[0])), stream.take(slice(whole[1]))
     rows = Part(*(np.concatenate(pair) for pair in zip(before, after, strict=True)))
     at = np.arange(len(rows.score), dtype=np.float64) + 0.5
-    told = at + np.concatenate([np.zeros(whole[0]), delay[: whole[1]]])
+    late = np.where(told, delay, np.inf)[: whole[1]]
+    known = at + np.concatenate([np.zeros(whole[0]), late])
     names = np.array([f"r{each}" for each in range(len(at))], dtype=np.object_)
     pipeline = Pipeline(State(lambda _: _policy()), RULES, ())
     profile = profile_from_columns(
@@ -69,36 +77,48 @@ def by_daemon(reference: Part, stream: Part, delay: FloatArray) -> Estimated:
         at=np.zeros(whole[0]), positive="yes",
     )  # fmt: skip
     pipeline.step(Batch(profiles=[profile]))
-    found = np.full((2, len(stream.chunks()), len(_TARGETS)), np.nan)
-    for frames in _frames(rows, at, told, names):
-        _note(found, pipeline.step(Batch(frames)), whole[0])
-    return Estimated(100.0 * found[0], 100.0 * BAND * found[1])
+    heard = _nothing(len(stream.chunks()))
+    for end, frames in _frames(rows, at, known, names):
+        _note(heard, pipeline.step(Batch(frames)), whole[0], end)
+    return heard
+
+
+def _nothing(n: int) -> Heard:
+    estimate, band = np.full((2, n, len(_TARGETS)), np.nan)
+    outside, paged = np.zeros((2, n), dtype=np.bool_)
+    return Heard(estimate, band, outside, paged, np.full(n, np.nan))
 
 
 def _policy() -> ModelPolicy:
     return ModelPolicy(
-        window_s=float(CHUNK), lateness_s=0.0, watches=DEFAULT_WATCHES, join_capacity=1_000_000
+        window_s=CHUNK * ROW_S,
+        lateness_s=0.0,
+        watches=DEFAULT_WATCHES,
+        join_horizon_s=LONGEST * ROW_S,
     )
 
 
-def _frames(rows: Part, at: FloatArray, told: FloatArray, names: ObjectArray) -> Iterator[Any]:
-    """The predictions of each chunk, and the labels that come in it. The last chunk is closed by
-    the labels that come after it."""
+def _frames(
+    rows: Part, at: FloatArray, told: FloatArray, names: ObjectArray
+) -> Iterator[tuple[int, list[Any]]]:
+    """The predictions of each chunk, and the labels that come in it and after the last one; and
+    where it ends."""
     order = np.argsort(told, kind="stable")
-    for end in range(CHUNK, len(at) + 2 * CHUNK, CHUNK):
+    last = told[np.isfinite(told)].max(initial=0.0)
+    for end in range(CHUNK, int(last) + 2 * CHUNK, CHUNK):
         mine = np.flatnonzero((at >= end - CHUNK) & (at < end))
         came = order[(told[order] >= end - CHUNK) & (told[order] < end)]
         frames: list[Any] = [_predicted(rows, at, names, mine)] if len(mine) else []
         if len(came):
             frames.append(_labelled(rows, told, names, came, len(mine)))
-        yield frames
+        yield end, frames
 
 
 def _predicted(rows: Part, at: FloatArray, names: ObjectArray, mine: IntArray) -> PredictionFrame:
     n = len(mine)
     return PredictionFrame(
         model=_MODEL,
-        at=at[mine],
+        at=at[mine] * ROW_S,
         seq=np.arange(n),
         version=_VERSION,
         request_id=names[mine],
@@ -119,7 +139,7 @@ def _labelled(
 ) -> LabelFrame:
     return LabelFrame(
         model=_MODEL,
-        at=told[came],
+        at=told[came] * ROW_S,
         seq=first + np.arange(len(came)),
         request_id=names[came],
         label=_texts(rows.truth[came]),
@@ -131,10 +151,23 @@ def _texts(yes: BoolArray) -> ObjectArray:
     return np.where(yes, "yes", "no").astype(np.object_)
 
 
-def _note(found: FloatArray, step: Step, begin: int) -> None:
+def _note(heard: Heard, step: Step, begin: int, end: int) -> None:
     for each in step.samples:
-        chunk = (int(each.window.start) - begin) // CHUNK
+        chunk = _chunk(each.window.start, begin)
         known = each.series.signal == "estimate" and each.series.target in _TARGETS
-        if known and 0 <= chunk < found.shape[1]:
+        if known and 0 <= chunk < len(heard.paged):
             place = _TARGETS.index(each.series.target)
-            found[:, chunk, place] = each.value, each.stderr
+            heard.estimate[chunk, place] = 100.0 * each.value
+            heard.band[chunk, place] = 100.0 * BAND * each.stderr
+    for found in step.findings:
+        chunk = _chunk(found.since, begin)
+        if found.series.signal == "stretch" and 0 <= chunk < len(heard.paged):
+            heard.outside[chunk] = True
+            heard.paged[chunk] |= found.severity is Severity.CRITICAL
+            # What a step brings is closed by the next one.
+            waited = (end - CHUNK - begin) / CHUNK - (chunk + 1)
+            heard.waited[chunk] = np.fmin(heard.waited[chunk], waited)
+
+
+def _chunk(start: float, begin: int) -> int:
+    return (round(start / ROW_S) - begin) // CHUNK

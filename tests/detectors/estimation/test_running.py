@@ -13,12 +13,11 @@ from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, 
 from watchkeeper.detectors.estimation.calibration import curves
 from watchkeeper.detectors.estimation.classified import MEASURES, estimated
 from watchkeeper.detectors.estimation.estimates import VERSIONS_LIMIT, Estimates
+from watchkeeper.detectors.estimation.judged import BINS, TARGETS
 from watchkeeper.detectors.estimation.running import (
-    BINS,
     LEAST,
     MEMORY,
     OWN,
-    TARGETS,
     Taught,
     Told,
     Windowed,

@@ -1,0 +1,97 @@
+"""Judges binary classifiers by stretches of time, from the predictions that label joins keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from watchkeeper.daemon.core.model import ModelState
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.estimation.judged import Judged, Said
+from watchkeeper.detectors.estimation.running import Taught
+from watchkeeper.detectors.signals import Stretch
+from watchkeeper.detectors.signals._disagreement import key_of
+from watchkeeper.detectors.types import Sample, Series, Window, moment
+
+PART = 100  # of the time in which one false alarm is accepted: no stretch is shorter
+_PLACES = 1024  # so many models do not all end their stretches at once
+
+
+class Ended(NamedTuple):
+    """A window of a version that ended: its place among others, and its row in the arrays."""
+
+    place: int
+    model: ModelState
+    policy: ModelPolicy
+    version: str
+    member: int
+    window: Window
+
+
+class Stretched(NamedTuple):
+    """What is to be put before detectors, and what it is about in a sentence."""
+
+    place: int
+    sample: Sample
+    text: str
+
+
+def may_end(model: ModelState, version: str, at: float) -> bool:
+    """Whether a stretch of a version may end at this time; quickly, for it is asked often."""
+    taught = None if model.estimates is None else model.estimates.versions.get(version)
+    return taught is not None and at >= taught.judged.until and taught.speaks and not model.links
+
+
+def stretched(windows: Iterable[Ended], positive: str) -> Iterator[Stretched]:
+    """What has become known of stretches by the end of these windows, at which some `may_end`."""
+    for each in windows:
+        assert each.model.estimates is not None
+        taught = each.model.estimates.versions[each.version]
+        bound, after = _bounds(each)
+        if taught.judged.due(bound, after):
+            for said in _said(each, taught, bound, positive):
+                yield Stretched(each.place, _sample(each, said), _text(said))
+
+
+def _bounds(ended: Ended) -> tuple[float, float]:
+    """The last time up to the end of a window at which stretches may end, and the next one: always
+    ends of windows, not the same ones of all models."""
+    width = ended.policy.window_s
+    windows = max(1, math.ceil(ended.policy.false_alarm_s / PART / width))
+    key = int(ended.model.arrays.clocks.arrays["key"][ended.model.row])
+    shift = (key % _PLACES) * windows // _PLACES
+    number = round(ended.window.end / width)
+    last = (number - shift) // windows * windows + shift
+    return last * width, (last + windows) * width
+
+
+def _said(ended: Ended, taught: Taught, bound: float, positive: str) -> list[Said]:
+    model, incident = ended.model, ended.model.incident
+    learns = incident is None or not incident.open
+    kept = model.arrays.joins.answered(model.row, ended.member, ended.window.end)
+    return taught.judged.judge(
+        kept.of_class(key_of(positive)),
+        taught.curve,
+        bound,
+        ended.policy.join_horizon_s,
+        learns=learns,
+    )
+
+
+def _sample(ended: Ended, said: Said) -> Sample:
+    series = Series(ended.model.model, ended.version, Stretch.name, said.target)
+    window = Window(said.stretch.start, said.stretch.end)
+    return Sample(series, window, said.value, said.stretch.n, said.error, said.expected)
+
+
+def _text(said: Said) -> str:
+    since, until = (moment(at) for at in (said.stretch.start, said.stretch.end))
+    when = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+    return f"{said.target} from {when} ({said.why}: {said.coverage:.0%} of the labels)"
+
+
+def recovered(model: ModelState, version: str, target: str) -> bool:
+    """Whether the last stretch of which that is known did as well as is normal."""
+    taught = None if model.estimates is None else model.estimates.versions.get(version)
+    return taught is not None and not taught.judged.worse & Judged.bit(target)
