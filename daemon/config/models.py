@@ -128,6 +128,14 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "its own. Takes 10 kB and 2 ms of the processor a window, and 20 kB a reference"
         ),
     ] = False
+    weighted: Annotated[
+        bool,
+        doc(
+            "Whether estimates of a binary classifier are weighted for the numeric inputs of their "
+            "window. See docs/decisions/0018. Takes 160 kB a version and up to 20 ms of the "
+            "processor a window"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
@@ -221,6 +229,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             attacks=self.attacks,
             duplicates=self.duplicates,
             multivariate=self.multivariate,
+            weighted=self.weighted,
             rebaseline=self.rebaseline,
         )
 

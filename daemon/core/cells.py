@@ -26,12 +26,15 @@ PART = Accuracy.name  # cells lie beside what is measured of the same truths
 
 
 class Closed(NamedTuple):
-    """A window of one version, to be judged, and its number."""
+    """A window of one version, to be judged, its number and the version's row; `weighted`: its
+    estimate is to be, for its inputs."""
 
     model: ModelState
     version: str
     window: Window
     number: int
+    member: int
+    weighted: bool
 
 
 def count_cells(state: State, joined: Joined, members: IntArray, window: IntArray) -> None:

@@ -14,6 +14,7 @@ from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.windows import Watermark, arrived, first_open, window_index
 
 NOT_BEGUN = -(2**62)  # stands for the next window of a model without events
+_SWITCHES = ("live", "compared", "sampled", "related", "weighed")
 
 
 class Arrivals(NamedTuple):
@@ -38,8 +39,8 @@ class Clocks(Grown):
     `newest`, `ahead` and `least` are its `Watermark`; windows before number `next_window` are
     closed. `behind` is how far a live stream lags behind the ticks, `last_tick` the newest of
     these, `live` whether events are of the ticks' time. `width`, `lateness`, `leap` and `skew` are
-    the user's, in seconds, and so is whether its clients are `compared`, its inputs `sampled` and
-    its features `related`; `key` is that of the model's name.
+    the user's, in seconds, and so is whether its clients are `compared`, its inputs `sampled`, its
+    features `related` and its estimates `weighed`; `key` is that of the model's name.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Clocks(Grown):
             {
                 **dict.fromkeys(seconds, (np.float64, ())),
                 **dict.fromkeys(("ahead", "next_window"), (np.int64, ())),
-                **dict.fromkeys(("live", "compared", "sampled", "related"), (np.bool_, ())),
+                **dict.fromkeys(_SWITCHES, (np.bool_, ())),
                 "key": (np.uint64, ()),
             }
         )
@@ -70,6 +71,7 @@ class Clocks(Grown):
             "compared": policy.attacks,
             "sampled": policy.duplicates,
             "related": policy.multivariate,
+            "weighed": policy.weighted,
             "key": keys_of([model])[0],
         }
         for name, value in start.items():

@@ -14,6 +14,7 @@ from watchkeeper.daemon.core.cells import Closed, celled
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.tables import Table
+from watchkeeper.daemon.core.weighing import weighted_curve
 from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.estimation import celled as by_cells
@@ -123,15 +124,18 @@ def _windows(
             made.append(None)
             continue
         counts = scores[row, :k].astype(np.int64)
+        taught = model.estimates.of(version, model.older(version))
+        weighted = rows[row].weighted
         made.append(
             Windowed(
-                taught=model.estimates.of(version, model.older(version)),
+                taught=taught,
                 truths=truths[row].astype(np.int64),
                 said=_part(here[t.FP] + here[t.TP], here[t.PAIRS], here[t.SCORED]),
                 scores=counts if here[t.ANSWERED] else np.zeros_like(counts),
                 edges=edges[row, : max(k - 1, 0)],
                 positives=_part(here[t.POSITIVE], here[t.ANSWERED], counts.sum()),
                 learns=model.incident is None or not model.incident.open,
+                curve=weighted_curve(rows[row], taught, of, int(slots[row])) if weighted else None,
             )
         )
     return made

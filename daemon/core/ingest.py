@@ -24,6 +24,7 @@ from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
 from watchkeeper.daemon.core.versions import met
+from watchkeeper.daemon.core.weighing import sample_inputs
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.signals.accuracy import Accuracy
@@ -202,6 +203,7 @@ def _count(state: State, block: PredictionBlock, models: IntArray, members: IntA
         count_unknown(state, block, models, members, window)
         sketch_inputs(state, block, members, window)
         relate_features(state, block, members, window)
+        sample_inputs(state, block, members, window)
 
 
 # ------------------------------------------------------------------------------------------ labels

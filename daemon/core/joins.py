@@ -200,6 +200,16 @@ class Joins:
         told, columns = met & (rows["value"] <= known), (rows["at"], rows["score"], rows["label"])
         return Answered(*columns, met, told, rows["value"])
 
+    def answered_of(self, model: int, member: int, keys: Keys, known: float) -> Answered:
+        """As `answered`, of these requests in their order; what is not kept has no score."""
+        self._meet(model + 1)
+        place, alive = self._predicted.find(np.full(len(keys), model), keys)
+        rows = self._predicted.table.rows.take(place)
+        alive &= (straight(rows["owner"]) == member) & (rows["at"] <= known)
+        met = alive & (rows["owner"] < 0)
+        told, score = met & (rows["value"] <= known), np.where(alive, rows["score"], np.nan)
+        return Answered(rows["at"], score, rows["label"], met, told, rows["value"])
+
     def awaited(self, model: int) -> set[int]:
         """The members of which predictions are held, labelled ones and such as are let go of soon
         too: until they are gone the members' numbers may not be given to others."""

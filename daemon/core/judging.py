@@ -309,7 +309,9 @@ def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
 
 
 def _closed(row: _Row) -> Closed:
-    return Closed(row.closing.model, row.version, row.closing.window, row.closing.index)
+    closing = row.closing
+    whole = (closing.model, row.version, closing.window, closing.index)
+    return Closed(*whole, row.member, closing.policy.weighted)
 
 
 def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from watchkeeper.detectors.estimation.celled import CELLS, Celled, predecessor
 from watchkeeper.detectors.estimation.confident import Confident
+from watchkeeper.detectors.estimation.inputs import Inputs
 from watchkeeper.detectors.estimation.judged import BINS, TARGETS, Judged
 from watchkeeper.detectors.estimation.kinds import Kind
 from watchkeeper.detectors.estimation.regression import Regression
@@ -21,7 +22,7 @@ from watchkeeper.detectors.types import FloatArray, StateError
 VERSIONS_LIMIT = 20  # versions of a model that are told apart
 
 _LAYOUT = 2
-_T = TypeVar("_T", Taught, Celled)
+_T = TypeVar("_T", Taught, Celled, Inputs)
 
 
 class Estimates:
@@ -35,6 +36,7 @@ class Estimates:
     def __init__(self) -> None:
         self.versions: dict[str, Taught] = {}
         self.cells: dict[str, Celled] = {}
+        self.inputs: dict[str, Inputs] = {}
 
     def of(self, version: str, before: Iterable[str]) -> Taught:
         """What a version's truths taught; for a new one what those of the first known of the
@@ -66,11 +68,22 @@ class Estimates:
         """Lets go of what a version's truths taught."""
         self.versions.pop(version, None)
         self.cells.pop(version, None)
+        self.inputs.pop(version, None)
+
+    def inputs_of(self, version: str, cut: str) -> Inputs:
+        """The sampled inputs of a version; none where its reference cuts them otherwise by now."""
+        known = self.inputs.get(version)
+        if known is None or known.cut != cut:
+            known = Inputs(cut)
+        _use(self.inputs, version, known)
+        return known
 
     def state(self) -> dict[str, Any]:
         """All that was learned, as plain data."""
         versions = [_Version.of(*each) for each in self.versions.items()]
-        stored = _Stored(_LAYOUT, versions, [_Cells.of(*each) for each in self.cells.items()])
+        inputs = {version: each.dump() for version, each in self.inputs.items()}
+        cells = [_Cells.of(*each) for each in self.cells.items()]
+        stored = _Stored(_LAYOUT, versions, cells, inputs)
         plain: dict[str, Any] = msgspec.to_builtins(stored, builtin_types=(bytes,))
         return plain
 
@@ -86,6 +99,7 @@ class Estimates:
         made = cls()
         made.versions = {each.name: each.taught() for each in stored.versions}
         made.cells = {each.name: each.taught() for each in stored.cells}
+        made.inputs = {name: Inputs.of_dump(each) for name, each in stored.inputs.items()}
         return made
 
 
@@ -158,6 +172,7 @@ class _Stored(msgspec.Struct):
     version: int
     versions: list[_Version]
     cells: list[_Cells] = []
+    inputs: dict[str, tuple[str, bytes, bytes]] = {}
 
 
 def _sums(stored: bytes, kind: Kind) -> FloatArray:

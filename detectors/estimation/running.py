@@ -31,13 +31,13 @@ class Taught:
     Its curve is made of `counts` (2, BINS), of negative and of positive truths, older ones for
     less; `fresh` ones are waited for until they can change it. Before there are `OWN`, the counts
     are the predecessor's. `record` is how estimates fared, as `Trusts` holds it; `judged` what was
-    said of stretches of time.
+    said of stretches of time. `weighted`: the last estimate was, for its inputs.
     """
 
-    __slots__ = ("_curve", "counts", "fresh", "judged", "own", "record")
+    __slots__ = ("_curve", "counts", "fresh", "judged", "own", "record", "weighted")
 
     def __init__(self, before: Taught | None = None) -> None:
-        self.own = False
+        self.own = self.weighted = False
         nothing = np.zeros((2, BINS), dtype=np.float32)
         self.counts: _Counts = nothing if before is None else before.counts.copy()
         self.fresh: npt.NDArray[np.int32] = np.zeros((2, BINS), dtype=np.int32)
@@ -53,7 +53,8 @@ class Taught:
     @property
     def method(self) -> str:
         """How it is."""
-        return "by calibrated scores"
+        weighted = ", weighted for its inputs" if self.weighted else ""
+        return f"by calibrated scores{weighted}"
 
     @property
     def speaks(self) -> bool:
@@ -86,7 +87,8 @@ class Windowed(NamedTuple):
 
     `truths` (2, SCORE_BINS) came in it, with `said` positive answers among these predictions.
     `scores` (k,) are its own predictions over bins cut by `edges` (k - 1,), with `positives`
-    positive answers among them. `learns`: the truths are to teach; not those of bad times.
+    positive answers among them. `learns`: the truths are to teach; not those of bad times. `curve`
+    is what scores are worth in this window, where that is known better than from all truths.
     """
 
     taught: Taught
@@ -96,6 +98,7 @@ class Windowed(NamedTuple):
     edges: FloatArray
     positives: int
     learns: bool = True
+    curve: Curves | None = None
 
 
 class Told(NamedTuple):
@@ -158,7 +161,7 @@ def _estimates(windows: Sequence[Windowed]) -> tuple[FloatArray, FloatArray]:
     scores = np.stack([_spread(each) for each in windows])
     said = said_from_top(scores, np.array([each.positives for each in windows]))
     none = np.zeros((len(windows), 2, BINS))
-    guess = restated(none, scores, said, _curves(windows), TARGETS)
+    guess = restated(none, scores, said, _stacked([_own(each) for each in windows]), TARGETS)
     band = trusts.widened(rows, guess, np.ones(len(windows)))
     given = trusted & np.isfinite(guess.value) & np.isfinite(band)
     return np.where(given, guess.value, np.nan), np.where(given, band, np.nan)
@@ -183,8 +186,17 @@ def _narrow(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return found
 
 
+def _own(window: Windowed) -> Curves:
+    window.taught.weighted = window.curve is not None
+    return window.taught.curve if window.curve is None else window.curve
+
+
 def _curves(windows: Sequence[Windowed]) -> Curves:
-    parts = zip(*(each.taught.curve for each in windows), strict=True)
+    return _stacked([each.taught.curve for each in windows])
+
+
+def _stacked(curves: Sequence[Curves]) -> Curves:
+    parts = zip(*curves, strict=True)
     found = Curves(*(np.concatenate(each) for each in parts))
     return found._replace(block=found.block.astype(np.int64))
 

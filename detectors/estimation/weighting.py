@@ -17,7 +17,6 @@ import numpy as np
 from watchkeeper.detectors.estimation.bins import Numbers
 from watchkeeper.detectors.estimation.calibration import Curves
 from watchkeeper.detectors.estimation.rows import CODES, Rows
-from watchkeeper.detectors.signals.accuracy import SCORE_BINS
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 SEPARABLE = 0.98  # area under the domain classifier's curve from which a ratio means nothing
@@ -77,7 +76,7 @@ def corrected(curve: Curves, rows: Rows, found: Weights) -> Curves:
         return curve
     chance = curve.chance[0]
     expected = chance[rows.score]
-    group, at_bin = _grouped(rows.score)
+    group, at_bin = _grouped(rows.score, len(chance))
     mass, heavy = _by(group, np.ones(len(rows))), _by(group, found.weight)
     usable = (mass > 0) & (heavy > 0)
     safe, heavier = np.where(usable, mass, 1.0), np.where(usable, heavy, 1.0)
@@ -146,9 +145,9 @@ def _concordance(weight: FloatArray) -> float:
     return float((ordered * places).sum() / (ordered.sum() * len(ordered)))
 
 
-def _grouped(score: IntArray) -> tuple[IntArray, IntArray]:
+def _grouped(score: IntArray, bins: int) -> tuple[IntArray, IntArray]:
     """The group of each row and of each bin of scores."""
-    counts = np.bincount(score, minlength=SCORE_BINS)
+    counts = np.bincount(score, minlength=bins)
     middle = np.cumsum(counts) - 0.5 * counts
     at_bin = np.minimum((middle * GROUPS / max(len(score), 1)).astype(np.int64), GROUPS - 1)
     return at_bin[score], at_bin

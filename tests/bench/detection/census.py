@@ -116,7 +116,19 @@ def measure(data: Path, *, quick: bool) -> dict[str, object]:
         "weighted_better_by_errors": better,
         "harm_rows": rows,
         **through_the_core(heard, truth),
+        **_weighted_by_daemon(reference, stream, truth, quick=quick),
     }
+
+
+def _weighted_by_daemon(
+    reference: Part, stream: Part, truth: FloatArray, *, quick: bool
+) -> dict[str, object]:
+    """What the daemon estimates with `weighted = true`."""
+    if quick:
+        return {}
+    heard = by_daemon(reference, stream, *_delays(stream.key, 0.0), weighted=True)
+    named = through_the_core(heard, truth).items()
+    return {name.replace("_by_daemon", "_by_daemon_weighted"): each for name, each in named}
 
 
 # -------------------------------------------------------------------------------- the estimates

@@ -61,9 +61,12 @@ def through_the_core(found: Heard, truth: FloatArray) -> dict[str, object]:
     }
 
 
-def by_daemon(reference: Part, stream: Part, delay: FloatArray, told: BoolArray) -> Heard:
+def by_daemon(
+    reference: Part, stream: Part, delay: FloatArray, told: BoolArray, *, weighted: bool = False
+) -> Heard:
     """Both passing one after the other, a chunk a window. The labels of the reference come at once,
-    those of the stream that are `told` `delay` rows later; the profile is the reference's."""
+    those of the stream that are `told` `delay` rows later; the profile is the reference's, of its
+    features only where estimates are `weighted` for them."""
     whole = [len(part.chunks()) * CHUNK for part in (reference, stream)]
     before, after = reference.take(slice(whole[0])), stream.take(slice(whole[1]))
     rows = Part(*(np.concatenate(pair) for pair in zip(before, after, strict=True)))
@@ -71,14 +74,14 @@ def by_daemon(reference: Part, stream: Part, delay: FloatArray, told: BoolArray)
     late = np.where(told, delay, np.inf)[: whole[1]]
     known = at + np.concatenate([np.zeros(whole[0]), late])
     names = np.array([f"r{each}" for each in range(len(at))], dtype=np.object_)
-    pipeline = Pipeline(State(lambda _: _policy()), RULES, ())
+    pipeline = Pipeline(State(lambda _: _policy(weighted)), RULES, ())
     profile = profile_from_columns(
-        {}, model=_MODEL, version=_VERSION, label=_texts(before.answer), score=before.score,
-        at=np.zeros(whole[0]), positive="yes",
+        _features(before) if weighted else {}, model=_MODEL, version=_VERSION,
+        label=_texts(before.answer), score=before.score, at=np.zeros(whole[0]), positive="yes",
     )  # fmt: skip
     pipeline.step(Batch(profiles=[profile]))
     heard = _nothing(len(stream.chunks()))
-    for end, frames in _frames(rows, at, known, names):
+    for end, frames in _frames(rows, at, known, names, weighted):
         _note(heard, pipeline.step(Batch(frames)), whole[0], end)
     return heard
 
@@ -89,17 +92,23 @@ def _nothing(n: int) -> Heard:
     return Heard(estimate, band, outside, paged, np.full(n, np.nan))
 
 
-def _policy() -> ModelPolicy:
+def _features(part: Part) -> dict[str, FloatArray]:
+    """All columns but the score, which is the last one."""
+    return {f"f{i}": part.codes[:, i].astype(np.float64) for i in range(part.codes.shape[1] - 1)}
+
+
+def _policy(weighted: bool) -> ModelPolicy:
     return ModelPolicy(
         window_s=CHUNK * ROW_S,
         lateness_s=0.0,
         watches=DEFAULT_WATCHES,
         join_horizon_s=LONGEST * ROW_S,
+        weighted=weighted,
     )
 
 
 def _frames(
-    rows: Part, at: FloatArray, told: FloatArray, names: ObjectArray
+    rows: Part, at: FloatArray, told: FloatArray, names: ObjectArray, weighted: bool
 ) -> Iterator[tuple[int, list[Any]]]:
     """The predictions of each chunk, and the labels that come in it and after the last one; and
     where it ends."""
@@ -108,13 +117,15 @@ def _frames(
     for end in range(CHUNK, int(last) + 2 * CHUNK, CHUNK):
         mine = np.flatnonzero((at >= end - CHUNK) & (at < end))
         came = order[(told[order] >= end - CHUNK) & (told[order] < end)]
-        frames: list[Any] = [_predicted(rows, at, names, mine)] if len(mine) else []
+        frames: list[Any] = [_predicted(rows, at, names, mine, weighted)] if len(mine) else []
         if len(came):
             frames.append(_labelled(rows, told, names, came, len(mine)))
         yield end, frames
 
 
-def _predicted(rows: Part, at: FloatArray, names: ObjectArray, mine: IntArray) -> PredictionFrame:
+def _predicted(
+    rows: Part, at: FloatArray, names: ObjectArray, mine: IntArray, weighted: bool
+) -> PredictionFrame:
     n = len(mine)
     return PredictionFrame(
         model=_MODEL,
@@ -129,7 +140,7 @@ def _predicted(rows: Part, at: FloatArray, names: ObjectArray, mine: IntArray) -
         score=rows.score[mine],
         value=np.full(n, np.nan),
         output_valid=np.ones(n, dtype=np.bool_),
-        numeric={},
+        numeric=_features(rows.take(mine)) if weighted else {},
         categorical={},
     )
 
