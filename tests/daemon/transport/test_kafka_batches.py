@@ -17,7 +17,7 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tests.daemon.transport import crafted
 from tests.daemon.transport.drawn import Batch, Row, fetches
-from watchkeeper.daemon.transport import kafka_batches, kafka_guard, kafka_reading
+from watchkeeper.daemon.transport import kafka_guard, kafka_reading, kafka_whole
 from watchkeeper.daemon.transport.batches import best
 from watchkeeper.daemon.transport.kafka_batches import records_from, whole_batches
 from watchkeeper.daemon.transport.kafka_guard import prepare
@@ -218,7 +218,7 @@ def test_a_splitter_that_is_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -
         piece.at[:1] += 0.001
         return piece
 
-    monkeypatch.setattr(kafka_batches, "best", lambda: wrong)
+    monkeypatch.setattr(kafka_whole, "best", lambda: wrong)
 
     found = way(SETTINGS)
 
