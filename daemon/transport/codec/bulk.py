@@ -171,10 +171,7 @@ class Learned:
             if len(self._topics) >= MOST_TOPICS:
                 self._topics.clear()
             topic = self._topics[name] = _Topic()
-            for value in records.values()[:_LOOKS]:
-                seen = look(kind, value or b"")
-                if seen is not None:
-                    topic.learn(seen, _model_in(value or b""))
+            self._learn(topic, kind, records.values(), range(len(records)))
         return topic
 
     def _learn(
