@@ -33,7 +33,7 @@ class Estimate:
 
     With `weighted = true` scores of a binary classifier are taken for what they are worth with the
     numeric inputs of the window, where that can be said soundly (probabilistic adaptive performance
-    estimation; see docs/decisions/0018-estimates-are-weighted-on-request.md).
+    estimation; see docs/decisions/0020-estimates-are-weighted-on-request.md).
 
     An incident that rests on estimates alone says by when labels can be expected to confirm it: 30
     of the window's predictions, by how long the labels of earlier ones took (Kaplan and Meier);
