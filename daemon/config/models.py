@@ -132,7 +132,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
         bool,
         doc(
             "Whether estimates of a binary classifier are weighted for the numeric inputs of their "
-            "window. See docs/decisions/0020. Takes 160 kB a version and up to 20 ms of the "
+            "window. See docs/decisions/0020. Takes 160 kB a version and up to 50 ms of the "
             "processor a window"
         ),
     ] = False
