@@ -34,7 +34,8 @@ class Forgetting:
         horizon = 2 * max(float(s.join_horizon) for s in settings)
         # How far joins reach back is known only of the models that are watched here.
         here = {partition.number for partition in self.loop.owns}
-        joins = {model: max(n, newest) for model, n in self._reach().items()}
+        state = self.loop.pipeline.state
+        joins = {model: max(state.reach(model), newest) for model in list(state.models)}
         frames = self.store.prune_captured(newest, horizon, self.clock(), joins, here)
         old = self.store.forget_old(self.clock())
         registry = self.store.registry
@@ -43,12 +44,3 @@ class Forgetting:
         if frames or old:
             log.info("dropped what is no longer needed", frames=frames, findings=old.findings,
                      sent=old.sent, taken=old.taken)  # fmt: skip
-
-    def _reach(self) -> dict[str, int]:
-        """How many events back the label join of each watched model may need: where it keeps a
-        sample, as many as that was taken from, twice since the sample may just have grown."""
-        state = self.loop.pipeline.state
-        return {
-            name: round(2 * state.policy(name).join_capacity / state.arrays.joins.share(model.row))
-            for name, model in list(state.models.items())
-        }

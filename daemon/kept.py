@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from watchkeeper.daemon.storage.values import Kept
+from watchkeeper.daemon.journal import Journal, Reach
+from watchkeeper.daemon.pieces import Pieces
+from watchkeeper.daemon.storage.values import Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
-from watchkeeper.detectors.gathered import labels, merged_codes, merged_words, predictions
-from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.gathered import labels, predictions
 from watchkeeper.detectors.roster import Remembered
-from watchkeeper.detectors.texts import Codes, Spans, Texts, Words
-from watchkeeper.detectors.types import BoolArray, FloatArray
+from watchkeeper.detectors.texts import Spans, Texts
+from watchkeeper.detectors.types import BoolArray
 
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
-_SOME, _SMALL = 16, 64  # so many pieces in a row, of fewer rows each, are joined at once
-_AT_ONCE = 64  # so many small blocks are worked on at once
+_SMALL, _AT_ONCE = 64, 64  # so many blocks of fewer rows each are worked on at once
+_ROWS, _ROWS_A_NAME = 16_384, 8  # examples that are stored as one; see `journal`
 
-P = TypeVar("P", bound=Sized)
+_Blocks = Callable[[], Iterator[Block]]
 _Shape = tuple[tuple[str, ...], tuple[str, ...]] | None  # names of features; None: of labels
 
 
@@ -49,52 +51,16 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """What a label join needs of predictions."""
+class Gathered:
+    """What was kept, each part with the home of its models. It is put together only while somebody
+    goes through it, a part at a time, and may be gone through again."""
 
-    members: tuple[Member, ...]
-    member: Codes
-    at: FloatArray
-    key: Keys
-    label: Words
-    score: FloatArray
-    value: FloatArray
+    parts: Sequence[tuple[int, KeptKind, _Blocks]]
 
-    def __len__(self) -> int:
-        return len(self.at)
-
-
-class Pieces(Generic[P]):
-    """Pieces in order that `join` makes one of.
-
-    Small ones are joined as soon as there are some: at low load a turn brings a few events, and
-    to join hundreds of pieces when they are to be stored would hold everything up.
-
-    >>> pieces = Pieces(lambda parts: sum(parts, ()))
-    >>> for i in range(100):
-    ...     pieces.add((i,))
-    >>> len(pieces.parts), pieces.joined() == tuple(range(100))
-    (10, True)
-    """
-
-    def __init__(self, join: Callable[[Sequence[P]], P]) -> None:
-        self.parts: list[P] = []
-        self._join = join
-        self._small = 0  # pieces at the end that are small, in a row
-
-    def add(self, part: P) -> None:
-        """Takes one more."""
-        self.parts.append(part)
-        self._small = self._small + 1 if len(part) < _SMALL else 0
-        if self._small == _SOME:
-            joined = self.joined(_SOME)
-            del self.parts[-_SOME:]
-            self._small = 0
-            self.add(joined)
-
-    def joined(self, last: int = 0) -> P:
-        """All as one, or the `last` ones."""
-        return self._join(self.parts[-last:])
+    def __iter__(self) -> Iterator[Kept]:
+        for number, kind, blocks in self.parts:
+            for block in blocks():
+                yield Kept(number, kind, block)
 
 
 class Keeping:
@@ -105,8 +71,7 @@ class Keeping:
     """
 
     def __init__(self) -> None:
-        self._made: dict[int, Pieces[_Rows]] = {}
-        self._truths: dict[int, Pieces[LabelBlock]] = {}
+        self._journals: dict[int, Journal] = {}
         self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
         self._numbers: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
         self._homes: Mapping[str, int] = {}
@@ -142,13 +107,7 @@ class Keeping:
 
     def _add(self, given: Block, learning: AbstractSet[Member], share: float) -> None:
         for number, block in self._at_home(given):
-            if isinstance(block, LabelBlock):
-                truths = replace(block, request_id=Spans.nothing(len(block)))
-                self._truths.setdefault(number, Pieces(labels)).add(truths)
-            else:
-                b = block
-                made = _Rows(b.members, b.member, b.at, b.key, b.label, b.score, b.value)
-                self._made.setdefault(number, Pieces(_together)).add(made)
+            self._journals.setdefault(number, Journal()).add(block)
             chosen = _chosen(block, learning, share)
             if len(chosen):
                 self._take(number, chosen)
@@ -161,71 +120,46 @@ class Keeping:
     def _at_home(self, block: Block) -> Iterator[tuple[int, Block]]:
         """The block's rows by the home of their models."""
         models, place = models_of(block)
-        numbers = self._numbers.of(models, lambda model: self._homes.get(model, -1))[place]
-        if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
-            yield int(numbers[0]), block
+        homes = self._numbers.of(models, lambda model: self._homes.get(model, -1))
+        if len(homes) and len(block) and homes[0] >= 0 and (homes == homes[0]).all():
+            yield int(homes[0]), block
             return
+        numbers = homes[place]
         for number in np.unique(numbers).tolist():
             if number >= 0:
                 rows = numbers == number
                 yield number, block if rows.all() else block.take(rows)
 
-    def kept(self) -> list[Kept]:
-        """All of it, as few blocks as can be."""
+    def kept(self, reach: Reach) -> Gathered:
+        """All of it, but for what no label join needs any more. Nothing may be added behind it."""
         for few in self._few.values():
             if few:
                 self._add_few(few)
-        made = [Kept(n, "join", _alone(rows.joined())) for n, rows in sorted(self._made.items())]
-        truths = [Kept(n, "join", rows.joined()) for n, rows in sorted(self._truths.items())]
-        whole = [
-            Kept(number, "whole", alike[shape].joined())
+        joins: list[tuple[int, KeptKind, _Blocks]] = [
+            (number, "join", stretch.blocks)
+            for number, journal in sorted(self._journals.items())
+            for stretch in journal.needed(reach)
+        ]
+        whole: list[tuple[int, KeptKind, _Blocks]] = [
+            (number, "whole", partial(alike[shape].bundles, _rows(alike[shape].parts)))
             for number, alike in sorted(self._whole.items())
             for shape in sorted(alike, key=lambda shape: shape is None)  # labels come last
         ]
-        return [*made, *truths, *whole]
+        return Gathered([*joins, *whole])
+
+
+def _rows(blocks: Sequence[Block]) -> int:
+    """How many rows to store as one."""
+    names = max(
+        len(each.models if isinstance(each, LabelBlock) else each.members) for each in blocks
+    )
+    return max(_ROWS, _ROWS_A_NAME * names)
 
 
 def _shape(block: Block) -> _Shape:
     if isinstance(block, LabelBlock):
         return None
     return tuple(block.numeric), tuple(block.categorical)
-
-
-def _together(parts: Sequence[_Rows]) -> _Rows:
-    """Rows one behind the other."""
-    members, member = merged_codes([(part.members, part.member) for part in parts])
-    return _Rows(
-        members,
-        member,
-        np.concatenate([part.at for part in parts]),
-        np.concatenate([part.key for part in parts]),
-        merged_words([part.label for part in parts]),
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.value for part in parts]),
-    )
-
-
-def _alone(rows: _Rows) -> PredictionBlock:
-    """The rows as a block, without anything else."""
-    n = len(rows)
-    return PredictionBlock(
-        members=rows.members,
-        member=rows.member,
-        at=rows.at,
-        seq=np.arange(n, dtype=np.int64),
-        key=rows.key,
-        request_id=Spans.nothing(n),
-        entity_key=np.zeros(n, dtype=np.uint64),
-        entity=Spans.nothing(n),
-        duration_s=np.full(n, np.nan),
-        status=np.zeros(n, dtype=np.int64),
-        label=rows.label,
-        score=rows.score,
-        value=rows.value,
-        output_valid=np.ones(n, dtype=np.bool_),
-        numeric={},
-        categorical={},
-    )
 
 
 def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
@@ -235,7 +169,7 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
     if isinstance(block, PredictionBlock) and learning:
         learns = np.array([member in learning for member in block.members], dtype=np.bool_)
         chosen = chosen | learns[block.member]
-    some = block.take(chosen)
+    some = block.take(np.flatnonzero(chosen))  # many columns, few rows
     # A few texts must not hold the whole buffer that they lie in.
     if isinstance(some, LabelBlock):
         return replace(some, request_id=_alone_in(some.request_id))

@@ -95,7 +95,7 @@ class Pending:
             incidents=list(self.incidents.values()),
             actions=list(self.actions.values()),
             profiles=self.profiles,
-            kept=self.keeping.kept(),
+            kept=self.keeping.kept(state.reach),
             dead_letters=self.letters,
             outbox=self.outbox,
             answers=self.answers,

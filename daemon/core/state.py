@@ -120,6 +120,13 @@ class State:
                 self.shares.add(name)
         return state
 
+    def reach(self, name: str) -> int:
+        """How many of a model's events back its label join may need: where it keeps a sample, as
+        many as that was taken from, twice since the sample may just have grown. From any thread."""
+        state = self.models.get(name)
+        share = 1.0 if state is None else self.arrays.joins.share(state.row)
+        return round(2 * self.policy(name).join_capacity / share)
+
     def rows_of(self, names: Sequence[str]) -> IntArray:
         """The models' rows; -1 for those that are not known."""
         return self._row_of.of(names, self._row)

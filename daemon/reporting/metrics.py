@@ -24,7 +24,7 @@ from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.types import Finding, Sample
 from watchkeeper.handlers.types import Action, Incident
 
-Stage = Literal["poll", "decode", "step", "dump", "commit"]
+Stage = Literal["poll", "decode", "step", "keep", "dump", "commit"]
 
 QUALITY = ("accuracy", "precision", "recall", "f1", "roc_auc")
 HEALTHS = ("healthy", "degraded", "faulty", "unknown")

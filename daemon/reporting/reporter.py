@@ -26,7 +26,7 @@ from watchkeeper.handlers.types import Action
 
 log = structlog.get_logger()
 
-_BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step", "dump"})  # a commit may wait long
+_BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step", "keep", "dump"})  # not commit
 
 
 @dataclass

@@ -91,13 +91,17 @@ def _prediction(block: PredictionBlock) -> _Stored:
 
 def _numbers(column: npt.NDArray[Any]) -> _Column:
     kind = column.dtype.kind
-    empty = np.isnan(column).all() if kind == "f" else not column.any()
-    if empty:
+    if _missing(column) if kind == "f" else not column.any():
         return _Column(_MISSING)
     if kind == "i":
         column = column.astype(_narrow(int(column.min()), int(column.max())))
     dtype = column.dtype.newbyteorder("<")
     return _Column(dtype.str, np.ascontiguousarray(column, dtype=dtype).tobytes())
+
+
+def _missing(column: npt.NDArray[Any]) -> bool:
+    """Whether nothing is given in a column of floats; most tell by their first row."""
+    return not len(column) or bool(np.isnan(column[0]) and np.isnan(column).all())
 
 
 def _narrow(low: int, high: int) -> type[np.signedinteger[Any]]:

@@ -23,8 +23,11 @@ _t = tables.kept.c
 
 
 def keep(connection: Connection, kept: Iterable[Kept]) -> None:
-    """Adds blocks; one that is there already is not added again."""
-    insert_new(connection, tables.kept, [_row(each) for each in kept if len(each.block)])
+    """Adds blocks, one after the other: together they may be large. One that is there already is
+    not added again."""
+    for each in kept:
+        if len(each.block):
+            insert_new(connection, tables.kept, [_row(each)])
 
 
 def joins(connection: Connection, partitions: Iterable[int]) -> list[Block]:
@@ -111,10 +114,10 @@ def _row(kept: Kept) -> Row:
     blob = blocks.encode(kept.block)
     models, place = models_of(kept.block)
     numbers = np.bincount(place, minlength=len(models)).tolist()
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for model, n in zip(models, numbers, strict=True):
         if n:
-            counts[model] += n
+            counts[model] = counts.get(model, 0) + n
     if not hasattr(kept.block, "members"):
         counts[LABELS] = len(kept.block)
     return {

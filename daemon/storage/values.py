@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -171,6 +171,7 @@ class Checkpoint:
     be among them. `states` holds the changed ones only, as (partition number, state) by model;
     `lasting` and `references` the parts of theirs that change less often, where these did: they
     stay until they are given anew, and come back with the state.
+    `kept` may be gone through several times, by whichever thread writes the checkpoint.
     `answers` marks commands of the inbox as taken. `deployments` are those that changes told of,
     `faulty` the versions that an incident was healed by leaving. `at` is the wall clock.
     """
@@ -185,7 +186,7 @@ class Checkpoint:
     incidents: Sequence[Incident] = ()
     actions: Sequence[Action] = ()
     profiles: Sequence[Profile] = ()
-    kept: Sequence[Kept] = ()
+    kept: Iterable[Kept] = ()
     dead_letters: Sequence[DeadLetter] = ()
     outbox: Sequence[OutboxRow] = ()
     answers: Mapping[str, str] = field(default_factory=dict)

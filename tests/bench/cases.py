@@ -32,9 +32,10 @@ CHILD_S = 300.0
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one process shall do: a case, on a stream, from `warm` records on for `records` more.
 
-    `database` is copied before use. `kafka` and `model` are settings that differ from the
-    defaults. Labels are `lead` records behind their predictions. What was found is written to
-    `found`, up to event time `until`.
+    With `own_time` the daemon's intervals pass as it gets CPU time, so that what else the machine
+    does makes no checkpoint come sooner. `database` is copied before use. `kafka` and `model` are
+    settings that differ from the defaults. Labels are `lead` records behind their predictions. What
+    was found is written to `found`, up to event time `until`.
     """
 
     case: str
@@ -45,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 300_000
     partitions: int = 1
     lead: int = 10_000
+    own_time: bool = False
     database: str = ""
     kafka: dict[str, Any] = {}
     model: dict[str, Any] = {}
@@ -250,12 +252,13 @@ class Watched:
 
     @property
     def _saving(self) -> float:
-        return self.stages.get("dump", 0.0) + self.stages.get("commit", 0.0)
+        return sum(self.stages.get(name, 0.0) for name in ("keep", "dump", "commit"))
 
     @property
     def checkpoint_share(self) -> float | None:
         """Of the CPU time from the end of a checkpoint to the end of the last one, which are whole
-        rounds of work and the checkpoint after it; None for less than one round."""
+        rounds of work and the checkpoint after it, with what it takes to gather what is stored of
+        events; None for less than one round."""
         if len(self.saved) < 2:
             return None
         (spent, at), (all_spent, end) = self.saved[0], self.saved[-1]
@@ -287,6 +290,8 @@ def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator
         if source is None:
             source = KafkaSource(settings.kafka_settings(), list(kinds_of(settings)))
         service = Whole(settings, source, Nowhere())
+        if job.own_time:
+            _put(service.loop, "_steady", time.process_time)
         spare_collections()
         take_turns(settings.kafka.profile)
         service.start()

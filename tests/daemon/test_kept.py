@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.daemon.storage import examples
-from watchkeeper.daemon.kept import Keeping, Pieces
+from watchkeeper.daemon.kept import Keeping
+from watchkeeper.daemon.pieces import Pieces
 from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.values import Kept
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
@@ -18,7 +20,13 @@ from watchkeeper.detectors.gathered import predictions
 HOMES = {"fraud": 3}
 
 
-def encoded(kept: list[Kept]) -> list[tuple[int, str, bytes]]:
+def far(model: str) -> int:
+    """A join reaches back further than all that comes."""
+    del model
+    return 10**9
+
+
+def encoded(kept: Iterable[Kept]) -> list[tuple[int, str, bytes]]:
     return [(each.partition, each.kind, blocks.encode(each.block)) for each in kept]
 
 
@@ -44,9 +52,9 @@ def test_the_size_of_the_pieces_changes_nothing(size: int, share: float) -> None
         for part in pair
     ]
 
-    found = encoded(keeping(both, share).kept())
+    found = encoded(keeping(both, share).kept(far))
 
-    assert found == encoded(keeping([made, truths], share).kept())
+    assert found == encoded(keeping([made, truths], share).kept(far))
     assert [kind for _, kind, _ in found] == ["join", "join", "whole", "whole"]
 
 
@@ -58,14 +66,14 @@ def test_events_of_other_features_stay_apart_and_in_order() -> None:
     for one, two in zip(parts_of(plain, 4), parts_of(other, 4), strict=True):
         mixed += [one, two]
 
-    whole = [each.block for each in keeping(mixed).kept() if each.kind == "whole"]
+    whole = [each.block for each in keeping(mixed).kept(far) if each.kind == "whole"]
 
     assert [len(block) for block in whole] == [100, 100]
     assert all(isinstance(block, PredictionBlock) for block in whole)
     assert [blocks.encode(each) for each in whole] == [
         blocks.encode(each.block)
         for part in (plain, other)
-        for each in keeping([part]).kept()
+        for each in keeping([part]).kept(far)
         if each.kind == "whole"
     ]
 
@@ -79,7 +87,7 @@ def test_what_joins_need_is_in_order_of_arrival_whatever_is_kept_whole() -> None
         block = (other if i % 5 == 4 else plain).take(slice(start, start + 10))
         made.add([block], HOMES, set(), 0.3 if i % 7 == 6 else 1.0)
 
-    (join,) = [each.block for each in made.kept() if each.kind == "join"]
+    (join,) = [each.block for each in made.kept(far) if each.kind == "join"]
     np.testing.assert_array_equal(join.at, plain.at)
     np.testing.assert_array_equal(join.key, plain.key)
 
@@ -94,7 +102,7 @@ def test_events_of_several_homes_are_kept_apart_however_few_come_at_once() -> No
     for part in parts_of(mixed, 3):
         made.add([part], homes, set(), 1.0)
 
-    found = {(each.partition, each.kind): each.block for each in made.kept()}
+    found = {(each.partition, each.kind): each.block for each in made.kept(far)}
     assert sorted(found) == [(1, "join"), (1, "whole"), (3, "join"), (3, "whole")]
     for model, number in homes.items():
         for kind in ("join", "whole"):
@@ -108,7 +116,7 @@ def test_events_of_models_without_a_home_are_not_kept() -> None:
 
     made.add([PredictionBlock.of(examples.predictions(5))], {}, {Member("fraud", "13")}, 1.0)
 
-    assert made.kept() == []
+    assert list(made.kept(far)) == []
 
 
 def test_few_pieces_are_left_to_join_of_many_small_ones() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,20 @@ def _open_and_write(folder: str, rounds: int, together: Any, said: Any) -> None:
             except DatabaseDown as error:
                 modes.append(str(error))
     said.put(modes)
+
+
+def test_a_new_file_has_large_pages_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("PRAGMA page_size=4096")
+        old.execute("CREATE TABLE t (a INTEGER)")
+    old.close()
+
+    found = []
+    for name in ("new.db", "old.db"):
+        opened = Database(f"sqlite:///{tmp_path}/{name}")
+        with opened.write() as connection:
+            connection.execute(text("CREATE TABLE more (a INTEGER)"))
+            found.append(connection.execute(text("PRAGMA page_size")).scalar())
+        opened.close()
+
+    assert found == [16_384, 4_096]

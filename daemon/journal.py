@@ -1,0 +1,187 @@
+"""What label joins need of events after a restart: as little of each as can be, and of those only
+that the joins still reach back to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from watchkeeper.daemon.pieces import Pieces
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.gathered import labels, merged_codes, merged_words
+from watchkeeper.detectors.keys import Keys
+from watchkeeper.detectors.texts import Codes, Spans, Words
+from watchkeeper.detectors.types import FloatArray
+
+# Rows that are stored as one: few enough for their copies to lie in memory that was used before,
+# as to copy them into new memory costs several times more; and enough to be worth their names.
+_ROWS, _ROWS_A_NAME = 65_536, 64
+
+Reach = Callable[[str], int]  # how many of a model's newest events its label join may need
+_LONGEST = 1 << 40  # rows: columns in which nothing is given take no room, however long they are
+_ZEROS = np.broadcast_to(np.int64(0), _LONGEST)
+_NO_TEXTS = np.broadcast_to(np.int64(-1), _LONGEST)
+_NANS = np.broadcast_to(np.float64("nan"), _LONGEST)
+_VALID = np.broadcast_to(np.True_, _LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a label join needs of predictions."""
+
+    members: tuple[Member, ...]
+    member: Codes
+    at: FloatArray
+    key: Keys
+    label: Words
+    score: FloatArray
+    value: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def of(cls, block: PredictionBlock) -> Made:
+        """That of a block."""
+        b = block
+        return cls(b.members, b.member, b.at, b.key, b.label, _given(b.score), _given(b.value))
+
+    def block(self) -> PredictionBlock:
+        """The rows as a block, without anything else."""
+        n = len(self)
+        none = _ZEROS[:n]
+        return PredictionBlock(
+            members=self.members,
+            member=self.member,
+            at=self.at,
+            seq=none,
+            key=self.key,
+            request_id=_no_texts(n),
+            entity_key=none.view(np.uint64),
+            entity=_no_texts(n),
+            duration_s=_NANS[:n],
+            status=none,
+            label=self.label,
+            score=self.score,
+            value=self.value,
+            output_valid=_VALID[:n],
+            numeric={},
+            categorical={},
+        )
+
+
+@dataclass
+class Stretch:
+    """Predictions and labels that came at about the same time."""
+
+    made: Pieces[Made] = field(default_factory=lambda: Pieces(_together))
+    truths: Pieces[LabelBlock] = field(default_factory=lambda: Pieces(labels))
+    names: int = 0  # that one of the pieces had at most
+
+    @property
+    def full(self) -> bool:
+        """Whether what comes next belongs to another one."""
+        return max(self.made.rows, self.truths.rows) >= max(_ROWS, _ROWS_A_NAME * self.names)
+
+    def blocks(self) -> Iterator[Block]:
+        """All of it: predictions come before labels."""
+        if self.made.rows:
+            yield self.made.joined().block()
+        if self.truths.rows:
+            yield self.truths.joined()
+
+
+class Journal:
+    """What label joins need of the events of one partition's models, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._stretches = [Stretch()]
+
+    def add(self, block: Block) -> None:
+        """Takes events in; what is not needed of them is let go of."""
+        stretch = self._stretches[-1]
+        if stretch.full:
+            stretch = Stretch()
+            self._stretches.append(stretch)
+        if isinstance(block, LabelBlock):
+            stretch.truths.add(_bare(block))
+            stretch.names = max(stretch.names, len(block.models))
+        else:
+            stretch.made.add(Made.of(block))
+            stretch.names = max(stretch.names, len(block.members))
+
+    def needed(self, reach: Reach) -> list[Stretch]:
+        """The stretches, in order, of which some join may need something: of what is in the others
+        every model has as many newer predictions as its join reaches back, and as many newer
+        labels where it has labels there."""
+        if not self._may_reach_too_far(reach):
+            return self._stretches
+        made: Counter[str] = Counter()
+        truths: Counter[str] = Counter()
+        found = []
+        for each in reversed(self._stretches):
+            predicted, labelled = _counts(each.made.parts), _counts(each.truths.parts)
+            needed = any(made[model] < reach(model) for model in predicted | labelled)
+            if needed or any(truths[model] < reach(model) for model in labelled):
+                found.append(each)
+                made.update(predicted)
+                truths.update(labelled)
+        return found[::-1]
+
+    def _may_reach_too_far(self, reach: Reach) -> bool:
+        """Whether there is so much that it is worth a look: with many models hardly ever."""
+        parts = [part for each in self._stretches for part in each.made.parts]
+        if len(self._stretches) == 1 or not parts:
+            return False
+        fewest = min(parts, key=lambda part: len(part.members))
+        least = min((reach(member.model) for member in fewest.members), default=0)
+        return sum(map(len, parts)) > least * len(fewest.members)
+
+
+def _counts(parts: Sequence[Made] | Sequence[LabelBlock]) -> Counter[str]:
+    """How many rows each model has."""
+    found: Counter[str] = Counter()
+    for part in parts:
+        if isinstance(part, LabelBlock):
+            models, place = part.models, part.model
+        else:
+            models, place = tuple(member.model for member in part.members), part.member
+        for code, n in enumerate(np.bincount(place).tolist()):
+            if n:
+                found[models[code]] += n
+    return found
+
+
+def _together(parts: Sequence[Made]) -> Made:
+    """Rows one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    members, member = merged_codes([(part.members, part.member) for part in parts])
+    return Made(
+        members,
+        member,
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.key for part in parts]),
+        merged_words([part.label for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.value for part in parts]),
+    )
+
+
+def _bare(block: LabelBlock) -> LabelBlock:
+    """Labels with what a join needs of them."""
+    n = len(block)
+    return replace(block, seq=_ZEROS[:n], request_id=_no_texts(n), value=_given(block.value))
+
+
+def _given(column: FloatArray) -> FloatArray:
+    """The column; one that takes no room where all of it is missing."""
+    missing = len(column) and np.isnan(column[0]) and np.isnan(column).all()
+    return _NANS[: len(column)] if missing else column
+
+
+def _no_texts(n: int) -> Spans:
+    return Spans(b"", _NO_TEXTS[:n], _NO_TEXTS[:n])
