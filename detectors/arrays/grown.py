@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors.arrays.room import zeros
 from watchkeeper.detectors.frames import IntArray
 
 Fields = Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
@@ -25,8 +26,7 @@ class Grown:
         self._free: list[int] = []
         self._used = 0
         self.arrays: dict[str, npt.NDArray[Any]] = {
-            name: np.zeros((_FIRST, *shape), dtype=kind)
-            for name, (kind, shape) in self._fields.items()
+            name: zeros((_FIRST, *shape), kind) for name, (kind, shape) in self._fields.items()
         }
         self._room = _FIRST
 
@@ -75,19 +75,21 @@ class Grown:
         """Makes the last axis of some arrays longer; what is new is zero."""
         for name, width in widths.items():
             array, (kind, shape) = self.arrays[name], self._fields[name]
-            wider = np.zeros((*array.shape[:-1], width), dtype=kind)
+            wider = zeros((*array.shape[:-1], width), kind)
             wider[..., : array.shape[-1]] = array
             self.arrays[name], self._fields[name] = wider, (kind, (*shape[:-1], width))
 
     def retype(self, name: str, kind: npt.DTypeLike) -> None:
         """Keeps an array in another type, which must hold all that is in it."""
-        self.arrays[name] = self.arrays[name].astype(kind)
+        retyped = zeros(self.arrays[name].shape, kind)
+        retyped[...] = self.arrays[name]
+        self.arrays[name] = retyped
         self._fields[name] = np.dtype(kind), self._fields[name][1]
 
     def _grow(self, least: int) -> None:
         room = max(least, self._room + max(self._room // 4, _FIRST))
         for name, array in self.arrays.items():
-            larger = np.zeros((room, *array.shape[1:]), dtype=array.dtype)
+            larger = zeros((room, *array.shape[1:]), array.dtype)
             larger[: self._used] = array[: self._used]
             self.arrays[name] = larger
         self._room = room

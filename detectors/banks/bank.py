@@ -12,11 +12,12 @@ import numpy.typing as npt
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.past import Past
+from watchkeeper.detectors.banks.records import Records, State, words_of
 from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import EachSample, StateError
 
-State = npt.NDArray[np.void]
 Raw = npt.NDArray[np.uint8]
 Fields = list[tuple[Any, ...]]
 
@@ -39,10 +40,15 @@ class Bank(ABC):
     def __init__(self, detector: EachSample, columns: int) -> None:
         self.columns = columns
         self._least = detector.min_n
-        kinds = [np.dtype(fields) for fields in (self.fields(), self.history()) if fields]
-        self._parts: list[State] = [np.zeros((_FIRST, columns), dtype=kind) for kind in kinds]
+        self._fields = Records(np.dtype(self.fields()), _FIRST, columns)
+        self._history = Records(np.dtype(self.history()), _FIRST, columns)
+        self._past = Past(np.dtype(self.past()), _FIRST, columns)
+        parts: list[Records | Past] = [self._fields, self._history, self._past]
+        self._parts = [part for part in parts if part.kind.names]
         self._seen_as: tuple[State, FloatArray, IntArray] | None = None
-        layout = f"{detector.name} {self.version} {columns} {[kind.descr for kind in kinds]}"
+        layout = (
+            f"{detector.name} {self.version} {columns} {[part.kind.descr for part in self._parts]}"
+        )
         self.stamp = hashlib.blake2b(layout.encode(), digest_size=_STAMP).digest()
 
     @abstractmethod
@@ -51,6 +57,10 @@ class Bank(ABC):
 
     def history(self) -> Fields:
         """What is long, and of which each window needs little."""
+        return []
+
+    def past(self) -> Fields:
+        """What is long and fills up as time passes: rows of numbers."""
         return []
 
     @abstractmethod
@@ -63,7 +73,7 @@ class Bank(ABC):
         """
 
     def sound(self, parts: list[State]) -> bool:
-        """Whether a state read back, fields and history, can be worked with."""
+        """Whether a state read back, its parts, can be worked with."""
         return True
 
     def judge(self, rows: IntArray, samples: Columns) -> Judged:
@@ -78,10 +88,10 @@ class Bank(ABC):
         """As `judge`, by NumPy alone."""
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
         enough = samples.given & np.isfinite(samples.value) & (samples.n >= self._least)
-        held = self._parts[0].take(rows, axis=0)
+        held = self._fields.take(rows)
         with np.errstate(all="ignore"):  # what is not enough is computed along, and not looked at
             judged = self.judge_enough(rows, held, samples, enough)
-        _words(self._parts[0])[rows] = _words(held)
+        self._fields.put(rows, held)
         return judged
 
     def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
@@ -109,13 +119,17 @@ class Bank(ABC):
     def clear(self, rows: IntArray) -> None:
         """Forgets these rows."""
         for part in self._parts:
-            part[rows[rows < len(part)]] = np.zeros((), dtype=part.dtype)
+            known = rows[rows < len(part)]
+            part.put(known, np.zeros((len(known), self.columns), dtype=part.kind))
 
     def clear_series(self, row: int, columns: IntArray) -> None:
         """Forgets some series of a row."""
+        rows = np.array([row])
         for part in self._parts:
             if row < len(part):
-                part[row, columns] = np.zeros((), dtype=part.dtype)
+                held = part.take(rows)
+                held[0, columns] = np.zeros((), dtype=part.kind)
+                part.put(rows, held)
 
     def inherit(
         self, row: int, from_row: int, of: Bank | None = None, columns: IntArray | None = None
@@ -126,14 +140,16 @@ class Bank(ABC):
         the columns are the same.
         """
         other = self if of is None else of
-        if [p.dtype for p in other._parts] != [p.dtype for p in self._parts]:
+        if [p.kind for p in other._parts] != [p.kind for p in self._parts]:
             raise StateError("a bank can only take up the state of one like it")
         self._reach(row + 1)
         other._reach(from_row + 1)
         taken = np.arange(self.columns) if columns is None else columns
         known = taken >= 0
         for mine, theirs in zip(self._parts, other._parts, strict=True):
-            mine[row, known] = theirs[from_row, taken[known]]
+            held, past = mine.take(np.array([row])), theirs.take(np.array([from_row]))
+            held[0, known] = past[0, taken[known]]
+            mine.put(np.array([row]), held)
 
     def raw(self, rows: IntArray) -> Raw:
         """The states of rows as bytes, one row each: little-endian, of `row_nbytes`."""
@@ -143,7 +159,7 @@ class Bank(ABC):
     def words(self, rows: IntArray, beyond: int) -> list[IntArray]:
         """The same part by part, as words of 8 bytes; all rows are below `beyond`."""
         self._reach(beyond)
-        return [_words(part)[rows] for part in self._parts]
+        return [words_of(part.take(rows)) for part in self._parts]
 
     def put(self, rows: IntArray, raw: Raw) -> None:
         """Takes up what `raw` gave. Raises `StateError` where it cannot be such states."""
@@ -152,16 +168,16 @@ class Bank(ABC):
         read, at, shape = [], 0, (len(rows), self.columns)
         for part, size in zip(self._parts, self._sizes(), strict=True):
             cut = np.ascontiguousarray(raw[:, at : at + size])
-            read.append(cut.view(part.dtype).reshape(shape))
+            read.append(cut.view(part.kind).reshape(shape))
             at += size
         self._take(rows, read)
 
     def dump(self, row: int) -> bytes:
         """One row with a stamp of its layout; of the history only what is not zero."""
         self._reach(row + 1)
-        parts = [self.stamp, self._parts[0][row].tobytes()]
-        for history in self._parts[1:]:
-            words = history[row].view(np.int64)
+        fields, *history = (words_of(part.take(np.array([row]))) for part in self._parts)
+        parts = [self.stamp, fields.tobytes()]
+        for words in history:
             used = words != 0
             parts += [np.packbits(used).tobytes(), words[used].tobytes()]
         return b"".join(parts)
@@ -171,46 +187,37 @@ class Bank(ABC):
         if stored[:_STAMP] != self.stamp:
             raise StateError("stored state has another layout")
         size = _STAMP + self._sizes()[0]
-        kind, *long = (part.dtype for part in self._parts)
+        kind, *long = (part.kind for part in self._parts)
         if len(stored) < size or (len(stored) > size and not long):
             raise StateError(f"stored state has {len(stored)} bytes, not {size}")
         read = [np.frombuffer(stored, dtype=kind, count=self.columns, offset=_STAMP)[None]]
         read += [_unpacked(stored[size:], self.columns, each) for each in long]
-        self._take(row, read)
+        self._take(np.array([row]), read)
 
-    def _take(self, rows: IntArray | int, read: list[State]) -> None:
+    def _take(self, rows: IntArray, read: list[State]) -> None:
         if not self.sound(read):
             raise StateError("stored state is damaged: numbers that no detector could have")
         self._reach(int(np.max(rows, initial=-1)) + 1)
         for part, state in zip(self._parts, read, strict=True):
-            part[rows] = state
+            part.put(rows, state)
 
     def _tables(self) -> tuple[FloatArray, IntArray]:
         """The fields' memory as numbers and as integers, a row a row: its words lie one behind
         the other, series by series."""
-        state = self._parts[0]
+        state = self._fields.table
         if self._seen_as is None or self._seen_as[0] is not state:
-            words = _words(state)
+            words = words_of(state)
             self._seen_as = state, words.view(np.float64), words
         return self._seen_as[1:]
 
     def _sizes(self) -> list[int]:
-        return [self.columns * part.dtype.itemsize for part in self._parts]
+        return [self.columns * part.kind.itemsize for part in self._parts]
 
     def _reach(self, rows: int) -> None:
-        held = len(self._parts[0])
-        if rows <= held:
-            return
-        for place, part in enumerate(self._parts):
-            wider = np.zeros((max(rows, held + held // 4), self.columns), dtype=part.dtype)
-            wider[:held] = part
-            self._parts[place] = wider
-
-
-def _words(state: State) -> IntArray:
-    """The state as words of 8 bytes: NumPy copies these faster than records."""
-    words = state.dtype.itemsize // 8
-    return state.view(np.int64).reshape(len(state), state.shape[1] * words)
+        held = len(self._fields)
+        if rows > held:
+            for part in self._parts:
+                part.reach(max(rows, held + held // 4))
 
 
 def _unpacked(packed: bytes, columns: int, kind: np.dtype[np.void]) -> State:

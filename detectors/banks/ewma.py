@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import most, score, spread_of, within
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.score_bank import ScoreBank
 from watchkeeper.detectors.ewma import MOST, OUTLIER, STEP, Ewma
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray

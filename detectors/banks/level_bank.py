@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import spread
-from watchkeeper.detectors.banks.bank import Bank, Fields, State
+from watchkeeper.detectors.banks.bank import Bank, Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Directions, Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.sheet import Sheet, Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.level_detector import HYSTERESIS, LevelDetector

@@ -10,10 +10,10 @@ import numpy as np
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks import pooling
 from watchkeeper.detectors.banks.arithmetic import most
-from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns, Counts
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.psi import Psi

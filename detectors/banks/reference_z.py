@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import filled, most, score
-from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import judged, signs
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.score_bank import ScoreBank
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.reference_z import ReferenceZ

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import most, score
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.score_bank import ScoreBank
 from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
@@ -39,13 +40,12 @@ class RobustZBank(ScoreBank):
         return [], [self._warm_up, self._memory]
 
     def beside(self, sheet: Sheet) -> tuple[Any, ...]:
-        past, pending = (self._parts[1][name] for name in ("past", "pending"))
-        return past, pending, np.empty((2, self._memory))
+        return self._past.tables["past"], self._past.tables["pending"], np.empty((2, self._memory))
 
     def fields(self) -> Fields:
         return [*super().fields(), *((name, "<i8") for name in ("filled", "next", "waiting"))]
 
-    def history(self) -> Fields:
+    def past(self) -> Fields:
         return [("past", "<f8", (self._memory,)), ("pending", "<f8", (self._for - 1,))]
 
     def sound(self, parts: list[State]) -> bool:
@@ -80,7 +80,7 @@ class RobustZBank(ScoreBank):
             part = slice(first, first + _AT_ONCE)
             place = all_rows[part], all_columns[part]
             count = held["filled"][place]
-            past = self._past(rows[place[0]], place[1], count)
+            past = self._ordered(rows[place[0]], place[1], count)
             usual = self._normal(past, count)
             normal[place] = usual
             change = value[place] - usual
@@ -92,10 +92,10 @@ class RobustZBank(ScoreBank):
             scored[place] = score(change[far], self.unit(usual[far], noise))
         return normal, scored
 
-    def _past(self, rows: IntArray, columns: IntArray, count: IntArray) -> FloatArray:
+    def _ordered(self, rows: IntArray, columns: IntArray, count: IntArray) -> FloatArray:
         """The values remembered of each series in order, infinity behind them."""
         longest = int(count.max())
-        past = self._parts[1]["past"][rows, columns, :longest]
+        past = self._past.tables["past"][:longest, rows, columns].T.copy()
         past[np.arange(longest) >= count[:, None]] = math.inf
         past.sort(axis=1)
         return past
@@ -115,22 +115,22 @@ class RobustZBank(ScoreBank):
         looked: BoolArray,
     ) -> None:
         """Remembers values once it is sure that they are not the beginning of a finding."""
-        run, waiting, pending = held["run"], held["waiting"], self._parts[1]["pending"]
+        run, waiting, pending = held["run"], held["waiting"], self._past.tables["pending"]
         calm = looked & (run == 0)
         if (calm & (waiting > 0)).any():
             for place in range(self._for - 1):
                 known = calm & (place < waiting)
-                self._remember(rows, held, pending[rows, :, place], known)
+                self._remember(rows, held, pending[place, rows], known)
         self._remember(rows, held, value, calm | warming)
         doubtful = looked & (run > 0) & (run < self._for)
         at_row, column = np.nonzero(doubtful)
-        pending[rows[at_row], column, waiting[doubtful]] = value[doubtful]
+        pending[waiting[doubtful], rows[at_row], column] = value[doubtful]
         np.copyto(waiting, (waiting + 1) * doubtful, where=looked)
 
     def _remember(self, rows: IntArray, held: State, value: FloatArray, where: BoolArray) -> None:
         row, column = np.nonzero(where)
         place = held["next"][where]
-        self._parts[1]["past"][rows[row], column, place] = value[where]
+        self._past.tables["past"][place, rows[row], column] = value[where]
         held["next"][where] = (place + 1) % self._memory
         held["filled"][where] = np.minimum(held["filled"][where] + 1, self._memory)
 

@@ -35,8 +35,7 @@ _TAIL, _TAIL_Z = TAIL, TAIL_Z
 
 
 def _example() -> tuple[Any, ...]:
-    field = np.zeros((2, 2, 4))[:, :, ::2]  # of records: not next to each other
-    return example(field, field, np.zeros((2, 1)))
+    return example(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), np.zeros((2, 1)))
 
 
 @kernel(_example)
@@ -71,10 +70,10 @@ def judge(
             at, here = j * WORDS, scaled(value[i, c], of)
             count = whole[row, at + _FILLED]
             if count < of[_WARM_UP]:
-                _remember(whole, row, at, past[row, j], here, of)
+                _remember(whole, row, at, past[:, row, j], here, of)
                 continue
             for k in range(count):
-                room[0, k] = past[row, j, k]
+                room[0, k] = past[k, row, j]
             _sort(room[0], count)
             normal, change, scored = _normal(room[0], count, of), 0.0, math.nan
             change = here - normal
@@ -91,7 +90,7 @@ def judge(
                 sign = 1 if scored > 0 else -1
                 since = floats[row, at]
                 note(numbers, marks, i, first + j, said, limit, plain(normal, of), since, sign)
-            _learn(whole, row, at, past[row, j], pending[row, j], here, of)
+            _learn(whole, row, at, past[:, row, j], pending[:, row, j], here, of)
 
 
 @kernel()

@@ -16,10 +16,10 @@ from watchkeeper.detectors.banks.arithmetic import (
     share_error,
     share_noise,
 )
-from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.score_detector import HUGE, TINY, ScoreDetector
 

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import most, score, spread_of
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.score_bank import ScoreBank
 from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.seasonal import HOUR, HOURS, Seasonal
 
+_NAMES = ("mean", "variance", "seen")  # of what is known of an hour
 _LONGEST = 2.0**31 - 1  # windows that are counted of an hour of the week
 
 
@@ -41,9 +43,9 @@ class SeasonalBank(ScoreBank):
         timed = _timed(sheet.start, width)
         hour = np.where(timed, _hours(np.where(timed, sheet.start, 0.0)), -1)
         longest = self._longest(np.where(timed, width, 1.0)).astype(np.int64)
-        return width, hour, longest, *(self._parts[1][n] for n in ("mean", "variance", "seen"))
+        return width, hour, longest, *(self._past.tables[n] for n in _NAMES)
 
-    def history(self) -> Fields:
+    def past(self) -> Fields:
         hours = (("mean", "<f8"), ("variance", "<f8"), ("seen", "<i4"))
         return [(name, kind, (HOURS,)) for name, kind in hours]
 
@@ -58,7 +60,7 @@ class SeasonalBank(ScoreBank):
         timed = _timed(samples.start, width)
         looked = enough & timed[:, None]
         place = self._places(rows, np.where(timed, samples.start, 0.0))
-        seen, mean, variance = (self._parts[1][n][place] for n in ("seen", "mean", "variance"))
+        mean, variance, seen = (self._past.tables[n][place] for n in _NAMES)
         value = self.scaled(samples.value, looked)
         known = looked & (seen * width[:, None] >= self._known)
         error = self.error_of(samples.value, samples.n, samples.stderr, mean)
@@ -74,8 +76,8 @@ class SeasonalBank(ScoreBank):
         return np.clip(np.rint(self._weeks * HOUR / width), 1.0, _LONGEST)
 
     def _places(self, rows: IntArray, start: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Row, column and hour of the week of each sample in the state."""
-        return rows[:, None], np.arange(self.columns)[None, :], _hours(start)[:, None]
+        """Hour of the week, row and column of each sample in the state."""
+        return _hours(start)[:, None], rows[:, None], np.arange(self.columns)[None, :]
 
     def _learn(
         self,
@@ -84,15 +86,14 @@ class SeasonalBank(ScoreBank):
         value: FloatArray,
         longest: FloatArray,
     ) -> None:
-        names = ("seen", "mean", "variance")
-        old = {name: self._parts[1][name][place] for name in names}
+        old = {name: self._past.tables[name][place] for name in _NAMES}
         seen = np.minimum(old["seen"] + 1, longest[:, None].astype(np.int64))
         rate = 1.0 / seen
         change = value - old["mean"]
         mean = old["mean"] + rate * change
         variance = (1.0 - rate) * (old["variance"] + rate * change * change)
-        for name, new in zip(names, (seen, mean, variance), strict=True):
-            self._parts[1][name][place] = np.where(where, new, old[name])
+        for name, new in zip(_NAMES, (mean, variance, seen), strict=True):
+            self._past.tables[name][place] = np.where(where, new, old[name])
 
 
 def _timed(start: FloatArray, width: FloatArray) -> BoolArray:

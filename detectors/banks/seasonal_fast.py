@@ -33,8 +33,7 @@ _LEAST, _NEEDED, _THRESHOLD, _KNOWN = LEAST, NEEDED, THRESHOLD, OWN
 
 def _example() -> tuple[Any, ...]:
     line, places = np.zeros(1), np.zeros(1, dtype=np.int64)
-    hours = np.zeros((2, 2, 4))[:, :, ::2]  # a field of records: not next to each other
-    seen = np.zeros((2, 2, 4), dtype=np.int32)[:, :, ::2]
+    hours, seen = np.zeros((2, 2, 2)), np.zeros((2, 2, 2), dtype=np.int32)
     return example(line, places, places, hours, hours, seen)
 
 
@@ -74,8 +73,8 @@ def judge(
             if h < 0:
                 continue
             at = j * WORDS
-            here, mean = scaled(value[i, c], of), means[row, j, h]
-            seen, variance = seens[row, j, h], variances[row, j, h]
+            here, mean = scaled(value[i, c], of), means[h, row, j]
+            seen, variance = seens[h, row, j], variances[h, row, j]
             if seen * width[i] >= settings[_KNOWN]:
                 wrong = error_of(value[i, c], n[i, c], stderr[i, c], mean, of)
                 noise = most(spread_of(variance, seen), wrong)
@@ -90,6 +89,6 @@ def judge(
                 continue
             seen = min(seen + 1, longest[i])
             rate, change = 1.0 / seen, here - mean
-            means[row, j, h] = mean + rate * change
-            variances[row, j, h] = (1.0 - rate) * (variance + rate * change * change)
-            seens[row, j, h] = seen
+            means[h, row, j] = mean + rate * change
+            variances[h, row, j] = (1.0 - rate) * (variance + rate * change * change)
+            seens[h, row, j] = seen

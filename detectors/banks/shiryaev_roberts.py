@@ -7,10 +7,11 @@ from abc import abstractmethod
 
 import numpy as np
 
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys, keys_of
 from watchkeeper.detectors.sequential.detector import EvidenceDetector
@@ -55,7 +56,7 @@ class EvidenceBank(LevelBank):
 
     def _held(self, rows: IntArray) -> State:
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
-        return self._parts[0].take(rows, axis=0)
+        return self._fields.take(rows)
 
     def evident(
         self, held: State, samples: Columns, enough: BoolArray, looked: BoolArray, passed: Passed
@@ -103,7 +104,7 @@ class ShiryaevRobertsBank(EvidenceBank):
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
     ) -> Judged:
-        flat, history = held.reshape(-1), self._parts[1].reshape(-1)
+        flat, history = held.reshape(-1), self._history.table.reshape(-1)
         row, column = np.nonzero(enough)
         at = row * self.columns + column, rows[row] * self.columns + column
         passed = self._values.judge(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.shiryaev_roberts_counts import ShiryaevRobertsCounts

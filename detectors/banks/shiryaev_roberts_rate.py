@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray

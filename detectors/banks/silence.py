@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from watchkeeper.detectors.banks.arithmetic import bounded, each, least, most
-from watchkeeper.detectors.banks.bank import Fields, State
+from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.silence import DAY, LONGEST, RECENT, Silence

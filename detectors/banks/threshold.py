@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.banks.bank import State
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.level_bank import LevelBank, judged, signs
+from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.threshold import Threshold
 

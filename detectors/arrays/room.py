@@ -1,0 +1,26 @@
+"""Room for arrays that live long."""
+
+from __future__ import annotations
+
+import mmap
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+OWN = 256 * 1024  # bytes from which on an array lies in a mapping of its own
+
+
+def zeros(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Zeros that take memory as they are written, page by page.
+
+    A large array lies in a mapping of its own: what is never written takes none, and all of it goes
+    back to the system when the array is given up, however crowded the heap is by then.
+    """
+    kind = np.dtype(kind)
+    size = prod(shape) * kind.itemsize
+    if size < OWN:
+        return np.zeros(shape, dtype=kind)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return np.ndarray(shape, dtype=kind, buffer=mmap.mmap(-1, size, flags=flags))
