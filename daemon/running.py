@@ -12,7 +12,7 @@ from types import FrameType
 
 import structlog
 
-from watchkeeper.daemon import kernels, logs, sdnotify
+from watchkeeper.daemon import heap, kernels, logs, sdnotify
 from watchkeeper.daemon.compiling import Compiling, quicken
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.exit_codes import INTERNAL, MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE
@@ -37,6 +37,7 @@ def run(config: Config) -> int:
     """Runs until SIGTERM or SIGINT; the exit code says how it ended."""
     from watchkeeper.daemon.transport.kafka import KafkaSink, KafkaSource
 
+    heap.use_one()
     logs.configure(config.daemon.log_level, config.daemon.log_format, config.secrets())
     if not config.sentry.dsn:
         log.warning("no Sentry DSN: nobody is paged; set sentry.dsn_file or SENTRY_DSN")

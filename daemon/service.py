@@ -13,7 +13,7 @@ from typing import IO
 import structlog
 
 import watchkeeper
-from watchkeeper.daemon import sdnotify
+from watchkeeper.daemon import heap, sdnotify
 from watchkeeper.daemon.actions.commander import OutboxCommander
 from watchkeeper.daemon.actions.executor import Executor
 from watchkeeper.daemon.actions.jobs import JobRunner
@@ -257,6 +257,7 @@ class Daemon:
         timers.every(GAUGES_S, "gauges", gauging.gauge)
         timers.every(GAUGES_S, "reap jobs", self.jobs.reap)
         timers.every(GAUGES_S, "watchdog", self._watchdog)
+        timers.every(heap.TRIM_S, "give memory back", heap.trim)
         if self.config.collect.host:
             timers.every(float(self.config.collect.every), "collect", self._collecting())
         return timers

@@ -15,10 +15,10 @@ from watchkeeper.daemon.core.tables import Held, Table, Tables
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays import absorb
 from watchkeeper.detectors.arrays.absorb import Pairs
+from watchkeeper.detectors.arrays.few import FEW
 from watchkeeper.detectors.arrays.grown import Grown
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
-from watchkeeper.detectors.arrays.tiers import FEW
 from watchkeeper.detectors.blocks import Member, PredictionBlock
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.roster import Remembered
@@ -52,7 +52,7 @@ class Ledger:
         self.names: dict[int, Member] = {}
         self.rows: dict[Member, int] = {}
         self._known: Remembered[Member] = Remembered()
-        self.versions: dict[str, set[str]] = {}
+        self.versions: dict[str, tuple[str, ...]] = {}
         self.members = Grown(
             {
                 **dict.fromkeys(("model", "predictions", "window", "slot"), (np.int64, ())),
@@ -75,7 +75,7 @@ class Ledger:
         if row is None:
             row = self.rows[member] = self.members.claim_one()
             self.names[row] = member
-            self.versions.setdefault(member.model, set()).add(member.version)
+            self.versions[member.model] = *self.versions.get(member.model, ()), member.version
             self.members.arrays["model"][row] = model_row
             self.members.arrays["window"][row] = NO_WINDOW
             self.members.arrays["last_seen"][row] = -np.inf
@@ -104,9 +104,9 @@ class Ledger:
         for _, slot in self.open.open_slots(row):
             self.open.release(slot)
         del self.names[row]
-        self.versions[member.model].discard(member.version)
-        if not self.versions[member.model]:
-            del self.versions[member.model]
+        left = tuple(v for v in self.versions.pop(member.model) if v != member.version)
+        if left:
+            self.versions[member.model] = left
         self.refer(row, None)
         self.members.release_one(row)
 

@@ -60,7 +60,7 @@ def _bounded(model: ModelState, frame: MetricFrame) -> MetricFrame:
     pairs = list(zip(frame.name, frame.host, strict=True))
     for pair in dict.fromkeys(pairs):
         if pair not in model.metrics and len(model.metrics) < METRICS_LIMIT:
-            model.metrics.add(pair)
+            model.metrics |= {pair}
     strange = np.array([pair not in model.metrics for pair in pairs], dtype=np.bool_)
     if not strange.any():
         return frame

@@ -135,7 +135,7 @@ class ModelState:
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     live_version: str = ""
     labelled: bool = False
-    metrics: set[tuple[str, str | None]] = field(default_factory=set)
+    metrics: frozenset[tuple[str, str | None]] = frozenset()
     heard: Heard | None = None
     asked: dict[int, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
@@ -154,7 +154,7 @@ class ModelState:
     links: dict[int, Told] = field(default_factory=dict)
     lasts: bool = False
     refers: bool = False
-    layouts: frozenset[bytes] = frozenset()
+    layouts: tuple[bytes, ...] = ()
 
     @property
     def mark(self) -> Watermark:

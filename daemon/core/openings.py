@@ -46,7 +46,7 @@ class Openings:
         self.rows = Grown(dict.fromkeys(("table", "row", "ref", "n"), (np.int64, ())))
         self.slots: dict[int, Slot] = {}
         self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
-        self._at: dict[int, dict[int, int]] = {}  # member: window: slot
+        self._at: dict[int, tuple[int, ...]] = {}  # member: slots, seldom more than two
 
     def slots_of(self, model: int, window: int) -> list[int]:
         """The slots of a model's window, one for each version that was counted in it."""
@@ -64,7 +64,8 @@ class Openings:
 
     def windows(self, members: Iterable[int]) -> list[int]:
         """The numbers of the windows that are open for some of these members, ascending."""
-        return sorted({window for member in members for window in self._at.get(member, {})})
+        slots = (slot for member in members for slot in self._at.get(member, ()))
+        return sorted({self.slots[slot].window for slot in slots})
 
     def put(self, member: int, window: int, held: Held | None) -> int:
         """Opens a member's window, without counts, to be measured against this reference."""
@@ -76,7 +77,7 @@ class Openings:
             held.holders += 1
             a["ref"][slot] = held.row
         self.slots[slot] = Slot(member, window, table, row, held)
-        self._at.setdefault(member, {})[window] = slot
+        self._at[member] = *self._at.get(member, ()), slot
         model = int(self._members.arrays["model"][member])
         self._open.setdefault((model, window), []).append(slot)
         return slot
@@ -124,11 +125,12 @@ class Openings:
 
     def at(self, member: int, window: int) -> int | None:
         """The slot of a member's window; None: it is not open."""
-        return self._at.get(member, {}).get(window)
+        slots = self._at.get(member, ())
+        return next((slot for slot in slots if self.slots[slot].window == window), None)
 
     def open_slots(self, member: int) -> list[tuple[int, int]]:
         """The member's open windows and their slots, in order."""
-        return sorted(self._at.get(member, {}).items())
+        return sorted((self.slots[slot].window, slot) for slot in self._at.get(member, ()))
 
     def widen(self, slot: int) -> None:
         """There are more events to come than small integers count."""
@@ -151,9 +153,9 @@ class Openings:
         if here.held is not None:
             of.release(here.held)
         self.rows.release_one(slot)
-        del self._at[here.member][here.window]
-        if not self._at[here.member]:
-            del self._at[here.member]
+        left = tuple(each for each in self._at.pop(here.member) if each != slot)
+        if left:
+            self._at[here.member] = left
         a = self._members.arrays
         if a["window"][here.member] == here.window:
             a["window"][here.member] = NO_WINDOW
@@ -165,7 +167,7 @@ class Openings:
     def _kept(self, slot: Slot) -> dict[str, npt.NDArray[Any]]:
         """What was counted without looking at a reference."""
         tally, row = self.tables[slot.table].tally.at(slot.row)
-        kept = {name: tally.arrays[name][row].copy() for name in _FREE}
+        kept = {name: tally.counted(name, np.array([row]))[0] for name in _FREE}
         return {"head": tally.arrays["head"][row, _FREE_HEAD], **kept}
 
     def _fill(self, slot: int, kept: dict[str, npt.NDArray[Any]]) -> None:

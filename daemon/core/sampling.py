@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,44 @@ _ALL = 2**64 - 1
 _NUMBERS = ("halvings", "grown", "missed", "far", "near")
 
 
+class _Probes:
+    """Numbers by key, at most `PROBES`: the oldest goes. Few enough to be looked through, and in
+    far less memory than a dictionary."""
+
+    __slots__ = ("_keys", "_numbers")
+
+    def __init__(self, pairs: Iterable[Iterable[int]] = ()) -> None:
+        self._keys, self._numbers = array("Q"), array("Q")
+        for key, number in pairs:
+            self.put(int(key), int(number))
+
+    def pairs(self) -> list[list[int]]:
+        """Key and number of each, the oldest first."""
+        return [list(each) for each in zip(self._keys, self._numbers, strict=True)]
+
+    def put(self, key: int, number: int) -> None:
+        """The number of a key, which keeps its place where it has one."""
+        if key in self._keys:
+            self._numbers[self._keys.index(key)] = number
+            return
+        self._keys.append(key)
+        self._numbers.append(number)
+        if len(self._keys) > PROBES:
+            del self._keys[0], self._numbers[0]
+
+    def pop(self, key: int) -> int | None:
+        """Takes the number of a key, if there is one."""
+        if key not in self._keys:
+            return None
+        place = self._keys.index(key)
+        del self._keys[place]
+        return self._numbers.pop(place)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._keys, self._numbers = array("Q"), array("Q")
+
+
 @dataclass(slots=True)
 class _Timing:
     """How soon one model's labels come, counted in kept predictions.
@@ -37,7 +76,7 @@ class _Timing:
     missed: int = 0
     far: int = 0
     near: int = 0
-    probes: dict[int, int] = field(default_factory=dict)
+    probes: _Probes = field(default_factory=_Probes)
 
     def change(self, halvings: int) -> None:
         """Keeps another share from now on; the labels of what came before tell nothing of it."""
@@ -119,16 +158,14 @@ class Sampling:
             if done:
                 timing.near += 1
                 continue
-            timing.probes[key] = number
-            if len(timing.probes) > PROBES:
-                del timing.probes[next(iter(timing.probes))]
+            timing.probes.put(key, number)
 
     def labelled(self, models: IntArray, keys: Keys) -> None:
         """Labels of kept requests came."""
         probes = np.flatnonzero((keys & self._probe[models]) == 0)
         for model, key in zip(models[probes].tolist(), keys[probes].tolist(), strict=True):
             timing = self._timings.get(model)
-            number = timing.probes.pop(key, None) if timing is not None else None
+            number = timing.probes.pop(key) if timing is not None else None
             if timing is None or number is None:
                 continue
             age, capacity = int(self._arrived[model]) - number, int(self._capacity[model])
@@ -175,14 +212,13 @@ class Sampling:
         timing = self._timings.get(model)
         if timing is not None:
             found |= {name: getattr(timing, name) for name in _NUMBERS if getattr(timing, name)}
-            if timing.probes:
-                found["probes"] = [[key, number] for key, number in timing.probes.items()]
+            if probes := timing.probes.pairs():
+                found["probes"] = probes
         return found
 
     def restore(self, model: int, plain: Mapping[str, Any]) -> None:
         """Takes up what `state` gave."""
-        probes = {int(key): int(number) for key, number in plain.get("probes", ())}
-        timing = _Timing(**{**plain, "probes": probes})
+        timing = _Timing(**{**plain, "probes": _Probes(plain.get("probes", ()))})
         if not 0 <= timing.halvings <= HALVINGS_LIMIT:
             raise ValueError(f"halvings {timing.halvings}, must be 0 to {HALVINGS_LIMIT}")
         self._timings[model] = timing

@@ -136,7 +136,8 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
     for place, version, learned in _learned(states):
         found[place].setdefault("learned", {})[version] = learned
     for plain, state in zip(found, states, strict=True):
-        layouts = frozenset(layout for _, layout, _ in plain.get("learned", {}).values())
+        learned = plain.get("learned", {}).values()
+        layouts = tuple(sorted({layout for _, layout, _ in learned}))
         if layouts != state.layouts:
             state.layouts, state.refers = layouts, False
     return found
@@ -150,7 +151,7 @@ def references(state: ModelState) -> dict[str, Any]:
     if state.former:
         found["former"] = dict(state.former.packed)
     if state.layouts:
-        found["layouts"] = {each: state.arrays.layouts[each] for each in sorted(state.layouts)}
+        found["layouts"] = {each: state.arrays.layouts[each] for each in state.layouts}
     return found
 
 
@@ -171,7 +172,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     links = dict(msgspec.convert(plain.get("links", []), list[tuple[int, Told]]))
     # How long nothing was heard counts from now on: nobody listened meanwhile.
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
-    state.metrics = {(name, host) for name, host in plain.get("metrics", ())}
+    state.metrics = frozenset((name, host) for name, host in plain.get("metrics", ()))
     if "heard" in plain:
         state.heard = msgspec.convert(plain["heard"], Heard)
     keys, groups = plain.get("asked", (b"", b""))
@@ -216,7 +217,7 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
         except StateError as error:
             refused.append(str(error))
     state.arrays.layouts.update(plain.get("layouts", {}))
-    state.layouts = frozenset(plain.get("layouts", ()))
+    state.layouts = tuple(sorted(plain.get("layouts", ())))
     state.lasts = state.refers = not refused
     return refused
 

@@ -171,7 +171,7 @@ def _forget_old(model: ModelState, met: str) -> None:
     kept = {model.live_version, met}
     # Labels that come late teach also of versions that are on no record any more; one that is to
     # come may have been given its reference already.
-    counted = model.arrays.ledger.versions[model.model] - model.profiles.keys()
+    counted = set(model.arrays.ledger.versions[model.model]) - model.profiles.keys()
     for version in (counted | model.versions.keys()) - set(newest[:TAUGHT_LIMIT]) - kept:
         model.forget(version)
     for version in set(newest[VERSIONS_LIMIT:]) - kept:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.few import Few
 from watchkeeper.detectors.arrays.reference import EDGES, References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import PredictionBlock
@@ -112,6 +113,10 @@ class _Runs(NamedTuple):
         total: IntArray = np.add.reduceat(values, self.cuts, dtype=np.int64)
         return total
 
+    def numbers(self, first: IntArray) -> IntArray:
+        """The number of each row in its run, where a run's first one has the number given."""
+        return np.arange(self.n) + np.repeat(first - self.cuts, self.lengths)
+
     @property
     def one(self) -> bool:
         """Whether all rows are of one window."""
@@ -126,13 +131,19 @@ class _Runs(NamedTuple):
 def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
     """What is counted with or without a reference."""
     head = tally.arrays["head"]
+    before = head[runs.slots, t.N]
     head[runs.slots, t.N] += runs.lengths
     for status in range(3):
         head[runs.slots, t.OK + status] += runs.sums(block.status == status)
     head[runs.slots, t.INVALID] += runs.sums(~block.output_valid)
     timed = np.flatnonzero(np.isfinite(block.duration_s))
     buckets = np.searchsorted(UPPER, block.duration_s[timed])
-    _count(tally.arrays["durations"], runs, timed, buckets)
+    if isinstance(tally, Few):
+        bins = np.zeros(runs.n, dtype=np.uint16)
+        bins[timed] = buckets + 1
+        tally.singles["durations"][runs.numbers(before), runs.slot] = bins
+    else:
+        _count(tally.arrays["durations"], runs, timed, buckets)
     named = np.flatnonzero(block.entity_key)
     groups = (block.entity_key[named] % np.uint64(BUCKETS)).astype(np.int64)
     _count(tally.arrays["clients"], runs, named, groups)
@@ -314,10 +325,16 @@ def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: Pairs) -> None:
 def _scores(tally: t.Tally, slot: IntArray, truth: BoolArray, score: FloatArray) -> None:
     if not len(slot):
         return
+    bins = truth * SCORE_BINS + np.searchsorted(SCORE_EDGES, score, side="right")
+    if isinstance(tally, Few):
+        order = np.argsort(slot, kind="stable")
+        ordered = slot[order]
+        number = np.arange(len(slot)) - np.searchsorted(ordered, ordered)
+        number += tally.arrays["head"][ordered, t.SCORED]
+        tally.singles["scores"][number, ordered] = bins[order] + 1
+    else:
+        np.add.at(tally.arrays["scores"].reshape(-1), slot * 2 * SCORE_BINS + bins, 1)
     np.add.at(tally.arrays["head"][:, t.SCORED], slot, 1)
-    bins = np.searchsorted(SCORE_EDGES, score, side="right")
-    flat = (slot * 2 + truth) * SCORE_BINS + bins
-    np.add.at(tally.arrays["scores"].reshape(-1), flat, 1)
     np.add.at(tally.arrays["losses"], slot, losses(truth, score))
 
 

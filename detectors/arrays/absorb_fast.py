@@ -23,6 +23,7 @@ from watchkeeper.detectors.arrays.fast_counts import (
     count_pairs,
     count_texts,
 )
+from watchkeeper.detectors.arrays.few import Few
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import PredictionBlock
@@ -48,8 +49,9 @@ def absorb_predictions(
         _whole(block.duration_s, np.float64),
         _whole(block.entity_key, np.uint64),
         arrays["head"],
-        arrays["durations"],
+        _bins(tally, "durations"),
         arrays["clients"],
+        _few(tally),
     )
     if not schema.profiled:
         return
@@ -76,8 +78,9 @@ def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: absorb.Pairs) -> None:
         scored,
         absorb.losses(truth[scored], pairs.score[scored]),
         arrays["head"],
-        arrays["scores"],
+        _bins(tally, "scores"),
         arrays["losses"],
+        _few(tally),
     )
 
 
@@ -88,7 +91,14 @@ def _whole(column: Table, kind: npt.DTypeLike) -> Table:
 
 def _few(tally: t.Tally) -> bool:
     """Whether its counts are small integers."""
-    return tally.arrays["durations"].itemsize == 1
+    return isinstance(tally, Few)
+
+
+def _bins(tally: t.Tally, name: str) -> Table:
+    """Where durations or scores are counted, or noted one by one."""
+    if isinstance(tally, Few):
+        return tally.singles[name]
+    return tally.arrays[name].reshape(len(tally.arrays[name]), -1)
 
 
 def _answers(tally: t.Tally, slot: IntArray, block: PredictionBlock) -> None:

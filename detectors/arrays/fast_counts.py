@@ -29,6 +29,7 @@ _ANSWERED, _POSITIVE = t.ANSWERED, t.POSITIVE
 _MISSING, _OUTSIDE, _FIRST_BIN = t.MISSING, t.OUTSIDE, t.FIRST_BIN
 _OTHER, _ABSENT = t.OTHER, t.ABSENT
 _PAIRS, _CORRECT, _TN, _SCORED = t.PAIRS, t.CORRECT, t.TN, t.SCORED
+_BINS = SCORE_BINS
 _SCORE_EDGES: FloatArray = np.ascontiguousarray(SCORE_EDGES, dtype=np.float64)
 
 
@@ -43,13 +44,13 @@ def _given(*shape: int, kind: npt.DTypeLike = np.int64) -> Table:
     return column
 
 
-def _example_of_heads(kind: npt.DTypeLike) -> tuple[Any, ...]:
+def _example_of_heads(kind: npt.DTypeLike, bins: npt.DTypeLike, few: bool) -> tuple[Any, ...]:
     valid, seconds, keys = _given(1, kind=np.bool_), _given(1, kind=float), _given(1, kind="u8")
-    tables = _ints(1, t.HEAD), _ints(1, 2, kind=kind), _ints(1, 2, kind=kind)
-    return _given(1), _given(1), valid, seconds, keys, *tables
+    tables = _ints(1, t.HEAD), _ints(1, 2, kind=bins), _ints(1, 2, kind=kind)
+    return _given(1), _given(1), valid, seconds, keys, *tables, few
 
 
-@kernel(partial(_example_of_heads, np.int32))
+@kernel(partial(_example_of_heads, np.int32, np.int32, False))
 def count_heads(
     slot: Table,
     status: Table,
@@ -59,15 +60,21 @@ def count_heads(
     head: Table,
     durations: Table,
     clients: Table,
+    few: bool,
 ) -> None:
-    """What is counted with or without a reference."""
+    """What is counted with or without a reference. Of a tally of `few` events, `durations` are its
+    singles."""
     for i in range(len(slot)):
         row = head[slot[i]]
         row[_HEAD] += 1
         row[_OK + status[i]] += 1
         row[_INVALID] += not valid[i]
-        if np.isfinite(duration[i]):
-            durations[slot[i], np.searchsorted(_UPPER, duration[i])] += 1
+        timed = np.isfinite(duration[i])
+        place = np.searchsorted(_UPPER, duration[i]) if timed else -1
+        if few:
+            durations[row[_HEAD] - 1, slot[i]] = place + 1
+        elif timed:
+            durations[slot[i], place] += 1
         if entity[i] != 0:
             clients[slot[i], entity[i] % _BUCKETS] += 1
 
@@ -170,13 +177,13 @@ def count_texts(
             table[slot[i], column, place] += 1
 
 
-def _example_of_pairs(kind: npt.DTypeLike) -> tuple[Any, ...]:
+def _example_of_pairs(bins: npt.DTypeLike, few: bool) -> tuple[Any, ...]:
     keys, score, scored = _given(1, kind="u8"), _given(1, kind=float), _given(1, kind=np.bool_)
-    tables = _ints(1, t.HEAD), _ints(1, 2, SCORE_BINS, kind=kind), _ints(1, 4)
-    return _given(1), keys, keys, keys, score, scored, _ints(1, 4), *tables
+    tables = _ints(1, t.HEAD), _ints(1, 2 * SCORE_BINS, kind=bins), _ints(1, 4)
+    return _given(1), keys, keys, keys, score, scored, _ints(1, 4), *tables, few
 
 
-@kernel(partial(_example_of_pairs, np.int32))
+@kernel(partial(_example_of_pairs, np.int32, False))
 def count_pairs(
     slot: Table,
     said: Table,
@@ -188,8 +195,10 @@ def count_pairs(
     head: Table,
     scores: Table,
     losses: Table,
+    few: bool,
 ) -> None:
-    """How right answers were; `added` has a row for each that is `scored`."""
+    """How right answers were; `added` has a row for each that is `scored`. Of a tally of `few`
+    events, `scores` are its singles."""
     n = 0
     for i in range(len(slot)):
         row, known = head[slot[i]], positive[i] != 0
@@ -197,7 +206,11 @@ def count_pairs(
         if scored[i]:
             row[_SCORED] += 1
             place = np.searchsorted(_SCORE_EDGES, score[i], side="right")
-            scores[slot[i], np.int64(is_true), place] += 1
+            place += np.int64(is_true) * _BINS
+            if few:
+                scores[row[_SCORED] - 1, slot[i]] = place + 1
+            else:
+                scores[slot[i], place] += 1
             for column in range(4):
                 losses[slot[i], column] += added[n, column]
             n += 1
@@ -212,7 +225,9 @@ def count_pairs(
 
 
 # The same for tallies of few events.
-count_few_heads = kernel(partial(_example_of_heads, np.uint8))(count_heads.function)
+count_few_heads = kernel(partial(_example_of_heads, np.uint8, np.uint16, True))(
+    count_heads.function
+)
 count_few_numbers = kernel(partial(_example_of_numbers, np.uint8))(count_numbers.function)
 count_few_texts = kernel(partial(_example_of_texts, np.uint8))(count_texts.function)
-count_few_pairs = kernel(partial(_example_of_pairs, np.uint8))(count_pairs.function)
+count_few_pairs = kernel(partial(_example_of_pairs, np.uint16, True))(count_pairs.function)

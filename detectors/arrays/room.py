@@ -24,3 +24,18 @@ def zeros(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.zeros(shape, dtype=kind)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     return np.ndarray(shape, dtype=kind, buffer=mmap.mmap(-1, size, flags=flags))
+
+
+def longer(table: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
+    """The table with its second axis longer, in room of its own. What is zero throughout, along the
+    first axis, is not written."""
+    wider = zeros((len(table), length, *table.shape[2:]), table.dtype)
+    for place, part in enumerate(table):
+        if is_written(part).any():
+            wider[place, : len(part)] = part
+    return wider
+
+
+def is_written(numbers: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which numbers are more than room that was never written; a negative zero is."""
+    return np.asarray(numbers.view(f"i{numbers.itemsize}") != 0)

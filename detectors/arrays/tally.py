@@ -46,24 +46,30 @@ class Tally(Grown):
     `numeric` (P, NUMERIC); `texts` (Q, TEXTS); `durations` (DURATIONS,); `clients` (BUCKETS,);
     `scores` (2, SCORE_BINS), of negative and of positive truths; `losses` (4,).
     All are integers and add up, so a window may be counted in any number of parts. `counts` is the
-    type of those that no event raises by more than one.
+    type of those that no event raises by more than one; there are none `without`.
     """
 
-    def __init__(self, schema: Schema, counts: npt.DTypeLike = np.int32) -> None:
+    def __init__(
+        self, schema: Schema, counts: npt.DTypeLike = np.int32, without: tuple[str, ...] = ()
+    ) -> None:
         self.schema = schema
-        super().__init__(
-            {
-                "head": (np.int64, (HEAD,)),
-                "sums": (np.int64, (schema.numbers,)),
-                "numeric": (counts, (schema.numbers, NUMERIC)),
-                "texts": (counts, (schema.texts, TEXTS)),
-                "durations": (counts, (DURATIONS,)),
-                "clients": (counts, (BUCKETS,)),
-                "scores": (counts, (2, SCORE_BINS)),
-                "losses": (np.int64, (4,)),
-            }
-        )
+        fields: dict[str, tuple[npt.DTypeLike, tuple[int, ...]]] = {
+            "head": (np.int64, (HEAD,)),
+            "sums": (np.int64, (schema.numbers,)),
+            "numeric": (counts, (schema.numbers, NUMERIC)),
+            "texts": (counts, (schema.texts, TEXTS)),
+            "durations": (counts, (DURATIONS,)),
+            "clients": (counts, (BUCKETS,)),
+            "scores": (counts, (2, SCORE_BINS)),
+            "losses": (np.int64, (4,)),
+        }
+        super().__init__({n: kind for n, kind in fields.items() if n not in without})
 
     def counted(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
         """One of the arrays, as many rows of it as are asked for."""
         return self.arrays[name][rows]
+
+    def put(self, name: str, row: int, counts: IntArray) -> None:
+        """Fills one of the arrays of a row."""
+        into = self.arrays[name][row]
+        into[...] = counts.reshape(into.shape)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors.arrays.few import FEW, Few
 from watchkeeper.detectors.arrays.schema import Schema
-from watchkeeper.detectors.arrays.tally import Tally
+from watchkeeper.detectors.arrays.tally import PAIRS, SCORED, N, Tally
 from watchkeeper.detectors.frames import IntArray
-
-FEW = 255  # events that a small integer can count
 
 _SUMS = ("head", "sums", "losses")
 _COUNTS = ("numeric", "texts", "durations", "clients", "scores")
@@ -31,7 +30,7 @@ class Tiers:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self.small = Tally(schema, np.uint8)
+        self.small = Few(schema)
         self.large = Tally(schema)
 
     def __len__(self) -> int:
@@ -56,8 +55,8 @@ class Tiers:
     def widen(self, row: int) -> int:
         """Moves a row of the small tally to the large one; gives its new number."""
         new = self.large.claim_one()
-        for name, array in self.small.arrays.items():
-            self.large.arrays[name][new] = array[row]
+        for name, array in self.large.arrays.items():
+            array[new] = self.small.counted(name, np.array([row]))[0]
         self.small.release_one(row)
         return ~new
 
@@ -71,11 +70,10 @@ class Tiers:
         many = rows < 0
         if many.all():
             return wide[~rows]
-        few = self.small.arrays[name]
         if not many.any():
-            return few[rows].astype(wide.dtype, copy=False)
+            return self.small.counted(name, rows).astype(wide.dtype, copy=False)
         found = np.empty((len(rows), *wide.shape[1:]), dtype=wide.dtype)
-        found[many], found[~many] = wide[~rows[many]], few[rows[~many]]
+        found[many], found[~many] = wide[~rows[many]], self.small.counted(name, rows[~many])
         return found
 
     def dump(self, rows: IntArray) -> list[bytes]:
@@ -96,17 +94,29 @@ class Tiers:
         """A new row with what `dump` gave of one. Raises ValueError where that is of another
         schema."""
         sums, counts = _unpacked(data, self.large)
-        row = self.claim_one(large=int(counts.max(initial=0)) > FEW)
-        tally, number = self.at(row)
-        _fill(tally, number, sums, _SUMS)
-        _fill(tally, number, counts, _COUNTS)
+        most = max(int(counts.max(initial=0)), *sums[[N, PAIRS, SCORED]].tolist())
+        row = self.claim_one(large=most > FEW)
+        try:
+            self._fill(row, sums, _SUMS)
+            self._fill(row, counts, _COUNTS)
+        except ValueError:
+            self.release_one(row)
+            raise
         return row
+
+    def _fill(self, row: int, values: IntArray, names: tuple[str, ...]) -> None:
+        tally, number = self.at(row)
+        first = 0
+        for name in names:
+            size = self.large.arrays[name][0].size
+            tally.put(name, number, values[first : first + size])
+            first += size
 
 
 def _packed(tally: Tally, rows: IntArray) -> Iterator[bytes]:
     n = len(rows)
-    sums = np.concatenate([tally.arrays[name][rows].reshape(n, -1) for name in _SUMS], axis=1)
-    parts = [tally.arrays[name][rows].reshape(n, -1) for name in _COUNTS]
+    sums = np.concatenate([tally.counted(name, rows).reshape(n, -1) for name in _SUMS], axis=1)
+    parts = [tally.counted(name, rows).reshape(n, -1) for name in _COUNTS]
     counts = np.concatenate(parts, axis=1)
     flat = np.flatnonzero(counts != 0)  # much faster than of the counts themselves
     row, place = np.divmod(flat, counts.shape[1])
@@ -146,11 +156,3 @@ def _unpacked(data: bytes, tally: Tally) -> tuple[IntArray, IntArray]:
         raise ValueError("counts of another schema")
     found[places] = np.frombuffer(data, f"<u{width}", n, begin + 2 * n)
     return np.frombuffer(data, "<i8", sums, _HEAD.size).astype(np.int64), found
-
-
-def _fill(tally: Tally, row: int, values: IntArray, names: tuple[str, ...]) -> None:
-    at = 0
-    for name in names:
-        into = tally.arrays[name][row]
-        into[...] = values[at : at + into.size].reshape(into.shape)
-        at += into.size

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.detectors.arrays.room import zeros
+from watchkeeper.detectors.arrays.room import is_written, longer, zeros
 from watchkeeper.detectors.banks.records import State
-from watchkeeper.detectors.frames import BoolArray, IntArray
+from watchkeeper.detectors.frames import IntArray
 
 Table = npt.NDArray[Any]
 
@@ -39,12 +39,7 @@ class Past:
 
     def reach(self, rows: int) -> None:
         """Makes room for so many rows."""
-        for name, table in self.tables.items():
-            wider = zeros((len(table), rows, self._columns), table.dtype)
-            for place, numbers in enumerate(table):
-                if _used(numbers).any():
-                    wider[place, : len(numbers)] = numbers
-            self.tables[name] = wider
+        self.tables = {name: longer(table, rows) for name, table in self.tables.items()}
 
     def take(self, rows: IntArray) -> State:
         """The records of rows, (R, C)."""
@@ -57,11 +52,6 @@ class Past:
         """Replaces the records of rows."""
         for name, table in self.tables.items():
             numbers = np.moveaxis(records[name], -1, 0)
-            used = _used(numbers) | _used(table[:, rows])
+            used = is_written(numbers) | is_written(table[:, rows])
             places = np.flatnonzero(used.any(axis=(1, 2)))
             table[places[:, None], rows] = numbers[places]
-
-
-def _used(numbers: Table) -> BoolArray:
-    """Which numbers are more than memory that was never written; a negative zero is."""
-    return np.asarray(numbers.view(f"i{numbers.itemsize}") != 0)

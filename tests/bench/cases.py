@@ -277,12 +277,13 @@ def _put(holder: object, name: str, value: object) -> None:
 @contextmanager
 def serving(job: Job, source: Source | None = None, **sections: Any) -> Iterator[Service]:
     """The whole daemon as `watchkeeper run` has it, but for the sink and the web server."""
-    from watchkeeper.daemon import kernels, logs
+    from watchkeeper.daemon import heap, kernels, logs
     from watchkeeper.daemon.running import spare_collections, take_turns
     from watchkeeper.daemon.service import Daemon as Whole
     from watchkeeper.daemon.topics import kinds_of
     from watchkeeper.daemon.transport.kafka import KafkaSource
 
+    heap.use_one()
     logs.configure("error", "console", [])
     kernels.warm()  # before it is a member of a group that waits for it
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:

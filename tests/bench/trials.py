@@ -3,7 +3,6 @@ checkpoint, and the time until a daemon reads."""
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import statistics
@@ -22,6 +21,7 @@ import numpy as np
 from tests.bench.broker import Running
 from tests.bench.cases import CHILD_S, KINDS, Job, Meter, Spent, Watched, series, serving, used
 from tests.bench.traffic import Shape, model_name, model_of
+from watchkeeper.daemon import heap
 from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.detectors.types import Finding, Severity
@@ -120,12 +120,14 @@ def memory(job: Job) -> Spent:
 
 
 def _megabytes() -> float:
-    """Proportional set size, after what is free has been given back."""
+    """Memory that is this process's alone, after what is free has been given back: what it shares
+    with others hangs on who else runs."""
     gc.unfreeze()
     gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    heap.trim()
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    own = [line.split()[1] for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))]
+    return sum(map(float, own)) / 1024
 
 
 # ----------------------------------------------------------------------------------- checkpoint

@@ -7,10 +7,11 @@ import pytest
 
 from tests.detectors.arrays.examples import block, frame, profile
 from watchkeeper.detectors.arrays.absorb import absorb_predictions
+from watchkeeper.detectors.arrays.few import FEW, Few
 from watchkeeper.detectors.arrays.reference import References
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.arrays.tally import Tally
-from watchkeeper.detectors.arrays.tiers import FEW, Tiers
+from watchkeeper.detectors.arrays.tiers import Tiers
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.profile import Profile
 
@@ -86,7 +87,7 @@ def test_bytes_of_another_schema_are_refused() -> None:
 
 def test_a_tally_of_few_events_takes_a_third_of_the_memory() -> None:
     schema = example(1)[0].schema
-    few, many = Tally(schema, np.uint8), Tally(schema)
+    few, many = Few(schema), Tally(schema)
     few.claim(100)
     many.claim(100)
 

@@ -1,0 +1,53 @@
+"""Memory that was needed for a moment goes back to the system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.daemon import python_path
+from watchkeeper.daemon import heap
+
+glibc = pytest.mark.skipif(heap._glibc() is None, reason="the C library is not glibc")
+
+# Blocks too small for a mapping of their own, of which every 64th stays.
+_CROWD = """
+import os, threading
+from pathlib import Path
+from watchkeeper.daemon import heap
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+def crowd(kept):
+    blocks = [bytearray(20_000) for _ in range(4_000)]
+    kept += blocks[::64]
+
+kept = []
+assert heap.use_one()
+before = resident()
+thread = threading.Thread(target=crowd, args=(kept,))
+thread.start()
+thread.join()
+held = resident()
+assert heap.trim()
+print(before, held, resident())
+"""
+
+
+@glibc
+def test_what_a_thread_left_free_between_what_it_kept_goes_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _CROWD],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=dict(python_path()),
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
+    before, held, after = map(float, done.stdout.split())
+    assert held - before > 50
+    assert after - before < 10
