@@ -152,6 +152,7 @@ _DRIFTS = (
     _note("metrics", "*", "robust_z", min_ratio=0.3, min_n=1, **_EMPTIER),
     _note("logs", "volume", "robust_z", direction="up", min_change=20, min_ratio=1, **_DRIFT),
     _note("features", "schema:new_features", "reference_z", min_change=0.05, **_MORE),
+    _note("features", "schema:other_types", "reference_z", min_change=0.05, **_MORE),
     _note("features", "*:mean", "reference_z", min_effect=0.25, **_DRIFT),
     _note("features", "*:histogram", "psi", min_effect=0.1, **_SHAPE),
     _note("joint", "residual", "shiryaev_roberts_counts", min_effect=0.02, **_TOGETHER),

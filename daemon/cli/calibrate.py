@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watchkeeper.daemon.cli.common import globals_of, load, opened
+from watchkeeper.daemon.cli.common import globals_of, load, log_aside, opened
 from watchkeeper.daemon.cli.outcome import Refused
 from watchkeeper.daemon.cli.output import Output, output_option, show_rows
 
@@ -70,6 +70,7 @@ def command(
     from watchkeeper.daemon.calibrating import save as keep
     from watchkeeper.daemon.transport.ports import SourceError
 
+    log_aside(config)
     if save:
         with opened(config):  # before hours of reading, not after
             pass

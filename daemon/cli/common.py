@@ -55,6 +55,14 @@ def load(options: Globals, *, required: bool = False) -> Loaded:
         raise Misconfigured(f"{error}\n{count} problem{plural} in the configuration") from error
 
 
+def log_aside(config: Config) -> None:
+    """Sends what parts of the daemon log to the standard error: the standard output is the answer's
+    alone."""
+    from watchkeeper.daemon import logs
+
+    logs.configure(config.daemon.log_level, config.daemon.log_format, config.secrets())
+
+
 def _must_be_folder(directory: Path | None) -> None:
     if directory is not None and not directory.is_dir():
         raise Misconfigured(f"{directory}: no such folder, but --config-dir names it")

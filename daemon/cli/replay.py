@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from watchkeeper.daemon.cli.common import globals_of, load
+from watchkeeper.daemon.cli.common import globals_of, load, log_aside
 from watchkeeper.daemon.cli.output import Output, output_option
 
 
@@ -30,4 +30,5 @@ def command(
     loaded = load(globals_of(ctx))
     from watchkeeper.daemon.replay import replay
 
+    log_aside(loaded.config)
     ctx.exit(replay(loaded.config, list(files), output=output, database=database))

@@ -172,9 +172,9 @@ def _answers(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
         )
         head[runs.slots, t.ANSWERED] += runs.sums(block.label.codes >= 0)
         head[runs.slots, t.POSITIVE] += runs.sums(block.label.codes == code)
-    new = unknown(schema, block)
-    if new is not None:
-        head[runs.slots, t.NEW] += runs.sums(new)
+    for place, rows in ((t.NEW, unknown(schema, block)), (t.RETYPED, retyped(schema, block))):
+        if rows is not None:
+            head[runs.slots, place] += runs.sums(rows)
 
 
 def unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
@@ -182,6 +182,16 @@ def unknown(schema: Schema, block: PredictionBlock) -> BoolArray | None:
     numeric, categorical = frozenset(schema.numeric), frozenset(schema.categorical)
     found = [~np.isnan(column) for name, column in block.numeric.items() if name not in numeric]
     found += [w.codes >= 0 for name, w in block.categorical.items() if name not in categorical]
+    return np.logical_or.reduce(found) if found else None
+
+
+def retyped(schema: Schema, block: PredictionBlock) -> BoolArray | None:
+    """Which rows have a number where the reference knows text alone, or the other way round; None:
+    none has."""
+    numeric, categorical = frozenset(schema.numeric), frozenset(schema.categorical)
+    as_text, as_number = numeric - categorical, categorical - numeric
+    found = [~np.isnan(column) for name, column in block.numeric.items() if name in as_number]
+    found += [w.codes >= 0 for name, w in block.categorical.items() if name in as_text]
     return np.logical_or.reduce(found) if found else None
 
 

@@ -108,9 +108,10 @@ def _answers(tally: t.Tally, slot: IntArray, block: PredictionBlock) -> None:
         positive = block.label.words.index(schema.positive)
     score, codes = _whole(block.score, np.float64), _whole(block.label.codes, np.int32)
     count_answers(slot, kind, positive, score, codes, head)
-    new = absorb.unknown(schema, block)
-    if new is not None:
-        np.add.at(head[:, t.NEW], slot[new], 1)
+    new, retyped = absorb.unknown(schema, block), absorb.retyped(schema, block)
+    for place, rows in ((t.NEW, new), (t.RETYPED, retyped)):
+        if rows is not None:
+            np.add.at(head[:, place], slot[rows], 1)
 
 
 def _kind(schema: Schema) -> int:

@@ -43,6 +43,8 @@ def groups(schema: Schema) -> Iterator[Group]:
     if numeric or texts:
         yield Group(_SIGNAL, ("schema:missing_features",), _missing_features)
     yield Group(_SIGNAL, ("schema:new_features",), _new_features)
+    if numeric or texts:
+        yield Group(_SIGNAL, ("schema:other_types",), _other_types)
 
 
 def means(closed: Closed, columns: slice, n: IntArray) -> FloatArray:
@@ -137,6 +139,11 @@ def _new_features(closed: Closed) -> Measured:
     n = closed.head[t.MEASURED]
     of = closed.reference("n")[:, None]
     return rate_against(closed.head[t.NEW], n, 0, of, n > 0)
+
+
+def _other_types(closed: Closed) -> Measured:
+    n = closed.head[t.MEASURED]
+    return rate_against(closed.head[t.RETYPED], n, 0, closed.reference("n")[:, None], n > 0)
 
 
 def _never(missing: IntArray, of: IntArray, n: IntArray) -> FloatArray:

@@ -25,7 +25,8 @@ PAIRS, CORRECT = 8, 9  # predictions with their truth
 TN, FP, FN, TP = 10, 11, 12, 13
 SCORED = 14  # pairs with a score, behind `losses`
 MEASURED = 15  # predictions measured against the reference
-HEAD = 16
+RETYPED = 16  # predictions with a profiled feature as another type
+HEAD = 17
 
 # The columns of `numeric`; the bins follow.
 MISSING, OUTSIDE, FIRST_BIN = 0, 1, 2

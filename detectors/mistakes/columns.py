@@ -10,6 +10,7 @@ from watchkeeper.detectors.types import Finding
 
 NEAR = 0.15  # share of the distance between two columns' means that a swapped one may be off
 RATIO_NEAR = 0.05  # relative error within which a ratio is taken for a factor between units
+NOISY_NEAR = 0.15  # the same at most, where the mean itself is not known better
 _MEAN = ":mean"
 
 # Ratios between units of one quantity that people mix up.
@@ -43,7 +44,7 @@ def rescaled(findings: Iterable[Finding]) -> list[tuple[str, float, str]]:
     for name, finding in _means(findings):
         if finding.expected * finding.value > 0.0:
             ratio = finding.value / finding.expected
-            units = _units(max(ratio, 1.0 / ratio))
+            units = _units(max(ratio, 1.0 / ratio), _near(finding))
             if units:
                 found.append((name, ratio, units))
     return found
@@ -65,7 +66,15 @@ def _exchanged(one: Finding, other: Finding) -> bool:
     return apart > 0.0 and off <= NEAR * apart
 
 
-def _units(ratio: float) -> str:
+def _near(finding: Finding) -> float:
+    """How far from a factor a ratio may be: two standard errors of the mean, which the finding's
+    score tells, within bounds."""
+    apart, scores = abs(finding.value - finding.expected), abs(finding.statistic)
+    error = apart / scores / abs(finding.expected) if scores > 0.0 else 0.0
+    return min(max(2.0 * error, RATIO_NEAR), NOISY_NEAR)
+
+
+def _units(ratio: float, within: float) -> str:
     near = {u: abs(math.log(ratio / factor)) for u, factor in FACTORS.items()}
     best = min(near, key=lambda u: near[u])
-    return best if near[best] <= RATIO_NEAR else ""
+    return best if near[best] <= within else ""

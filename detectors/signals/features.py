@@ -49,9 +49,10 @@ class Features:
 
     Of all together: `schema:missing_features`, the share of profiled features that no event had
     (its standard error is 0 where that cannot be chance),
-    and `schema:new_features`, the share of events with a feature that is not profiled. A feature
-    that changes between number and text is missing as the one and new as the other. Measures
-    nothing while there is no profile.
+    `schema:new_features`, the share of events with a feature that is not profiled, and
+    `schema:other_types`, that of events with a profiled feature as another type. A feature that
+    changes between number and text is missing as the one and new as the other. Measures nothing
+    while there is no profile.
     """
 
     name: ClassVar[str] = "features"
@@ -63,6 +64,9 @@ class Features:
         plan, against, n = _plan(profile), digest(profile), len(frame)
         seen = np.array([n, _with_new_features(frame, plan)], dtype=np.int64)
         part = Partial({f"{against}:seen": seen})
+        retyped = _retyped(frame, plan)
+        if retyped:
+            part[f"{against}:retyped"] = np.array([retyped], dtype=np.int64)
         if profile.numeric:
             part[f"{against}:numeric"] = plan.numbers.measure(frame.numeric, n)
         if profile.categorical:
@@ -89,6 +93,9 @@ class Features:
             absent += int(row[ABSENT] == n)
             yield from _categorical_samples(closed, categorical, row, n)
         yield from _schema_samples(closed, profile, n, absent, new)
+        if profile.numeric or profile.categorical:
+            retyped = int(partial.get(f"{against}:retyped", (0,))[0])
+            yield closed.rate_against("schema:other_types", retyped, n, 0, profile.n)
 
 
 @lru_cache(maxsize=256)
@@ -113,6 +120,19 @@ def _with_new_features(frame: PredictionFrame, plan: _Plan) -> int:
         if (name, False) not in plan.known:
             new |= np.array([text is not None for text in texts.tolist()])
     return int(np.count_nonzero(new))
+
+
+def _retyped(frame: PredictionFrame, plan: _Plan) -> int:
+    """How many events have a feature as text that the reference knows as a number alone, or the
+    other way round."""
+    other = np.zeros(len(frame), dtype=np.bool_)
+    for name, numbers in frame.numeric.items():
+        if (name, True) not in plan.known and (name, False) in plan.known:
+            other |= ~np.isnan(numbers)
+    for name, texts in frame.categorical.items():
+        if (name, False) not in plan.known and (name, True) in plan.known:
+            other |= np.array([text is not None for text in texts.tolist()])
+    return int(np.count_nonzero(other))
 
 
 def _numeric_samples(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.daemon.cli.conftest import Host
+from tests.daemon.cli.conftest import Host, process
 
 EVENT = {
     "type": "prediction",
@@ -86,3 +86,21 @@ def test_events_that_come_after_their_window_are_counted_and_told(bare: Host) ->
 
     assert report(bare, str(file))["late"] == 1
     assert "late: 1 events" in bare.run("replay", str(file)).stdout
+
+
+def test_what_is_logged_on_the_way_is_no_part_of_the_report(bare: Host) -> None:
+    file = bare.folder / "events.jsonl"
+    order = {
+        "id": "c",
+        "time": "2026-01-01T00:00:01Z",
+        "command": "resolve",
+        "target": "inc-unknown",
+        "model_name": "m",
+    }
+    file.write_text("".join(json.dumps(event) + "\n" for event in (EVENT, order)))
+
+    ended = process("replay", str(file), "-o", "json", folder=bare.folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["events"] == 2
+    assert "inc-unknown" in ended.stderr

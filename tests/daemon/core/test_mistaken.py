@@ -41,6 +41,11 @@ def as_text(frame: PredictionFrame) -> PredictionFrame:
     return replace(frame, numeric=numeric, categorical=frame.categorical | {"age": age})
 
 
+def renamed(frame: PredictionFrame) -> PredictionFrame:
+    numeric = {"amount": frame.numeric["amount"], "years": frame.numeric["age"]}
+    return replace(frame, numeric=numeric)
+
+
 def drifted(frame: PredictionFrame) -> PredictionFrame:
     numeric = {"amount": frame.numeric["amount"] + 9, "age": frame.numeric["age"] * 1.3}
     return replace(frame, numeric=numeric)
@@ -78,7 +83,8 @@ def fed(broken: Callable[[PredictionFrame], PredictionFrame]) -> Fed:
     [
         (swapped, "age and amount:swapped", "have changed places"),
         (in_cents, "amount:unit", "percent and shares"),
-        (as_text, "age:replaced", "another type"),
+        (as_text, "age:type", "another type"),
+        (renamed, "age:replaced", "another name"),
     ],
 )
 def test_it_is_found_by_its_name_and_the_data_are_at_fault(

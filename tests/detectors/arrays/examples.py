@@ -33,12 +33,16 @@ def choice(
 
 
 def frame(random: np.random.Generator, model: str, n: int, shift: float = 0.0) -> PredictionFrame:
-    """Predictions of a binary classifier; `shift` moves numbers and brings unknown words."""
+    """Predictions of a binary classifier; `shift` moves numbers, brings unknown words, and text
+    where numbers were."""
     score = random.beta(2, 5, n).round(4)
     numeric = {name: random.normal(50 + shift, 10, n).round(2) for name in NUMBERS}
     for column in numeric.values():
         column[random.random(n) < 0.02] = np.nan
     countries = (*COUNTRIES, "xx") if shift else COUNTRIES
+    categorical = {name: choice(random, n, countries, 0.02) for name in WORDS}
+    if shift:
+        categorical["rate"] = choice(random, n, ("low", "high"), 0.8)
     entity = choice(random, n, tuple(f"user-{i}" for i in range(40)), 0.1)
     duration = random.lognormal(-3, 0.5, n)
     duration[random.random(n) < 0.05] = np.nan
@@ -58,7 +62,7 @@ def frame(random: np.random.Generator, model: str, n: int, shift: float = 0.0) -
         value=np.full(n, np.nan),
         output_valid=random.random(n) > 0.01,
         numeric=numeric,
-        categorical={name: choice(random, n, countries, 0.02) for name in WORDS},
+        categorical=categorical,
     )
 
 
@@ -76,7 +80,11 @@ def block(frames: list[PredictionFrame], random: np.random.Generator) -> Predict
         for name in (*names, "output_valid")
     }
     numeric = {n: np.concatenate([each.numeric[n] for each in frames]) for n in NUMBERS}
-    texts = {n: np.concatenate([each.categorical[n] for each in frames]) for n in WORDS}
+    words = sorted({name for each in frames for name in each.categorical})
+    texts = {
+        n: np.concatenate([each.categorical.get(n, np.full(len(each), None)) for each in frames])
+        for n in words
+    }
     seq = np.arange(sum(map(len, frames)), dtype=np.int64)
     merged = replace(frames[0], **columns, seq=seq, numeric=numeric, categorical=texts)
     member = np.repeat(np.arange(len(frames), dtype=np.int32), [len(each) for each in frames])

@@ -54,6 +54,7 @@ def _compare(tally: Tally, row: int, seen: PredictionFrame, against: Profile) ->
     assert head[t.INVALID] == output["validity"][1]
     assert head[[t.ANSWERED, t.POSITIVE]].tolist() == output[f"{name}:positive"].tolist()
     assert head[t.NEW] == features[f"{name}:seen"][1]
+    assert head[t.RETYPED] == features.get(f"{name}:retyped", [0])[0]
     numeric = np.concatenate([features[f"{name}:numeric"], output[f"{name}:numeric"]])
     assert arrays["sums"][row].tolist() == numeric[:, 2].tolist()
     assert arrays["numeric"][row].tolist() == np.delete(numeric, 2, axis=1).tolist()

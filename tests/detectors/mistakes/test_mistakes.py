@@ -60,7 +60,9 @@ def test_what_opens_an_incident_itself_is_sure_enough() -> None:
     [
         ("a:b:unit", [("a:b:mean",)]),
         ("a:constant", [("a:histogram",)]),
+        ("a:scale", [("a:mean",)]),
         ("a:replaced", [("a:missing", "schema:new_features")]),
+        ("a:type", [("a:missing", "schema:other_types")]),
         ("a and b:swapped", [("a:mean", "b:mean")]),
         ("a and b and c:swapped", [("a:mean", "b and c:mean"), ("a and b:mean", "c:mean")]),
     ],
@@ -118,3 +120,69 @@ def test_a_feature_is_replaced_where_as_many_events_have_a_new_one(
         seen.append(Seen(on("schema:new_features", new)))
 
     assert targets(*seen) == found
+
+
+def test_one_bin_beyond_the_reference_may_hold_values_that_vary() -> None:
+    lone = Seen(on("x:histogram"), 1.0, np.array([0, 0, 120]), np.array([40, 40, 40]))
+
+    assert targets(lone, Seen(on("x:out_of_range"))) == []
+    assert targets(lone, Seen(on("x:unseen"))) == []
+    assert targets(lone, Seen(on("y:unseen"))) == ["x:constant"]
+
+
+def test_a_mean_that_is_not_well_known_may_be_farther_from_a_factor() -> None:
+    # 1,000 times what it was, of 25 values whose standard deviation is half their mean
+    known = mean("wait", 2.0, 1_780.0, sd=1.0)
+    score = (1_780.0 - 2.0) / (1.0 / 5.0)
+
+    noisy = known._replace(finding=replace(known.finding, statistic=score))
+    exact = known._replace(finding=replace(known.finding, statistic=100 * score))
+
+    assert targets(noisy) == ["wait:unit"]
+    assert targets(exact) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "counts", "found"),
+    [
+        (370.0, [0, 0, 120], ["x:scale"]),
+        (0.27, [120, 0, 0], ["x:scale"]),
+        (370.0, [40, 40, 40], []),  # a few values that are very far out
+        (37.0, [0, 0, 120], []),
+        (-370.0, [120, 0, 0], []),
+    ],
+)
+def test_a_factor_between_no_units_is_another_scale_where_all_values_moved(
+    value: float, counts: list[int], found: list[str]
+) -> None:
+    moved = replace(mean("x", 10.0, value).finding, statistic=1e6)
+    seen = Seen(on("x:histogram"), 1.0, np.array(counts), np.array([40, 40, 40]))
+    outside = Seen(on("x:out_of_range"))
+
+    assert targets(Seen(moved, 1.0), seen, outside) == found
+
+
+@pytest.mark.parametrize(
+    ("missing", "types", "found"),
+    [
+        (1.0, 1.0, ["x:type"]),
+        (0.2, 0.2, ["x:type"]),
+        (0.2, 0.6, ["x:type"]),  # the others had been missing before
+        (0.6, 0.2, []),
+        (1.0, None, ["x:replaced"]),
+    ],
+)
+def test_a_feature_came_as_another_type_where_as_many_events_have_one(
+    missing: float, types: float | None, found: list[str]
+) -> None:
+    seen = [Seen(on("x:missing", missing)), Seen(on("schema:new_features", missing))]
+    if types is not None:
+        seen.append(Seen(on("schema:other_types", types)))
+
+    assert targets(*seen) == found
+
+
+def test_of_several_missing_features_those_came_as_another_type_that_are_as_often() -> None:
+    seen = [Seen(on("a:missing", 0.2)), Seen(on("b:missing", 0.6))]
+
+    assert targets(*seen, Seen(on("schema:other_types", 0.6))) == ["b:type"]

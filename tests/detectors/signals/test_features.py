@@ -65,7 +65,7 @@ def test_unchanged_data_stay_within_the_errors_given() -> None:
     found = sampled(Features(), [now.take(slice(0, 1_000))], profile)
 
     off = [(s.value - s.expected) / s.stderr for s in found.values() if s.stderr > 0]
-    assert len(off) == 81
+    assert len(off) == 82
     assert max(map(abs, off)) < 5
 
 
@@ -131,6 +131,21 @@ def test_events_with_features_that_are_not_known_are_counted() -> None:
     found = sampled(Features(), [now], profile)
 
     assert found["schema:new_features"].value == 0.5
+
+
+def test_numbers_as_text_and_text_as_numbers_are_other_types() -> None:
+    known = predictions(2, numeric={"x": [1.0, 2.0]}, categorical={"word": ["a", "b"]})
+    now = predictions(
+        4,
+        numeric={"x": [1.0, 2.0, math.nan, math.nan], "word": [math.nan, 1.0, 2.0, math.nan]},
+        categorical={"x": [None, None, "3", None], "new": ["a", None, None, "b"]},
+    )
+
+    found = sampled(Features(), [now, now], profile_of(known))
+
+    assert found["schema:other_types"].value == 0.5
+    assert found["schema:other_types"].expected == 0.0
+    assert found["schema:other_types"].n == 8
 
 
 def test_a_number_that_becomes_text_is_missing_and_new() -> None:
