@@ -18,6 +18,7 @@ MODULES = (
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.anomalies.nearest_fast",
     "watchkeeper.detectors.arrays.absorb_fast",
+    "watchkeeper.detectors.arrays.filled_fast",
     "watchkeeper.detectors.arrays.sampled_fast",
     "watchkeeper.detectors.banks.ewma_fast",
     "watchkeeper.detectors.banks.pooling_fast",

@@ -84,10 +84,11 @@ def spare_collections() -> None:
     """Has garbage looked for less often, and not among what is there from the start.
 
     Batches make many short-lived objects: with Python's own threshold that costs a tenth of a
-    core. But a search among many objects holds up the events behind it, so it is not put off long.
+    core. But a search among many objects holds up the events behind it, so it is not put off long:
+    what outlived one search is searched after ten more, not after fifty.
     """
     gc.freeze()
-    gc.set_threshold(2_000, 50, 100)
+    gc.set_threshold(2_000, 10, 500)
 
 
 def take_turns(profile: Profile) -> None:

@@ -52,11 +52,13 @@ def weighed(
     ]
     if not banks:
         return None
-    logs = np.concatenate([bank.evidence(rows) for bank in banks], axis=1)
+    logs, known = (
+        np.concatenate(parts, axis=1)
+        for parts in zip(*(bank.weighed(rows) for bank in banks), strict=True)
+    )
     series, count = logs.shape[1], int(models.max()) + 1
     evidence = averaged(np.exp(logs).ravel(), np.repeat(models, series), count)
     level = np.full(count, math.log(windows))
-    known = np.concatenate([bank.calibrated(rows) for bank in banks], axis=1)
     doubtful = (known == Calibration.NOT_CALIBRATED).sum(axis=1)
     uncalibrated = np.bincount(models, weights=doubtful, minlength=count).astype(np.int64)
     return Weighed(np.log(np.maximum(evidence, math.exp(_LOWEST))), level, uncalibrated)

@@ -24,7 +24,7 @@ from watchkeeper.daemon.core.stretching import Ended, may_end, recovered, stretc
 from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
-from watchkeeper.detectors.arrays.sampling import Windows, sampled
+from watchkeeper.detectors.arrays.sampling import Samples, Windows, sampled
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
@@ -147,13 +147,14 @@ def _judge_group(
     start = np.array([row.closing.window.start for row in rows])
     end = np.array([row.closing.window.end for row in rows])
     live = np.array([row.version == row.closing.model.live_version for row in rows])
-    columns = sampled(of.tally, of.references, Windows(slots, refs, start, end, live))
+    windows = Windows(slots, refs, start, end, live)
+    columns = sampled(of.tally, of.references, windows)
     panel = state.arrays.panel(of.schema, policy.suite)
     members = [row.member for row in rows]
     step.sampled.append(Sampled([ledger.names[m] for m in members], columns))
     _shown(rows, columns)
     harmed = [at for at, row in enumerate(rows) if _is_open(row.closing.model.incident)]
-    made = panel.judge(members, columns)
+    made = panel.judge(members, columns, columns.sheet)
     stand = _worth_a_page(rows, panel, policy, harmed, step)
     for number, verdicts in enumerate(made):
         if verdicts.found:
@@ -198,11 +199,9 @@ def _predecessor(state: State, row: _Row) -> int | None:
     return None
 
 
-def _shown(rows: Sequence[_Row], columns: Sequence[Columns]) -> None:
+def _shown(rows: Sequence[_Row], columns: Samples) -> None:
     """Notes which versions were seen well enough, and which models have labels."""
-    for each in columns:
-        if each.signal not in ("accuracy", "volume"):
-            continue
+    for each in columns.of("accuracy", "volume"):
         enough = np.asarray((each.given & (each.n >= LABELLED_MIN)).any(axis=1)).tolist()
         for place in np.flatnonzero(each.given.any(axis=1)).tolist():
             row, closing = rows[place], rows[place].closing

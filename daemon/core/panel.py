@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from watchkeeper.detectors import fast
 from watchkeeper.detectors.arrays.sampling import Targets, targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
-from watchkeeper.detectors.banks.sheet import Page, Sitting
+from watchkeeper.detectors.banks.sheet import Page, Sheet, Sitting
 from watchkeeper.detectors.budgeting import EVIDENCE
 from watchkeeper.detectors.sequential.detector import MOST_SERIES
 from watchkeeper.detectors.suite import Watch
@@ -50,8 +50,7 @@ class Post:
         return samples if self.whole else samples.pick(self.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What one post made of one window of some members, row by row.
 
     `made` is the verdicts, or the page on which they are, from column `first` on; `found` says
@@ -145,24 +144,27 @@ class Panel:
                 columns = np.array([known.get(t, -1) for t in post.targets], dtype=np.int64)
                 post.bank.inherit(row, from_row, past.bank, columns)
 
-    def judge(self, members: Sequence[int], groups: Sequence[Columns]) -> list[Verdicts]:
-        """Every post's verdicts on one window of each of these members."""
+    def judge(
+        self, members: Sequence[int], groups: Sequence[Columns], sheet: Sheet | None = None
+    ) -> list[Verdicts]:
+        """Every post's verdicts on one window of each of these members, on a `sheet` if one has
+        been made."""
         rows = np.array([self.place(member) for member in members], dtype=np.int64)
         if not self.posts:
             return []
         if not fast.available():
             return [_plainly(post, rows, groups) for post in self.posts]
         ends = [0, *accumulate(len(post.columns) for post in self.posts)]
-        sitting = Sitting.of(rows, groups, ends[-1])
+        sitting = Sitting.of(rows, groups, ends[-1], sheet)
         made: list[Verdicts] = []
         for post, first in zip(self.posts, ends, strict=False):
-            samples = post.of(groups) if post.bank.by_histograms else groups[post.group]
+            samples = post.of(groups) if post.bank.by_histograms else None
             if post.bank.judge_here(sitting, post.places, first, samples):
                 made.append(Verdicts(post, groups, sitting.page, False, first))
             else:
                 made.append(_plainly(post, rows, groups))
         for number in {bisect_right(ends, column) - 1 for column in sitting.page.found()}:
-            made[number] = replace(made[number], found=True)
+            made[number] = made[number]._replace(found=True)
         return made
 
     def dump(self, member: int) -> dict[bytes, bytes]:

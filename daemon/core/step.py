@@ -10,6 +10,7 @@ import numpy as np
 
 from watchkeeper.daemon.core.counting import Counted
 from watchkeeper.daemon.core.model_set import ModelSet
+from watchkeeper.detectors.arrays.sampling import Samples
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Block, Member
 from watchkeeper.detectors.profile import Profile
@@ -55,12 +56,17 @@ class Sampled:
     members: Sequence[Member]
     columns: Sequence[Columns]
 
+    def of(self, signal: str) -> Iterable[Columns]:
+        """The columns of one signal."""
+        if isinstance(self.columns, Samples):
+            return self.columns.of(signal)
+        return (each for each in self.columns if each.signal == signal)
+
     def samples(self, signal: str | None = None) -> Iterator[Sample]:
         """Each as an object; of one signal or of all."""
-        for each in self.columns:
-            if signal is None or each.signal == signal:
-                for row, column in np.argwhere(each.given).tolist():
-                    yield each.sample(row, column, *self.members[row])
+        for each in self.columns if signal is None else self.of(signal):
+            for row, column in np.argwhere(each.given).tolist():
+                yield each.sample(row, column, *self.members[row])
 
 
 @dataclass(frozen=True, slots=True)

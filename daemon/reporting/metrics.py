@@ -182,9 +182,7 @@ class Metrics:
 
     def _judged(self, sampled: Sampled) -> None:
         """The same of samples in columns: an object each would be made of models never shown."""
-        for each in sampled.columns:
-            if each.signal != "accuracy":
-                continue
+        for each in sampled.of("accuracy"):
             shown = np.array([target in QUALITY for target in each.targets], dtype=np.bool_)
             for row, column in np.argwhere(each.given & shown).tolist():
                 model = sampled.members[row].model

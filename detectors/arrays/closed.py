@@ -76,11 +76,13 @@ class Closed:
 
 
 class Group(NamedTuple):
-    """Series of one signal that are sampled together."""
+    """Series of one signal that are sampled together; `kind` is what compiled loops call those that
+    they sample."""
 
     signal: str
     targets: tuple[str, ...]
     measure: Callable[[Closed], Measured]
+    kind: str = ""
 
 
 def _wide(*parts: npt.NDArray[np.int32]) -> IntArray:

@@ -38,7 +38,7 @@ def groups(schema: Schema) -> Iterator[Group]:
 def groups_of_labels(schema: Schema) -> Iterator[Group]:
     """The groups of the signal `Labels`, of what is counted of all labels whoever told them."""
     if schema.positive is not None:
-        yield Group("labels", ("positive_rate",), _positive_rate)
+        yield Group("labels", ("positive_rate",), _positive_rate, "labels")
 
 
 def _positive_rate(closed: Closed) -> Measured:

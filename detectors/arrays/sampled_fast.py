@@ -46,28 +46,36 @@ def _quantiles(
 ) -> None:
     """Fills the last but one; `room` has ranks, and the values found at them."""
     for i in range(len(counts)):
-        many = counts[i].sum()
-        n[i, 0] = many
+        n[i, 0] = quantiles_of(counts[i], middles, shares, room, value[i], spread[i])
+
+
+@kernel()
+def quantiles_of(
+    counts: Table, middles: Table, shares: Table, room: Table, value: Table, spread: Table
+) -> int:
+    """The same of one window; gives how many there are."""
+    many = counts.sum()
+    for q in range(len(shares)):
+        rank = shares[q] * (many - 1)
+        step = math.sqrt(many * shares[q] * (1 - shares[q]))
+        room[0, q, 0], room[0, q, 1], room[0, q, 2] = rank, rank - step, rank + step
+        for k in range(3):
+            inside = max(math.floor(room[0, q, k]), 0.0)
+            room[0, q, k] = min(inside, max(many - 1, 0))
+            room[1, q, k] = math.nan
+    reached = 0
+    for b in range(len(counts)):
+        if counts[b] == 0:
+            continue
+        reached += counts[b]
         for q in range(len(shares)):
-            rank = shares[q] * (many - 1)
-            step = math.sqrt(many * shares[q] * (1 - shares[q]))
-            room[0, q, 0], room[0, q, 1], room[0, q, 2] = rank, rank - step, rank + step
             for k in range(3):
-                inside = max(math.floor(room[0, q, k]), 0.0)
-                room[0, q, k] = min(inside, max(many - 1, 0))
-                room[1, q, k] = math.nan
-        reached = 0
-        for b in range(counts.shape[1]):
-            if counts[i, b] == 0:
-                continue
-            reached += counts[i, b]
-            for q in range(len(shares)):
-                for k in range(3):
-                    if math.isnan(room[1, q, k]) and reached > room[0, q, k]:
-                        room[1, q, k] = middles[b]
-        for q in range(len(shares)):
-            value[i, q] = room[1, q, 0]
-            spread[i, q] = room[1, q, 2] - room[1, q, 1]
+                if math.isnan(room[1, q, k]) and reached > room[0, q, k]:
+                    room[1, q, k] = middles[b]
+    for q in range(len(shares)):
+        value[q] = room[1, q, 0]
+        spread[q] = room[1, q, 2] - room[1, q, 1]
+    return int(many)
 
 
 def stability(
@@ -105,20 +113,30 @@ def _shares(
     at = 0
     for i in range(counts.shape[0]):
         for j in range(counts.shape[1]):
-            many = known = 0.0
-            used = 0
-            for b in range(counts.shape[2]):
-                many += counts[i, j, b]
-                known += usual[i, j, b]
-                used += counts[i, j, b] > 0 or usual[i, j, b] > 0
-            n[i, j], of[i, j], bins[i, j] = many, known, used
-            for b in range(counts.shape[2]):
-                if counts[i, j, b] > 0 or usual[i, j, b] > 0:
-                    p = (counts[i, j, b] + 0.5) / (many + 0.5 * used)
-                    q = (usual[i, j, b] + 0.5) / (known + 0.5 * used)
-                    change[at], ratio[at] = p - q, p / q
-                    at += 1
+            found = terms_of(counts[i, j], usual[i, j], change, ratio, at)
+            bins[i, j], n[i, j], of[i, j], at = found
     return at
+
+
+@kernel()
+def terms_of(
+    counts: Table, usual: Table, change: Table, ratio: Table, at: int
+) -> tuple[int, float, float, int]:
+    """What the terms of one index are made of, from `at` on; gives how many bins are in use, how
+    many events there are here and there, and where the terms end."""
+    many = known = 0.0
+    used = 0
+    for b in range(len(counts)):
+        many += counts[b]
+        known += usual[b]
+        used += counts[b] > 0 or usual[b] > 0
+    for b in range(len(counts)):
+        if counts[b] > 0 or usual[b] > 0:
+            p = (counts[b] + 0.5) / (many + 0.5 * used)
+            q = (usual[b] + 0.5) / (known + 0.5 * used)
+            change[at], ratio[at] = p - q, p / q
+            at += 1
+    return used, many, known, at
 
 
 def _example_of_indices() -> tuple[Any, ...]:
@@ -140,10 +158,15 @@ def _indices(
     at = 0
     for i in range(n.shape[0]):
         for j in range(n.shape[1]):
-            unit = 1 / n[i, j] + 1 / of[i, j]
-            free = bins[i, j] - 1
-            value[i, j] = total(terms, at, bins[i, j])
-            error = math.sqrt(2 * free) * unit if free >= 0 else math.nan
-            stderr[i, j] = math.nan if error == 0.0 else error
-            expected[i, j] = free * unit
+            found = index_of(terms, at, bins[i, j], n[i, j], of[i, j])
+            value[i, j], stderr[i, j], expected[i, j] = found
             at += bins[i, j]
+
+
+@kernel()
+def index_of(terms: Table, at: int, bins: int, n: float, of: float) -> tuple[float, float, float]:
+    """The index of so many terms, its error, and what is expected of it."""
+    unit = 1 / n + 1 / of
+    free = bins - 1
+    error = math.sqrt(2 * free) * unit if free >= 0 else math.nan
+    return total(terms, at, bins), math.nan if error == 0.0 else error, free * unit

@@ -32,17 +32,23 @@ def groups(schema: Schema) -> Iterator[Group]:
         return
     numeric, texts = schema.numeric, schema.categorical
     if numeric or texts:
-        yield Group(_SIGNAL, tuple(f"{name}:missing" for name in (*numeric, *texts)), _missing)
+        yield Group(
+            _SIGNAL, tuple(f"{name}:missing" for name in (*numeric, *texts)), _missing, "missing"
+        )
     if numeric:
-        yield Group(_SIGNAL, tuple(f"{name}:out_of_range" for name in numeric), _outside)
-        yield Group(_SIGNAL, tuple(f"{name}:mean" for name in numeric), _means)
-        yield Group(_SIGNAL, tuple(f"{name}:histogram" for name in numeric), _histograms)
+        yield Group(_SIGNAL, tuple(f"{name}:out_of_range" for name in numeric), _outside, "outside")
+        yield Group(_SIGNAL, tuple(f"{name}:mean" for name in numeric), _means, "means")
+        yield Group(
+            _SIGNAL, tuple(f"{name}:histogram" for name in numeric), _histograms, "histograms"
+        )
     if texts:
-        yield Group(_SIGNAL, tuple(f"{name}:unseen" for name in texts), _unseen)
-        yield Group(_SIGNAL, tuple(f"{name}:histogram" for name in texts), _categories)
+        yield Group(_SIGNAL, tuple(f"{name}:unseen" for name in texts), _unseen, "unseen")
+        yield Group(
+            _SIGNAL, tuple(f"{name}:histogram" for name in texts), _categories, "categories"
+        )
     if numeric or texts:
-        yield Group(_SIGNAL, ("schema:missing_features",), _missing_features)
-    yield Group(_SIGNAL, ("schema:new_features",), _new_features)
+        yield Group(_SIGNAL, ("schema:missing_features",), _missing_features, "missing_features")
+    yield Group(_SIGNAL, ("schema:new_features",), _new_features, "new_features")
     if numeric or texts:
         yield Group(_SIGNAL, ("schema:other_types",), _other_types)
 
@@ -123,16 +129,15 @@ def _categories(closed: Closed) -> Measured:
 def _missing_features(closed: Closed) -> Measured:
     n = closed.head[t.MEASURED]
     missing, known, of = closed.absent
-    features = missing.shape[1]
-    chances = _never(known, of, n)
-    spread = np.sqrt(_sums(chances * (1 - chances)))
-    return measured(
-        n > 0,
-        (missing == n).sum(axis=1)[:, None] / features,
-        n,
-        spread / features,
-        _sums(chances) / features,
-    )
+    share = (missing == n).sum(axis=1)[:, None] / missing.shape[1]
+    return measured(n > 0, share, n, *absent(_never(known, of, n)))
+
+
+def absent(chances: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """How far the share of features that no event has is from what is expected, and what that is;
+    of the chance of each."""
+    features = chances.shape[1]
+    return np.sqrt(_sums(chances * (1 - chances))) / features, _sums(chances) / features
 
 
 def _new_features(closed: Closed) -> Measured:

@@ -26,17 +26,17 @@ _SIGNAL = "output"
 
 def groups(schema: Schema) -> Iterator[Group]:
     """The groups of series of a schema."""
-    yield Group(_SIGNAL, ("invalid_rate",), _invalid)
+    yield Group(_SIGNAL, ("invalid_rate",), _invalid, "invalid")
     if not schema.profiled:
         return
-    yield Group(_SIGNAL, ("positive_rate",), _positive)
+    yield Group(_SIGNAL, ("positive_rate",), _positive, "positive")
     numbers = ("score",) * schema.score + ("value",) * schema.value
     if numbers:
-        yield Group(_SIGNAL, numbers, _numbers)
+        yield Group(_SIGNAL, numbers, _numbers, "numbers")
     if schema.classes is not None:
         rates = tuple(f"rate:{label}" for label in schema.classes)
-        yield Group(_SIGNAL, (*rates, "unseen_class_rate"), _rates)
-        yield Group(_SIGNAL, ("classes",), _classes)
+        yield Group(_SIGNAL, (*rates, "unseen_class_rate"), _rates, "rates")
+        yield Group(_SIGNAL, ("classes",), _classes, "classes")
 
 
 def _invalid(closed: Closed) -> Measured:

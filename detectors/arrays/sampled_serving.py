@@ -13,8 +13,8 @@ from watchkeeper.detectors.banks.arithmetic import most
 from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.signals.latency import ACCURACY, QUANTILES, middle_of
 
-_MIDDLES = np.array([middle_of(bucket) for bucket in range(t.DURATIONS)])
-_Q = np.array(list(QUANTILES.values()))
+MIDDLES = np.array([middle_of(bucket) for bucket in range(t.DURATIONS)])
+SHARES = np.array(list(QUANTILES.values()))
 
 
 def _clients(closed: Closed) -> Measured:
@@ -34,7 +34,7 @@ def _latency(closed: Closed) -> Measured:
     if fast.available():
         from watchkeeper.detectors.arrays import sampled_fast  # of use only with numba
 
-        n, value, spread = sampled_fast.quantiles(closed.counted("durations"), _MIDDLES, _Q)
+        n, value, spread = sampled_fast.quantiles(closed.counted("durations"), MIDDLES, SHARES)
         return measured(n > 0, value, n, most(spread / 2, ACCURACY * value))
     parts = [_quantiles(closed.counted("durations", rows)) for rows in closed.parts()]
     n = np.concatenate([part[0] for part in parts])
@@ -50,10 +50,9 @@ def _quantiles(buckets: npt.NDArray[np.int32]) -> tuple[IntArray, FloatArray, Fl
     after = reached[width - 1 :: width][:, None]
     begin = np.concatenate([np.zeros((1, 1), dtype=np.int64), after])[:-1]
     n = after - begin
-    rank, step = _Q * (n - 1), np.sqrt(n * _Q * (1 - _Q))
+    rank, step = SHARES * (n - 1), np.sqrt(n * SHARES * (1 - SHARES))
     value, low, high = (
-        _MIDDLES[first + _at(reached, begin, n, r) % width]
-        for r in (rank, rank - step, rank + step)
+        MIDDLES[first + _at(reached, begin, n, r) % width] for r in (rank, rank - step, rank + step)
     )
     return n, value, high - low
 
@@ -74,7 +73,7 @@ def _volume(closed: Closed) -> Measured:
     return measured(given, n.astype(np.float64), n, np.sqrt(np.maximum(n, 1)))
 
 
-CLIENTS = Group("clients", ("",), _clients)
-ERRORS = Group("errors", ("error_rate", "timeout_rate"), _errors)
-LATENCY = Group("latency", tuple(QUANTILES), _latency)
-VOLUME = Group("volume", ("",), _volume)
+CLIENTS = Group("clients", ("",), _clients, "clients")
+ERRORS = Group("errors", ("error_rate", "timeout_rate"), _errors, "errors")
+LATENCY = Group("latency", tuple(QUANTILES), _latency, "latency")
+VOLUME = Group("volume", ("",), _volume, "volume")

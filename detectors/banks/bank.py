@@ -94,11 +94,13 @@ class Bank(ABC):
         self._fields.put(rows, held)
         return judged
 
-    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
+    def judge_here(
+        self, sitting: Sitting, columns: IntArray, first: int, samples: Columns | None
+    ) -> bool:
         """As `judge`, in a compiled loop; False where this bank has none.
 
         The series are these `columns` of the sheet, and from the `first` on those of the page.
-        Only a bank that judges `by_histograms` looks at `samples`, which are its own.
+        Only a bank that judges `by_histograms` needs `samples`, which are its own.
         """
         return False
 

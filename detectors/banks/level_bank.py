@@ -48,7 +48,9 @@ class LevelBank(Bank):
         """What the loop takes besides."""
         return ()
 
-    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
+    def judge_here(
+        self, sitting: Sitting, columns: IntArray, first: int, samples: Columns | None
+    ) -> bool:
         loop = self.loop()
         if loop is None:
             return False

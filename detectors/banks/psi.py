@@ -35,9 +35,13 @@ class PsiBank(LevelBank):
     def settings(self) -> tuple[FloatArray, IntArray]:
         return np.array([self._min_effect]), super().settings()[1]
 
-    def judge_here(self, sitting: Sitting, columns: IntArray, first: int, samples: Columns) -> bool:
+    def judge_here(
+        self, sitting: Sitting, columns: IntArray, first: int, samples: Columns | None
+    ) -> bool:
         from watchkeeper.detectors.banks import psi_fast  # of use only with numba
 
+        if samples is None:
+            return False
         counts, usual = samples.counts, samples.expected_counts
         if counts is None or usual is None or counts.shape[2] > psi_fast.WIDEST:
             return False

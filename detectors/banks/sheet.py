@@ -95,11 +95,13 @@ class Sitting(NamedTuple):
     page: Page
 
     @classmethod
-    def of(cls, rows: IntArray, groups: Sequence[Columns], columns: int) -> Sitting:
-        """With a blank page of so many columns."""
+    def of(
+        cls, rows: IntArray, groups: Sequence[Columns], columns: int, sheet: Sheet | None = None
+    ) -> Sitting:
+        """With a blank page of so many columns; `sheet` is there if it has been made already."""
         last = int(rows.max()) if len(rows) else -1
         page = Page.blank(len(rows), columns)
-        return cls(np.ascontiguousarray(rows), last, Sheet.of(groups), page)
+        return cls(np.ascontiguousarray(rows), last, sheet or Sheet.of(groups), page)
 
 
 def example(*more: Any) -> tuple[Any, ...]:

@@ -54,6 +54,10 @@ class EvidenceBank(LevelBank):
         held = self._held(rows)
         return calibration_of(held.reshape(-1)).reshape(held.shape)
 
+    def weighed(self, rows: IntArray) -> tuple[FloatArray, IntArray]:
+        """Both of the series of these rows."""
+        return self.evidence(rows), self.calibrated(rows)
+
     def _held(self, rows: IntArray) -> State:
         self._reach(int(rows.max()) + 1 if len(rows) else 0)
         return self._fields.take(rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
@@ -46,6 +47,18 @@ class ShiryaevRobertsRateBank(EvidenceBank):
 
     def logarithm(self, held: State) -> FloatArray:
         return self._rates.logarithm(held)
+
+    def weighed(self, rows: IntArray) -> tuple[FloatArray, IntArray]:
+        if not fast.available():
+            return super().weighed(rows)
+        from watchkeeper.detectors.banks import shiryaev_roberts_rate_fast  # only with numba
+
+        self._reach(int(rows.max(initial=-1)) + 1)
+        shape = len(rows), self.columns
+        found = np.empty(shape), np.empty(shape, dtype=np.int64)
+        weigh = shiryaev_roberts_rate_fast.weigh.compiled
+        weigh(np.ascontiguousarray(rows), *self._tables(), self._rates.tables[1], *found)
+        return found
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray

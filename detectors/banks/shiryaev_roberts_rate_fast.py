@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from watchkeeper.detectors.banks.sheet import example
 from watchkeeper.detectors.fast import kernel
 from watchkeeper.detectors.sequential import rates_fast
 from watchkeeper.detectors.sequential.exact_fast import ln
-from watchkeeper.detectors.sequential.rates_fast import advance, running, total
+from watchkeeper.detectors.sequential.rates_fast import advance, calibration, running, total
 from watchkeeper.detectors.sequential.watching import (
     ABOVE,
     BELOW,
@@ -107,3 +108,23 @@ def _follow(floats: Table, whole: Table, row: int, at: int, value: float, calm: 
         normal = normal + (value - normal)
     floats[row, at + _NORMAL], floats[row, at + _NEWEST_AT] = normal, recent
     whole[row, at + _FOLLOWED] = seen + 1
+
+
+def _example_of_weigh() -> tuple[Any, ...]:
+    places, table = np.zeros(1, dtype=np.int64), np.zeros((1, 1))
+    whole = np.zeros((1, 1), dtype=np.int64)
+    return places, table, whole, np.zeros(1), table, whole
+
+
+@kernel(_example_of_weigh)
+def weigh(
+    rows: Table, floats: Table, whole: Table, weights: Table, logarithms: Table, known: Table
+) -> None:
+    """Fills what `EvidenceBank.evidence` and `calibrated` say."""
+    words = _EVENTS + _EVIDENCE + len(weights)
+    for i in range(len(rows)):
+        for j in range(logarithms.shape[1]):
+            events = j * words + _EVENTS
+            evidence = total(floats, rows[i], events, weights)
+            logarithms[i, j] = ln(max(evidence, _TINY))
+            known[i, j] = calibration(floats, whole, rows[i], events)

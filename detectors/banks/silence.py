@@ -88,5 +88,7 @@ class SilenceBank(LevelBank):
 
 def _power(exponents: FloatArray) -> FloatArray:
     """Powers of two; nearly all windows of a call are of one width."""
+    if len(exponents) == 1:
+        return each(lambda exponent: 2.0**exponent, exponents)
     unique, place = np.unique(exponents, return_inverse=True)
     return each(lambda exponent: 2.0**exponent, unique)[place].reshape(exponents.shape)

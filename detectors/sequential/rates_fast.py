@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.fast import kernel
@@ -26,6 +27,15 @@ _SLOWEST, _WIDEST, _DISPERSED = (
     rates.DISPERSED,
 )
 _RANK_SLOWEST = whiten.RANK_SLOWEST
+_MOST_MEMORY, _RANK_LIMIT, _ENOUGH = whiten.MOST_MEMORY, whiten.RANK_LIMIT, whiten.ENOUGH_RANKS
+_LEARNING, _CALIBRATED, _NOT_CALIBRATED = (
+    int(each)
+    for each in (
+        whiten.Calibration.LEARNING,
+        whiten.Calibration.CALIBRATED,
+        whiten.Calibration.NOT_CALIBRATED,
+    )
+)
 _LARGEST = LARGEST
 
 
@@ -43,6 +53,19 @@ def total(floats: Table, row: int, at: int, weights: Table) -> float:
     for k in range(len(weights)):
         summed = summed + weights[k] * floats[row, at + _EVIDENCE + k]
     return summed
+
+
+@kernel()
+def calibration(floats: Table, whole: Table, row: int, at: int) -> int:
+    """As `whiten.calibration`."""
+    bets = whole[row, at + _BETS]
+    if bets < _ENOUGH:
+        return _LEARNING
+    variance, covariance = floats[row, at + _RANKS + 1], floats[row, at + _RANKS + 2]
+    share = covariance / variance if variance > 0.0 else 0.0
+    share = min(max(share, -_MOST_MEMORY), _MOST_MEMORY)
+    bad = share * share * min(np.float64(bets), 2.0 / _RANK_SLOWEST) > _RANK_LIMIT * _RANK_LIMIT
+    return _NOT_CALIBRATED if bad else _CALIBRATED
 
 
 @kernel()

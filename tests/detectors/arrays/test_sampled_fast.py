@@ -23,7 +23,7 @@ def test_quantiles_are_the_same(seed: int) -> None:
         np.add.at(row, np.clip(places, 0, DURATIONS - 1), 1)
 
     one = sampled_serving._quantiles(buckets)
-    other = sampled_fast.quantiles(buckets, sampled_serving._MIDDLES, sampled_serving._Q)
+    other = sampled_fast.quantiles(buckets, sampled_serving.MIDDLES, sampled_serving.SHARES)
 
     for here, there in zip(one, other, strict=True):
         np.testing.assert_array_equal(here, there, strict=True)
@@ -34,10 +34,10 @@ def test_a_window_without_durations_does_not_disturb_the_others() -> None:
     buckets = np.zeros((3, DURATIONS), dtype=np.int32)
     buckets[1, 7] = 5
 
-    n, value, _ = sampled_fast.quantiles(buckets, sampled_serving._MIDDLES, sampled_serving._Q)
+    n, value, _ = sampled_fast.quantiles(buckets, sampled_serving.MIDDLES, sampled_serving.SHARES)
 
     assert n[:, 0].tolist() == [0, 5, 0]
-    assert (value[1] == sampled_serving._MIDDLES[7]).all()
+    assert (value[1] == sampled_serving.MIDDLES[7]).all()
 
 
 @pytest.mark.parametrize("seed", range(20))

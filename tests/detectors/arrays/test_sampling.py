@@ -124,7 +124,7 @@ def windows_of(
     span = np.full(len(seen), SPAN.start), np.full(len(seen), SPAN.end)
     columns = sampled(tally, references, Windows(slots, refs, *span, live))
     assert [(c.signal, c.targets) for c in columns] == [tuple(t) for t in targets_of(schema)]
-    return columns
+    return list(columns)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -13,6 +13,7 @@ from tests.detectors.banks.test_banks import SETTINGS, watches
 from tests.detectors.banks.twins import bank_of, windows
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.banks.sheet import Sitting
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 
 pytestmark = needs_kernels
@@ -83,3 +84,21 @@ def test_a_bank_finds_its_series_among_others(name: str) -> None:
 
         same(sitting.page.judged(slice(3, 5)), other.judge(ROWS, picked), slice(None))
         assert not sitting.page.marks[:, :, [0, 1, 2, 5, 6]].any()
+
+
+def test_evidence_is_weighed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = WATCHES["shiryaev_roberts_rate"]
+    bank = bank_of(watch, 5)
+    assert isinstance(bank, EvidenceBank)
+    seen = set()
+    for samples in windows(np.random.default_rng(1), watch, (3, 5), 200, odd=0.02):
+        bank.judge(ROWS, samples)
+        one = bank.weighed(ROWS)
+        with monkeypatch.context() as without:
+            without.setenv("WATCHKEEPER_FAST", "0")
+            other = bank.weighed(ROWS)
+        for here, there in zip(one, other, strict=True):
+            np.testing.assert_array_equal(here, there, strict=True)
+        seen |= set(one[1].ravel().tolist())
+
+    assert len(seen) > 1  # series that are learning still, and others
