@@ -57,9 +57,9 @@ def total(floats: Table, row: int, at: int, weights: Table) -> float:
 
 @kernel()
 def calibration(floats: Table, whole: Table, row: int, at: int) -> int:
-    """As `whiten.calibration`."""
-    bets = whole[row, at + _BETS]
-    if bets < _ENOUGH:
+    """As `rates.rate_calibration`."""
+    bets, hits = whole[row, at + _BETS], floats[row, at + _HITS]
+    if bets < _ENOUGH or min(hits, floats[row, at + _N] - hits) < _RAREST:
         return _LEARNING
     variance, covariance = floats[row, at + _RANKS + 1], floats[row, at + _RANKS + 2]
     share = covariance / variance if variance > 0.0 else 0.0

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.bench.broker import Spec, running
 from tests.bench.cases import Job, bare
 from tests.bench.replay import Stream
-from tests.bench.traffic import BEGIN, Shape
+from tests.bench.traffic import BEGIN, Shape, model_name, model_of
+from tests.bench.trials import LIVE, closing_event
 from watchkeeper.detectors import fast
+from watchkeeper.detectors.types import Finding, Series, Severity
 
 _ROOT = Path(__file__).parents[2]
 _FLOORS = {
@@ -47,6 +51,22 @@ def test_a_replayed_batch_is_written_anew_with_its_checksum(codec: int) -> None:
     assert [r["at_ms"] for r in first] == [BEGIN * 1000 + i * 6 for i in range(60, 80)]
     assert all(r["key"] == r["model_name"] for r in again)
     assert {r["model_name"] for r in again} == {f"model-{i:05d}" for i in range(10)}
+
+
+@pytest.mark.parametrize("rounded_up", [False, True])
+def test_a_finding_is_timed_from_the_event_that_closed_its_window(rounded_up: bool) -> None:
+    events = np.arange(40_000, 40_000 + 3 * LIVE.models)
+    models = model_of(LIVE, events)
+    first, later, *_ = (BEGIN * 1_000_000 + events[models == models[0]] * LIVE.spacing_us) / 1e6
+    end = math.nextafter(first, math.inf) if rounded_up else float(first)
+    finding = _finding(model_name(int(models[0])), end)
+
+    assert closing_event(finding, float(BEGIN)) == (later if rounded_up else first)
+
+
+def _finding(model: str, at: float) -> Finding:
+    series = Series(model, "1", "latency", "p50")
+    return Finding(series, "threshold", Severity.INFO, at, at, 1.0, 1.0, 1.0, 1.0, 1)
 
 
 def test_a_label_is_about_the_prediction_at_its_offset() -> None:

@@ -56,7 +56,7 @@ def latency(job: Job) -> Spent:
             step = service.turn(0.05)
             now = time.time()
             for finding in step.findings:
-                took = now - _closing(finding, begin)
+                took = now - closing_event(finding, begin)
                 early += took < 0
                 if took >= 0 and finding.at > begin + _SKIPPED_S:
                     late.append(took * 1000)
@@ -92,14 +92,15 @@ def _always(window_s: float) -> ModelSettings:
     return ModelSettings(window=Duration(window_s), lateness=Duration(0), detectors=[watch])
 
 
-def _closing(finding: Finding, begin: float) -> float:
-    """When the first event of the model at or after the window's end was due."""
-    step = LIVE.spacing_us / 1e6
-    first = max(int((finding.at - begin) / step) - 1, 0)
+def closing_event(finding: Finding, begin: float) -> float:
+    """When the first event of the model at or after the window's end was due, by the times that
+    the events bear, which are whole microseconds: one a rounding error before the end closes
+    nothing."""
+    first = max(int((finding.at - begin) * 1e6 / LIVE.spacing_us) - 1, 0)
     events = np.arange(first, first + 2 * LIVE.models + 2, dtype=np.int64)
-    due = begin + events * step
+    due = (round(begin * 1e6) + events * LIVE.spacing_us) / 1e6
     mine = [model_name(number) == finding.series.model for number in model_of(LIVE, events)]
-    return float(due[np.array(mine) & (due >= finding.at - 1e-6)][0])
+    return float(due[np.array(mine) & (due >= finding.at)][0])
 
 
 # --------------------------------------------------------------------------------------- memory
