@@ -34,7 +34,8 @@ class Data:
     def _of_features(self, incident: Incident, context: Context) -> list[Evidence]:
         broken, drifted = self._named(incident), facts.drift(incident, context)
         if broken:
-            text = f"features are broken: {facts.targets(broken)}"
+            said = "; ".join(dict.fromkeys(f.statement for f in broken if f.statement))
+            text = f"features are broken: {facts.targets(broken)}" + (f" ({said})" if said else "")
             return [Evidence(Kind.DATA, 4.5, text), *_mistakes(drifted)]
         if not drifted:
             return [Evidence(Kind.DATA, -2.0, "no feature is broken or drifted with the harm")]

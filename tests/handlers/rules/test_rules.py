@@ -82,6 +82,21 @@ def test_typical_incidents_are_located(
     assert fault.place
 
 
+@pytest.mark.parametrize("name", ["system.memory.utilization", "cpu_usage", "load1", "mem:max"])
+def test_a_resource_that_names_no_host_is_still_one(name: str) -> None:
+    fault = locate(incident(finding("metrics", name, WARNING)), context(), RULES)
+
+    assert fault.kind is Kind.HOST
+
+
+@pytest.mark.parametrize("name", ["orders", "revenue:max"])
+def test_business_that_falls_does_not_blame_a_host(name: str) -> None:
+    fault = locate(incident(finding("metrics", name, WARNING)), context(), RULES)
+
+    assert fault.kind is not Kind.HOST
+    assert any("names no host" in each.text for each in fault.evidence)
+
+
 def test_harm_that_scores_foresaw_is_of_the_inputs() -> None:
     fault = locate(incident(finding("estimate", "accuracy"), DRIFT), context(), RULES)
 
@@ -102,6 +117,15 @@ def test_a_new_version_that_breaks_nothing_else_is_blamed_more_than_drift() -> N
     fault = locate(incident(WORSE, DRIFT), context(healthy=0, deployed=True), RULES)
 
     assert fault.kind is Kind.MODEL
+
+
+def test_what_is_wrong_with_a_broken_feature_is_said() -> None:
+    fault = locate(
+        incident(replace(BROKEN, statement="age came as another type")), context(), RULES
+    )
+
+    assert fault.kind is Kind.DATA
+    assert any("broken: age (age came as another type)" in e.text for e in fault.evidence)
 
 
 def test_columns_that_changed_places_settle_it() -> None:
