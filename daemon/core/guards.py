@@ -184,13 +184,21 @@ def _uncorroborated(case: Case) -> Verdict | None:
 
 SOURCE_OF = {
     "accuracy": "labels",
+    "clients": "predictions",
+    "duplicates": "predictions",
+    "errors": "predictions",
     "estimate_gap": "labels",
+    "features": "predictions",
+    "joint": "predictions",
     "labels": "labels",
+    "latency": "predictions",
     "logs": "logs",
     "metrics": "metrics",
+    "output": "predictions",
+    "volume": "predictions",
 }
 # Whoever forges labels, and whoever forges predictions, can make them up: they bear nothing out.
-OF_SEVERAL = frozenset({"estimate"})
+OF_SEVERAL = frozenset({"estimate", "stretch"})
 
 
 def sources(incident: Incident, context: Context) -> set[str]:

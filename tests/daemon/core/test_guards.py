@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core.guards import Answer, Case, decide, sources
+from watchkeeper.daemon.core.guards import (
+    OF_SEVERAL,
+    SOURCE_OF,
+    Answer,
+    Case,
+    decide,
+    sources,
+)
 from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import Change, Finding, Series, Severity, moment
 from watchkeeper.handlers.types import (
     Action,
@@ -156,9 +164,19 @@ def test_sources_are_kinds_of_events() -> None:
     assert sources(incident, CONTEXT) == {"labels", "predictions", "changes"}
 
 
+@pytest.mark.parametrize("signal", ["estimate", "stretch"])
 @pytest.mark.parametrize("other", ["accuracy", "errors"])
-def test_an_estimate_bears_out_neither_labels_nor_predictions(other: str) -> None:
-    incident = replace(INCIDENT, findings=(finding(other), finding("estimate")))
+def test_what_comes_of_both_bears_out_neither_labels_nor_predictions(
+    other: str, signal: str
+) -> None:
+    incident = replace(INCIDENT, findings=(finding(other), finding(signal)))
 
     alone = replace(INCIDENT, findings=(finding(other),))
     assert sources(incident, CONTEXT) == sources(alone, CONTEXT)
+
+
+def test_of_all_that_is_watched_it_is_said_what_kind_of_event_it_comes_of() -> None:
+    watched = {watch.signal for watch in DEFAULT_WATCHES}
+
+    assert watched <= set(SOURCE_OF) | OF_SEVERAL
+    assert not OF_SEVERAL & set(SOURCE_OF)
