@@ -35,6 +35,8 @@ class KafkaPositions:
         # Which topic of its name each partition was last read of, and what was looked at for that.
         self._topics: dict[Partition, Any] = {}
         self._known_topics: Any = None
+        # What is known of topics that may be known no more, by partition.
+        self._outdated: dict[Partition, Any] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._next)
@@ -70,25 +72,32 @@ class KafkaPositions:
 
     def made_anew(self, partition: Partition) -> bool:
         """Whether its topic was deleted and made anew since it was last read."""
-        here = self._topic(partition.topic)
+        here = self._topic(partition)
         return here is not None and self._topics.get(partition, here) != here
 
     def all_made_anew(self) -> list[Partition]:
         """The started partitions of which that is true; looked for when topics may have changed."""
-        known = getattr(self._cluster(), "_topic_ids", None)
+        known = self._known()
         if known is self._known_topics:  # the library puts another one in its place
             return []
         self._known_topics = known
-        return [partition for partition in self._next if self.made_anew(partition)]
+        anew = [partition for partition in self._next if self.made_anew(partition)]
+        for partition in self._next.keys() - self._topics.keys():
+            self._note_topic(partition)
+        return anew
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Moves the consumer, and the position with it."""
         self._member.consumer.seek(spot(partition), offset)
         self._next[partition] = offset
-        here = self._topic(partition.topic)
-        if here is not None:
-            self._topics[partition] = here
+        self._note_topic(partition)
         self._left = None
+
+    def doubt_topic(self, partition: Partition) -> None:
+        """Its topic may be another one than is known: what is learnt next is that of what is read
+        now. A fetch may meet a topic that was made anew before the client hears of it."""
+        self._topics.pop(partition, None)
+        self._outdated[partition] = self._known()
 
     def passed(self, partition: Partition, offset: int) -> None:
         """Notes that the record at `offset` was read."""
@@ -143,11 +152,21 @@ class KafkaPositions:
     def _cluster(self) -> Any:
         return getattr(self._member.consumer, "_cluster", None)
 
-    def _topic(self, name: str) -> Any:
-        """What tells the topic apart from others that had its name; None where brokers do not say,
-        as while it is gone."""
+    def _known(self) -> Any:
+        return getattr(self._cluster(), "_topic_ids", None)
+
+    def _note_topic(self, partition: Partition) -> None:
+        here = self._topic(partition)
+        if here is not None:
+            self._topics[partition] = here
+
+    def _topic(self, partition: Partition) -> Any:
+        """What tells its topic apart from others that had its name; None where brokers do not say,
+        as while it is gone, and while it is doubted."""
         known = getattr(self._cluster(), "topic_id", None)
-        found = known(name) if known is not None else None
+        if known is None or self._outdated.get(partition, self) is self._known():
+            return None
+        found = known(partition.topic)
         return found if found is not None and found.int else None
 
     def _given_up(self, partition: Partition, now: float) -> bool:

@@ -81,6 +81,7 @@ def resume_behind_gaps(
             known = None if said is None or isinstance(said, int) else int(said.offset)
             new = member.default_offset(partition) if known is None else known
             positions.seek(partition, new)
+            positions.doubt_topic(partition)
         except (KafkaError, KeyError) as error:
             member.failed(error)
             member.leave(2.0)
