@@ -32,7 +32,7 @@ class Heard(msgspec.Struct):
     def hear(self, window: int, counts: Mapping[str, int], every: int) -> set[str]:
         """So many labels came with a window, by source and in all; gives the sources that are not
         told apart any more."""
-        fade = 0.5 ** ((window - self.window) / HALF_LIFE)
+        fade = 0.5 ** (max(0, window - self.window) / HALF_LIFE)
         self.used = {name: n * fade for name, n in self.used.items() if n * fade >= LEAST}
         self.every = self.every * fade + every
         self.window = window

@@ -173,8 +173,6 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     # How long nothing was heard counts from now on: nobody listened meanwhile.
     state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
     state.metrics = frozenset((name, host) for name, host in plain.get("metrics", ()))
-    if "heard" in plain:
-        state.heard = msgspec.convert(plain["heard"], Heard)
     keys, groups = plain.get("asked", (b"", b""))
     state.asked = dict(zip(np.frombuffer(keys, "<u8").tolist(), groups, strict=True))
     clock = msgspec.convert(plain["clock"], Clock)
@@ -195,6 +193,8 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
         state.next_window = first_open(clock.newest, *limits) if known else None
         return []
     _load_windows(state, plain["open"], policy.window_s)
+    if "heard" in plain:
+        state.heard = msgspec.convert(plain["heard"], Heard)
     refused: list[str] = []
     for version, learned in plain.get("learned", {}).items():
         refused += _teach(state, policy, version, learned, plain["layouts"])

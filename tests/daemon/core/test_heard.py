@@ -60,6 +60,14 @@ def test_one_that_tells_nothing_any_more_is_forgotten() -> None:
     assert found.apart == ["crew"]
 
 
+def test_windows_that_are_numbered_anew_are_heard_on() -> None:
+    found = heard([{"crew": 100}], first=28_000_000)
+
+    found.hear(5_600_000, {"crew": 10}, 10)
+
+    assert (found.window, found.used, found.every) == (5_600_000, {"crew": 110.0}, 110.0)
+
+
 def test_what_a_source_agreed_with_goes_with_it_and_with_the_version() -> None:
     found = heard([{"crew": 100, "gone": 1}])
     for source, version in (("crew", "1"), ("crew", "2"), ("gone", "1")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
@@ -240,6 +241,20 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
 
     assert [f.id for f in signs(straight)] == [f.id for f in signs(stopped)]
     assert signs(straight)
+
+
+def test_windows_of_another_width_are_heard_anew() -> None:
+    play = Told()
+    play.traffic(3)
+    play.policy = msgspec.structs.replace(play.policy, window_s=300.0)
+    play.restarted()
+
+    assert play.pipeline.state.models[MODEL].heard is None
+    play.traffic(12)
+
+    heard = play.pipeline.state.models[MODEL].heard
+    assert heard is not None
+    assert heard.apart == sorted(NAMES)
 
 
 def test_labels_that_come_before_their_predictions_keep_their_source() -> None:
