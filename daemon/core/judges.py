@@ -27,8 +27,8 @@ def judge_objects(closing: Closing, step: Step) -> None:
             closing.model.labelled = True
             if sample.n >= LABELLED_MIN:
                 closing.known.add(series.version)
-        judge_one(closing, sample, closing.policy.watches, (number, 0), step)
-        note_judged(closing, sample)
+        found = judge_one(closing, sample, closing.policy.watches, (number, 0), step)
+        note_judged(closing, sample, found)
 
 
 def _samples_of(closing: Closing) -> Iterator[Sample]:
@@ -53,18 +53,20 @@ def judge_one(
     watches: Sequence[Watch],
     place: tuple[int, int],
     step: Step,
-) -> None:
+) -> bool:
     """Puts a sample before the detectors of its series, of those of these watches that stand over
-    it; `place` is where its findings stand among others."""
-    series = sample.series
+    it; `place` is where its findings stand among others. Says whether there were any."""
+    series, anything = sample.series, False
     finite = math.isfinite(sample.value)
     for number, judge_ in enumerate(_judges(closing, series, watches)):
         enough = finite and sample.n >= getattr(judge_.detector, "min_n", 0)
         found = _findings_of(closing.model, judge_, sample, step.failures)
+        anything = anything or bool(found)
         for finding in found:
             closing.add((series.version, series.signal, *place, number), finding)
         if judge_.watch.severity is not Severity.INFO and enough:
             closing.judged(series, judge_.watch, bool(found))
+    return anything
 
 
 def _judges(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:

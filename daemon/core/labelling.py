@@ -90,20 +90,21 @@ def _labels_of(parts: Mapping[PartialKey, Partial], version: str) -> int:
     return max((int(each[0]) for each in (said, off) if each is not None), default=0)
 
 
-def note_judged(closing: Closing, sample: Sample) -> None:
-    """Remembers which labels a version was judged by, once the detectors have."""
+def note_judged(closing: Closing, sample: Sample, found: bool) -> None:
+    """Remembers which labels a version was judged by, once the detectors have; `found`: one of
+    them found anything."""
     heard, series = closing.model.heard, sample.series
     if heard is None or series.signal != _LABELS.name:
         return
     judges = closing.model.judges.get(series, ())
+    ready = [j for j in judges if getattr(j.detector, "ready", True)]
     if series.target in REST:
-        ready = [j for j in judges if getattr(j.detector, "ready", True)]
         if any(sample.n >= getattr(j.detector, "min_n", 0) for j in ready):
             heard.rest[series.version] = closing.window.end
         return
     source, known = _source(series), closing.verdicts.get(series.version, {})
-    said = [known.get((series.signal, series.target, j.watch.detector)) for j in judges]
-    if source is not None and False in said and True not in said:
+    said = [known.get((series.signal, series.target, j.watch.detector)) for j in ready]
+    if source is not None and not found and False in said:
         heard.agree(series.version, source)
 
 

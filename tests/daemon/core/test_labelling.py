@@ -22,6 +22,7 @@ from watchkeeper.detectors.types import (
     Severity,
 )
 from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.rules.facts import AGREED_WINDOWS
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Phase
 
 QUIET, LIED = 60, 12
@@ -97,6 +98,37 @@ def test_a_new_version_that_is_worse_where_one_source_labels_is_not_acquitted() 
     assert fault.probabilities[Kind.LABELS] >= DOUBTED
     assert play.action_state() is ActionState.HELD
     assert "the labels; preflight: said the test" in play.actions[0].reason
+
+
+def test_a_source_agrees_with_a_version_only_once_its_detectors_can_tell() -> None:
+    play = Told()
+
+    play.traffic(QUIET // 3)
+    first = agreements(play, "crew", "v1")
+    play.traffic(QUIET)
+
+    assert first == 0
+    assert agreements(play, "crew", "v1") >= AGREED_WINDOWS
+
+
+def test_a_source_that_contradicts_a_version_from_its_first_label_never_agrees_with_it() -> None:
+    play = Told(names=("crew", "users", "crew"))
+    play.traffic(QUIET)
+    play.change("v2")
+    play.names, play.liars = NAMES, ("vendor",)
+
+    for _ in range(QUIET):
+        play.traffic(1, version="v2")
+
+    assert agreements(play, "vendor", "v2") == 0
+    assert agreements(play, "crew", "v2") >= AGREED_WINDOWS
+
+
+def agreements(play: Play, source: str, version: str) -> int:
+    """In how many windows a source agreed with a version."""
+    heard = play.pipeline.state.models[MODEL].heard
+    assert heard is not None
+    return heard.agreed.get(source, {}).get(version, 0)
 
 
 def test_where_the_old_version_is_worse_today_it_is_not_gone_back_to() -> None:
