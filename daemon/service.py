@@ -80,6 +80,7 @@ class Daemon:
     jobs: JobRunner = field(init=False)
     _home: IO[str] = field(init=False)
     _channels: dict[Channel, Deliver] = field(init=False)
+    _pages: list[LastResort] = field(default_factory=list)
     _woken: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -126,6 +127,8 @@ class Daemon:
                 close = getattr(channel, "close", None)
                 if close is not None:
                     last.callback(close)
+            for page in self._pages:
+                last.callback(page.finish, limit / 6)
             last.callback(self.sink.close, limit / 6)
             last.callback(self.loop.close, limit / 6)
             last.callback(self.source.close, limit / 6)
@@ -206,7 +209,10 @@ class Daemon:
 
     def _last_resort(self, what: str) -> LastResort | None:
         pager = self._channels.get("sentry")
-        return LastResort(pager.alarm, what) if isinstance(pager, SentryReporter) else None
+        if not isinstance(pager, SentryReporter):
+            return None
+        self._pages.append(LastResort(pager.alarm, what))
+        return self._pages[-1]
 
     def _spreading(self) -> Spreading | None:
         config, source = self.config, self.source

@@ -27,7 +27,11 @@ class Networked(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """What keeps it from reading now."""
+        """What keeps it from reading all that it is to read now."""
+
+    @property
+    def cut_off(self) -> str | None:
+        """What keeps it from reading anything now; that is trouble, too."""
 
     def take_quarantined(self) -> list[QuarantinedRange]:
         """The ranges passed over since the last call, because they cannot be read."""
@@ -41,9 +45,9 @@ class Trouble:
     """Watches one source, turn by turn.
 
     What keeps it from reading is logged at once, while it lasts and when it is over, but at most
-    once in `SAY_AGAIN_S`. `text` says it for those who ask now, "" when all is well; `told` hears
-    at each look for how many seconds of the `steady` clock it has lasted, and what it is; at its
-    end 0.0 and "".
+    once in `SAY_AGAIN_S`. `text` says it for those who ask now, "" when all is well. Of a source
+    that is cut off `told` hears at each look for how many seconds of the `steady` clock that has
+    lasted, and why; at its end 0.0 and "".
     """
 
     source: Source
@@ -51,7 +55,7 @@ class Trouble:
     steady: Callable[[], float] = time.monotonic
     text: str = ""
     _since: float | None = None
-    _begun: float = 0.0
+    _cut_off_since: float | None = None
     _said: bool = False
     _said_at: float = field(default=float("-inf"))
     _networked: Networked | None = field(init=False)
@@ -67,6 +71,7 @@ class Trouble:
         if source is None:
             return []
         self._note(source.trouble, at)
+        self._tell(source.cut_off)
         unread = [_quarantined(each, at) for each in source.take_quarantined()]
         return unread + [_gap(each, at) for each in source.take_gaps()]
 
@@ -74,18 +79,24 @@ class Trouble:
         if not trouble:
             if self._said and self._since is not None:
                 log.info("reading again", after_s=round(at - self._since))
-            if self._since is not None:
-                self.told(0.0, "")
             self.text, self._since, self._said = "", None, False
             return
-        if self._since is None:
-            self._since, self._begun = at, self.steady()
-        self.told(self.steady() - self._begun, trouble)
+        self._since = at if self._since is None else self._since
         since = f"{moment(self._since):%Y-%m-%dT%H:%M:%SZ}"
         self.text = f"{trouble} (since {since}, trying again)"
         if at - self._said_at >= SAY_AGAIN_S:
             self._said, self._said_at = True, at
             log.warning("cannot read: trying again", trouble=trouble, since=since)
+
+    def _tell(self, reason: str | None) -> None:
+        if not reason:
+            if self._cut_off_since is not None:
+                self._cut_off_since = None
+                self.told(0.0, "")
+            return
+        if self._cut_off_since is None:
+            self._cut_off_since = self.steady()
+        self.told(self.steady() - self._cut_off_since, reason)
 
 
 def _quarantined(each: QuarantinedRange, at: float) -> DeadLetter:

@@ -82,6 +82,11 @@ class KafkaSource:
         return self._member.trouble
 
     @property
+    def cut_off(self) -> str | None:
+        """What keeps it from reading anything now, None when nothing does."""
+        return self._member.cut_off
+
+    @property
     def commit_failures(self) -> int:
         """How many commits failed since it began."""
         return self._commits.failures

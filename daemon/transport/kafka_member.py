@@ -69,7 +69,12 @@ class KafkaMember:
     @property
     def trouble(self) -> str | None:
         """What keeps it from reading, or from knowing that there is nothing to read."""
-        return self._trouble or self._unanswered or self.topics.trouble
+        return self.cut_off or self.topics.trouble
+
+    @property
+    def cut_off(self) -> str | None:
+        """The same, where that is the brokers and no single topic."""
+        return self._trouble or self._unanswered
 
     def connected(self, timeout: float) -> bool:
         """Whether there is a consumer; tries for one at most every back-off."""

@@ -19,6 +19,12 @@ from watchkeeper.daemon.storage.retention import Most
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 
 
+def posted(daemon: Daemon) -> None:
+    """Waits for pages that are on their way."""
+    for page in daemon._pages:
+        page.finish(10.0)
+
+
 def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,6 +35,7 @@ def test_an_outage_of_the_database_is_told_to_sentry_once_without_it(
         minutes: list[int] = []
         for second in range(0, 3_601, 10):
             daemon.reporter.database_away(float(second), "connection refused")
+            posted(daemon)
             minutes += [second] * (len(server.bodies) - len(minutes))
         away = daemon.metrics.registry.get_sample_value(gauge)
         daemon.reporter.database_away(0.0, "")
@@ -49,6 +56,7 @@ def test_being_blind_is_told_to_sentry_once_each_time(tmp_path: Path) -> None:
         for begin in (0, 4_000):
             for second in range(0, 3_601, 10):
                 daemon.reporter.source_away(float(second), "no broker answers")
+                posted(daemon)
                 minutes += [begin + second] * (len(server.bodies) - len(minutes))
             away = daemon.metrics.registry.get_sample_value(gauge)
             daemon.reporter.source_away(0.0, "")

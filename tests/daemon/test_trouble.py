@@ -21,6 +21,7 @@ class Cable(MemorySource):
     def __init__(self, broker: MemoryBroker | None = None, topics: tuple[str, ...] = ()) -> None:
         super().__init__(broker or MemoryBroker(), topics)
         self.trouble: str | None = None
+        self.cut_off: str | None = None
         self.quarantined: list[QuarantinedRange] = []
         self.gaps: list[DataGap] = []
 
@@ -43,8 +44,8 @@ class Line:
     def __post_init__(self) -> None:
         self.trouble = Trouble(self.source)
 
-    def at(self, second: float, trouble: str | None) -> None:
-        self.source.trouble = trouble
+    def at(self, second: float, trouble: str | None, cut_off: bool = True) -> None:
+        self.source.trouble, self.source.cut_off = trouble, trouble if cut_off else None
         with capture_logs() as lines:
             self.trouble.look(T0 + second)
         self.said += [(second, line["event"]) for line in lines]
@@ -88,6 +89,23 @@ def test_how_long_it_lasts_is_told_by_a_clock_that_nobody_sets(line: Line) -> No
     assert told == [
         (0.0, "no broker"), (125.0, "no broker, try 2"), (126.0, "no broker, try 3"), (0.0, "")
     ]  # fmt: skip
+
+
+def test_of_a_topic_that_is_missing_nobody_is_told_that_nothing_can_be_read(line: Line) -> None:
+    told: list[tuple[float, str]] = []
+    steady = iter([5.0, 5.0])
+    line.trouble.told = lambda seconds, reason: told.append((seconds, reason))
+    line.trouble.steady = lambda: next(steady)
+
+    line.at(0.0, "topic commands does not exist", cut_off=False)
+    line.at(200.0, "topic commands does not exist", cut_off=False)
+    line.at(201.0, "no broker")
+    line.at(202.0, "topic commands does not exist", cut_off=False)
+    line.at(203.0, None)
+
+    assert told == [(0.0, "no broker"), (0.0, "")]
+    assert [what for _, what in line.said].count("cannot read: trying again") == 2
+    assert line.said[-1] == (203.0, "reading again")
 
 
 def test_trouble_that_comes_and_goes_does_not_fill_the_log(line: Line) -> None:

@@ -38,6 +38,7 @@ def test_missing_topics_are_trouble_until_they_are_made(
                 source.start(partition, None)
             assigned.difference_update(polled.revoked, polled.lost)
             assigned.update(polled.assigned)
+            assert source.cut_off is None
             return source.trouble
 
         said = wait_until(turned, WAIT_S, "trouble")
@@ -57,4 +58,5 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
         source.poll(0.1)
 
         assert source.trouble is not None
+        assert source.cut_off == source.trouble
         assert source.trouble.startswith("Kafka at 127.0.0.1:9: KafkaTimeoutError: Unable")
