@@ -12,7 +12,7 @@ from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
 from watchkeeper.daemon.core.estimating import estimated, learning, say_trust
 from watchkeeper.daemon.core.evidence import standing, weighed
 from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
-from watchkeeper.daemon.core.labelling import add_totals, tell_apart
+from watchkeeper.daemon.core.labelling import tell_apart
 from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.panel import Panel, Verdicts
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -50,8 +50,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         _judge_arrays(state, closing[first : first + AT_ONCE], step)
     state.arrays.joins.settle(each.model.row for each in closing)
     for each in closing:
-        add_totals(state, each.model, each.index, each.slots)
-        tell_apart(each)
+        tell_apart(state, each)
         add_answered(each)
         judge_objects(each, step)
         judge_statements(each, step)

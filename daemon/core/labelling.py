@@ -11,9 +11,7 @@ import numpy as np
 from watchkeeper.daemon.core.cuts import cuts
 from watchkeeper.daemon.core.heard import Heard
 from watchkeeper.daemon.core.joined import Joined
-from watchkeeper.daemon.core.model import ModelState, PartialKey
 from watchkeeper.daemon.core.state import State
-from watchkeeper.detectors.arrays import tally as t
 from watchkeeper.detectors.signals.labels import (
     ALL,
     REST,
@@ -47,33 +45,23 @@ def count_sources(state: State, joined: Joined, members: IntArray, window: IntAr
         cut.part(_LABELS.name).merge(_LABELS.by_source(names, place, pairs))
 
 
-def add_totals(state: State, model: ModelState, index: int, slots: list[int]) -> None:
-    """Tells the windows of a model's versions, which are closed, how many labels came in all."""
-    parts = model.partials.get(index)
-    if not parts:
-        return
-    ledger = state.arrays.ledger
-    for slot in slots:
-        part = parts.get((ledger.names[ledger.open.slots[slot].member].version, _LABELS.name))
-        if part is not None:
-            head = ledger.open.counts(slot)["head"]
-            n, correct = int(head[t.PAIRS]), int(head[t.CORRECT])
-            part[ALL] = np.array([n, n - correct], dtype=np.int64)
-
-
-def tell_apart(closing: Closing) -> None:
+def tell_apart(state: State, closing: Closing) -> None:
     """Decides which sources of a closed window's labels are told apart: all others are one."""
     model = closing.model
     here = model.partials.get(closing.index, {})
     parts = {version: part for (version, name), part in here.items() if name == _LABELS.name}
+    if not parts and model.heard is None:
+        return
     counts = Counter[str]()
     for part in parts.values():
         counts.update(counts_of(part))
-    if not counts:
+    every = max(_add_totals(state, closing, parts), counts.total())
+    if not every:
         return
     if model.heard is None:
+        if not counts:
+            return
         model.heard = Heard()
-    every = sum(_labels_of(here, version) for version in parts)
     gone = model.heard.hear(closing.index, counts, every)
     model.heard.keep(model.versions)
     for series in [s for s in model.judges if _source(s) in gone]:
@@ -83,11 +71,20 @@ def tell_apart(closing: Closing) -> None:
             part.fold(model.heard.apart)
 
 
-def _labels_of(parts: Mapping[PartialKey, Partial], version: str) -> int:
-    """How many labels say anything of a version's answers, whoever told them."""
-    said = parts[version, _LABELS.name].get(ALL)
-    off = parts.get((version, "accuracy"), Partial()).get(ERRORS)
-    return max((int(each[0]) for each in (said, off) if each is not None), default=0)
+def _add_totals(state: State, closing: Closing, parts: Mapping[str, Partial]) -> int:
+    """Tells the parts of a closed window how many labels say anything of their version's answers,
+    whoever told them; gives how many labels there are of all versions."""
+    ledger, said = state.arrays.ledger, Counter[str]()
+    for slot in closing.slots:
+        version = ledger.names[ledger.open.slots[slot].member].version
+        n, correct = ledger.open.paired(slot)
+        said[version] = n
+        if version in parts:
+            parts[version][ALL] = np.array([n, n - correct], dtype=np.int64)
+    for (version, name), part in closing.model.partials.get(closing.index, {}).items():
+        if name == "accuracy" and ERRORS in part:
+            said[version] = max(said[version], int(part[ERRORS][0]))
+    return said.total()
 
 
 def note_judged(closing: Closing, sample: Sample, found: bool) -> None:

@@ -123,6 +123,13 @@ class Openings:
         tally, row = self.tables[here.table].tally.at(here.row)
         return int(tally.arrays["head"][row, t.N])
 
+    def paired(self, slot: int) -> tuple[int, int]:
+        """How many predictions of a window have their truth, and how many of these are right."""
+        here = self.slots[slot]
+        tally, row = self.tables[here.table].tally.at(here.row)
+        head = tally.arrays["head"][row]
+        return int(head[t.PAIRS]), int(head[t.CORRECT])
+
     def at(self, member: int, window: int) -> int | None:
         """The slot of a member's window; None: it is not open."""
         slots = self._at.get(member, ())

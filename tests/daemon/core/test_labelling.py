@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+import pytest
 
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
 from tests.playbook import MODEL, Play, objects
@@ -160,8 +161,8 @@ class Valued(Told):
             rng = np.random.default_rng(int(frame.at[0]))
             value = value + rng.normal(0, self.worse if self.liars else 3.0, n)
             return replace(frame, label=none, score=np.full(n, np.nan), value=value)
-        assert frame.source is not None
-        lied = np.array([each in self.liars for each in frame.source.tolist()])
+        source = [None] * n if frame.source is None else frame.source.tolist()
+        lied = np.array([each in self.liars for each in source])
         return replace(frame, label=none, value=np.where(lied, 0.01 * value, value))
 
 
@@ -247,6 +248,37 @@ def test_sources_beyond_the_limit_are_one() -> None:
 
     assert len(told_of(play)) == SOURCES
     assert "source:__other__" in told_of(play)
+
+
+@pytest.mark.parametrize("valued", [False, True])
+def test_a_share_is_one_of_all_labels_also_of_windows_in_which_nobody_is_named(
+    valued: bool,
+) -> None:
+    play = Valued() if valued else Told()
+
+    for i in range(30):
+        play.names = ("vendor",) if i % 10 == 0 else (None,)
+        play.traffic(1)
+
+    assert share_of(play, "vendor") == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_share_is_one_of_the_labels_of_all_versions() -> None:
+    play = Told(names=("vendor",))
+    play.traffic(5)
+    play.names = (None,)
+
+    play.traffic(5, version="v2")
+
+    assert share_of(play, "vendor") == pytest.approx(0.5, abs=0.07)
+
+
+def share_of(play: Play, source: str) -> float:
+    """A source's share of all labels."""
+    heard = play.pipeline.state.models[MODEL].heard
+    assert heard is not None
+    (share,) = (each.share for each in heard.records() if each.name == source)
+    return share
 
 
 def told_of(play: Play) -> set[str]:
