@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +54,11 @@ class Handing:
     def keep_only(self, models: Container[str]) -> None:
         """Those of models that are no longer watched here are for whoever does."""
         self._untaken = {i: a for i, a in self._untaken.items() if a.model in models}
+
+
+def under_way(actions: Mapping[str, Action]) -> bool:
+    """Whether the executor has been given one of them, or will be, whose end is not known."""
+    return any(map(_asks, actions.values()))
 
 
 def _asks(action: Action) -> bool:

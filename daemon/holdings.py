@@ -75,14 +75,14 @@ class Holdings:
             self.epochs.pop(partition, None)
         numbers = {partition.number for partition in self.epochs}
         away = [model for model, home in self.homes.items() if home not in numbers]
-        self.state.forget(away)
+        self.state.leave(away)
         self._settled.forget()
         for model in away:
             del self.homes[model]
 
     def leave_all(self) -> set[Partition]:
         """Forgets everything; gives the partitions that were owned."""
-        self.state.forget(list(self.state.models))
+        self.state.leave(self.state.models)
         self.homes.clear()
         self._settled.forget()
         partitions = set(self.epochs)

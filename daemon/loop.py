@@ -18,7 +18,7 @@ from watchkeeper.daemon.backlog import Backlog
 from watchkeeper.daemon.checkpointing import Checkpoints
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.handing import Actor, Handing
+from watchkeeper.daemon.handing import Actor, Handing, under_way
 from watchkeeper.daemon.holdings import Holdings
 from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.patience import Patience
@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 TICK_S = 1.0
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
+QUIET_S = 300.0  # how long taking up anew waits for actions to end
 
 
 class Reporter(Protocol):
@@ -99,6 +100,7 @@ class Loop:
     turned_at: float = 0.0
     _pending: Pending = field(default_factory=Pending)
     _between: Callable[[], None] | None = None
+    _quiet_by: float = float("inf")
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
     _examples: Examples = field(default_factory=Examples)
@@ -159,12 +161,13 @@ class Loop:
         """One turn; returns what it brought about."""
         if not self._hear_written():
             self._start_again()
-        if self._between is not None:
+        if self._between is not None and self._is_quiet():
             self._commit()  # what another has taken over by now is read again by whom it belongs to
             self._start_again()
         with self.reporter.stage("poll"):
             polled = self.source.poll(self._checkpoints.at_most(timeout))
         again = self._own(polled)
+        self.pipeline.state.left.clear()
         records = polled.records.of_places(self._holdings.epochs.keys() - again)
         now = self.clock()
         events = records if self.spreading is None else self.spreading.without_partials(records)
@@ -212,9 +215,14 @@ class Loop:
         return arrived
 
     def take_up_anew(self, between: Callable[[], None]) -> None:
-        """Has the next turn make everything true, forget it, do this, and take it up again. From
-        any thread."""
+        """Has a turn make everything true, forget it, do this, and take it up again: the first at
+        which no action is under way, or the first after five minutes. From any thread."""
+        self._quiet_by = self._steady() + QUIET_S
         self._between = between
+
+    def _is_quiet(self) -> bool:
+        models = self.pipeline.state.models.values()
+        return self._steady() >= self._quiet_by or not any(under_way(m.actions) for m in models)
 
     def checkpoint(self) -> None:
         """Makes everything since the last one true, then acts and publishes."""
@@ -343,6 +351,7 @@ class Loop:
             self.reporter.released(partitions - left)
         if left:
             self._take_up(sorted(left))
+        self.pipeline.state.left.clear()
 
     def _commands(self, decoded: Decoded) -> tuple[list[Command], dict[str, str]]:
         """People's commands for the core; applications' answers go to who asked."""

@@ -11,19 +11,18 @@ from watchkeeper.handlers.examples import Examples, joined
 
 @dataclass
 class StreamTraffic:
-    """Which versions answer, as the stream last showed. Only looks at single values, so that it
-    may be asked from any thread."""
+    """Which versions answer, as the stream last showed, also while models are being taken up anew.
+    Only looks at single values, so that it may be asked from any thread."""
 
     state: State
 
     def live_version(self, model: str) -> str | None:
-        found = self.state.models.get(model)
-        return found.live_version or None if found is not None else None
+        found = self.state.shown(model)
+        return None if found is None else found.live or None
 
     def known_versions(self, model: str) -> list[str]:
-        found = self.state.models.get(model)
-        records = [] if found is None else list(found.versions.values())
-        return [r.version for r in sorted(records, key=lambda r: r.first_seen)]
+        found = self.state.shown(model)
+        return [] if found is None else found.versions
 
 
 @dataclass

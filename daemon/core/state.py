@@ -42,6 +42,13 @@ class Dumped(NamedTuple):
     references: Plain
 
 
+class Shown(NamedTuple):
+    """What was seen of a model's versions: the live one, and all of them, oldest first."""
+
+    live: str
+    versions: list[str]
+
+
 DIFFERENT = 32  # policies of which models share one object
 SHARE = "\x1f"  # stands in a share's name between its model's and the partition's number
 
@@ -62,7 +69,8 @@ class State:
     `names` are those of the models, by row; in one array a row's name never becomes another, so
     what is kept of rows can be named later. `shares` and `spread` name those that are a partition's
     share, and the whole of shares; `renewing` those of which a reference is learned anew, or may
-    be soon.
+    be soon. `left` is what was seen of models that were forgotten only to be taken up again, or
+    given away, until it is known which: actions that are under way ask for it.
     """
 
     def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
@@ -78,6 +86,20 @@ class State:
         self.shares: set[str] = set()
         self.spread: set[str] = set()
         self.renewing: set[str] = set()
+        self.left: dict[str, Shown] = {}
+
+    def shown(self, name: str) -> Shown | None:
+        """What was last seen of a model's versions; None where nothing is known of it. From any
+        thread."""
+        left = self.left.get(name)  # first: one that is being taken up shows nothing as yet
+        model = self.models.get(name)
+        return left if left is not None or model is None else _shown(model)
+
+    def leave(self, names: Iterable[str]) -> None:
+        """Forgets models, but for what was seen of their versions while `left` is kept."""
+        names = list(names)
+        self.left.update((n, _shown(self.models[n])) for n in names if n in self.models)
+        self.forget(names)
 
     def renew(self) -> None:
         """Begins with empty arrays. Raises ValueError while models are held in those of before."""
@@ -251,6 +273,11 @@ class State:
         for incident in incidents:
             if incident.model == name and incident.open:
                 _reopened(state, incident)
+
+
+def _shown(model: ModelState) -> Shown:
+    records = sorted(list(model.versions.values()), key=lambda r: r.first_seen)
+    return Shown(model.live_version, [r.version for r in records])
 
 
 # What an action is once it has made another version live, for good or not.

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.daemon.looped import KINDS, MODEL, START, Restart, World, drain, fresh, kept, requests
+from watchkeeper.daemon.actions.traffic import StreamTraffic
+from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.storage import snapshots, tables
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, SetAside
@@ -226,3 +228,41 @@ def test_who_learns_late_that_it_was_fenced_off_hears_at_once_what_is_left(
     drain(loop)
     loop.checkpoint()
     assert kept(world.store) == requests(300)
+
+
+def acting(world: World) -> Loop:
+    """A loop that has just handed an action to the executor."""
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    drain(loop := world.loop(Restart()))
+    loop.checkpoint()
+    assert [each.state for each in world.book.submitted] == [ActionState.PLANNED]
+    return loop
+
+
+def test_what_is_held_is_taken_up_anew_once_no_action_is_under_way(world: World) -> None:
+    loop, done = acting(world), list[str]()
+    (action,) = world.book.submitted
+
+    loop.take_up_anew(lambda: done.append("anew"))
+    loop.turn(0.0)
+    before = list(done)
+    world.book.ended.append(Outcome(action.id, MODEL, Phase.FAILED, "?", START, "preflight"))
+    loop.turn(0.0)
+    loop.turn(0.0)
+
+    assert (before, done) == ([], ["anew"])
+    assert MODEL in loop.pipeline.state.models
+
+
+def test_an_action_that_does_not_end_keeps_nothing_from_being_taken_up_anew(world: World) -> None:
+    loop, done = acting(world), list[str]()
+    versions = StreamTraffic(loop.pipeline.state)
+
+    loop.take_up_anew(lambda: done.extend(versions.known_versions(MODEL)))
+    loop.turn(0.0)
+    world.now += 301.0
+    loop.turn(0.0)
+
+    assert done == ["1"]  # whoever is acting sees what was there before
+    assert loop.pipeline.state.left == {}
