@@ -14,7 +14,7 @@ from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take
-FURTHEST = 1_200  # times `checkpoint_events` that may wait for one: about 28 bytes each
+FURTHEST = 1_200  # times `checkpoint_events` that may wait for one: some 30 to 40 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02
 LONGEST_S = 20.0  # between two, however long the last one took

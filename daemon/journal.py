@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from watchkeeper.daemon.pieces import Pieces
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
@@ -26,6 +28,9 @@ _ZEROS = np.broadcast_to(np.int64(0), _LONGEST)
 _NO_TEXTS = np.broadcast_to(np.int64(-1), _LONGEST)
 _NANS = np.broadcast_to(np.float64("nan"), _LONGEST)
 _VALID = np.broadcast_to(np.True_, _LONGEST)
+_MOST = 1.5  # times its own size that a column may keep in memory
+
+N = TypeVar("N", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,9 @@ class Made:
     @classmethod
     def of(cls, block: PredictionBlock) -> Made:
         """That of a block."""
-        b = block
-        return cls(b.members, b.member, b.at, b.key, b.label, _given(b.score), _given(b.value))
+        b, given = block, _given
+        member, at, key, label = _alone(b.member), _alone(b.at), _alone(b.key), _words(b.label)
+        return cls(b.members, member, at, key, label, given(b.score), given(b.value))
 
     def block(self) -> PredictionBlock:
         """The rows as a block, without anything else."""
@@ -174,13 +180,35 @@ def _together(parts: Sequence[Made]) -> Made:
 def _bare(block: LabelBlock) -> LabelBlock:
     """Labels with what a join needs of them."""
     n = len(block)
-    return replace(block, seq=_ZEROS[:n], request_id=_no_texts(n), value=_given(block.value))
+    return replace(
+        block,
+        model=_alone(block.model),
+        at=_alone(block.at),
+        seq=_ZEROS[:n],
+        key=_alone(block.key),
+        request_id=_no_texts(n),
+        label=_words(block.label),
+        value=_given(block.value),
+    )
 
 
 def _given(column: FloatArray) -> FloatArray:
     """The column; one that takes no room where all of it is missing."""
     missing = len(column) and np.isnan(column[0]) and np.isnan(column).all()
-    return _NANS[: len(column)] if missing else column
+    return _NANS[: len(column)] if missing else _alone(column)
+
+
+def _words(column: Words) -> Words:
+    codes = _alone(column.codes)
+    return column if codes is column.codes else Words(codes, column.words)
+
+
+def _alone(column: npt.NDArray[N]) -> npt.NDArray[N]:
+    """The column; a copy where it keeps much else in memory, as one of a matrix does."""
+    whole = column.base
+    if whole is None or (isinstance(whole, np.ndarray) and whole.nbytes <= _MOST * column.nbytes):
+        return column
+    return column.copy()
 
 
 def _no_texts(n: int) -> Spans:

@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.bench.traffic import pairs
+from tests.compiled import needs_kernels
 from watchkeeper.daemon import journal
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.journal import Journal
+from watchkeeper.daemon.transport.codec import bulk, decode
+from watchkeeper.daemon.transport.ports import Partition
+from watchkeeper.daemon.transport.records import Records
+from watchkeeper.detectors import fast
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
 from watchkeeper.detectors.texts import Spans, Words
+from watchkeeper.detectors.types import EventKind
 
 CAPACITY = 50
 
@@ -62,6 +69,49 @@ def told(models: list[str], keys: Any) -> LabelBlock:
         label=Words(zero.astype(np.int32), ("no",)),
         value=np.full(len(keys), np.nan),
     )
+
+
+def published(n: int) -> list[Block]:
+    """Events and their labels as they are decoded from a topic."""
+    found: list[Block] = []
+    for topic, values in zip(("prediction", "label"), zip(*pairs(n, 1), strict=True), strict=True):
+        places = np.zeros(n, dtype=np.int64), np.arange(n, dtype=np.int64)
+        records = Records((Partition(topic, 0),), *places, np.full(n, 1.8e9), list(values))
+        kinds: dict[str, EventKind] = {"prediction": "prediction", "label": "label"}
+        found += decode(records, kinds, now=1.9e9, blocks=True).blocks
+    return found
+
+
+def held(journal: Journal) -> int:
+    """Bytes that what is kept of events keeps in memory."""
+    columns: list[Any] = []
+    for stretch in journal._stretches:
+        for made in stretch.made.parts:
+            columns += [made.member, made.at, made.key, made.label.codes, made.score, made.value]
+        for told in stretch.truths.parts:
+            columns += [told.model, told.at, told.key, told.label.codes, told.value]
+    wholes = [each if each.base is None else each.base for each in columns]
+    return sum({id(each): each.nbytes for each in wholes}.values())
+
+
+@pytest.mark.parametrize("kernels", [pytest.param(True, marks=needs_kernels), False])
+def test_of_an_event_nothing_else_stays_in_memory(kernels: bool) -> None:
+    if not kernels:
+        fast.put_off()
+    bulk.BULK.choose_again()
+    journal = Journal()
+
+    try:
+        blocks = published(2_000)
+    finally:
+        fast.take_up()
+        bulk.BULK.choose_again()
+    for each in blocks:
+        journal.add(each)
+
+    rows = sum(map(len, blocks))
+    assert rows == 4_000
+    assert held(journal) <= 30 * rows  # 28: a place, a time, a key, a label, and mostly a score
 
 
 def stored(kept: Journal, state: State) -> list[Block]:
