@@ -3,6 +3,7 @@ that the joins still reach back to."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -206,7 +207,7 @@ def _words(column: Words) -> Words:
 def _alone(column: npt.NDArray[N]) -> npt.NDArray[N]:
     """The column; a copy where it keeps much else in memory, as one of a matrix does."""
     whole = column.base
-    if whole is None or (isinstance(whole, np.ndarray) and whole.nbytes <= _MOST * column.nbytes):
+    if whole is None or getattr(whole, "nbytes", math.inf) <= _MOST * column.nbytes:
         return column
     return column.copy()
 

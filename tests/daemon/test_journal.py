@@ -75,8 +75,8 @@ def published(n: int) -> list[Block]:
     """Events and their labels as they are decoded from a topic."""
     found: list[Block] = []
     for topic, values in zip(("prediction", "label"), zip(*pairs(n, 1), strict=True), strict=True):
-        places = np.zeros(n, dtype=np.int64), np.arange(n, dtype=np.int64)
-        records = Records((Partition(topic, 0),), *places, np.full(n, 1.8e9), list(values))
+        place, offset = np.zeros(n, dtype=np.int32), np.arange(n, dtype=np.int64)
+        records = Records((Partition(topic, 0),), place, offset, np.full(n, 1.8e9), list(values))
         kinds: dict[str, EventKind] = {"prediction": "prediction", "label": "label"}
         found += decode(records, kinds, now=1.9e9, blocks=True).blocks
     return found
