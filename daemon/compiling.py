@@ -35,7 +35,8 @@ class Compiling:
 
     def start(self, done: Callable[[], None]) -> None:
         """Begins; returns at once. `done` is called in another thread."""
-        command = [sys.executable, "-m", "watchkeeper.daemon.kernels"]
+        # -P: what lies in the folder it was started in is no part of the program.
+        command = [sys.executable, "-P", "-m", "watchkeeper.daemon.kernels"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self._thread = threading.Thread(
             target=self._see, args=(self._process, done), name="kernels", daemon=True

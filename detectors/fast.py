@@ -30,6 +30,8 @@ Example = Callable[[], tuple[Any, ...]]
 
 # Kernels of so many versions of the program stay on disk.
 _KEPT = 3
+# How folders of kernels are called, and only these.
+_OURS = re.compile(r"[0-9a-f]{16}")
 _IMPORT = re.compile(r"^from watchkeeper\.([\w.]+) import (.+)$", re.MULTILINE)
 _compiling = threading.RLock()
 _put_off = threading.Event()
@@ -197,16 +199,18 @@ def _cache() -> Path | None:
     """The folder of this program's kernels; None where nothing can be written.
 
     numba looks only at the file of the outermost function, so the folder's name tells every file
-    with kernels apart, and every file whose constants are compiled into them.
+    with kernels apart, and every file whose constants are compiled into them. Those of other
+    versions go in time; whatever else lies beside them stays.
     """
     base = _cache_base()
     try:
         folder = base / _stamp()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        others = sorted(base.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+        ours = [each for each in base.iterdir() if _OURS.fullmatch(each.name)]
+        ours.sort(key=lambda each: each.stat().st_mtime, reverse=True)
     except OSError:
         return None
-    for old in [each for each in others if each != folder][_KEPT - 1 :]:
+    for old in [each for each in ours if each != folder][_KEPT - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
     return folder if os.access(folder, os.W_OK) else None
 

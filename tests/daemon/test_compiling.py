@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -70,6 +71,25 @@ def test_it_says_when_kernels_can_be_used() -> None:
 
     assert done.wait(60.0)
     assert not fast.available()  # that is for whoever holds the state
+    compiling.stop()
+
+
+@needs_kernels
+@pytest.mark.usefixtures("put_off")
+def test_they_are_compiled_by_this_program_whatever_lies_in_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert kernels.warm()
+    for name in ("watchkeeper.py", "numba.py"):
+        (tmp_path / name).write_text("raise SystemExit('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    compiling, done = Compiling(), threading.Event()
+
+    compiling.start(done.set)
+
+    assert compiling._process is not None
+    assert "-P" in cast(list[str], compiling._process.args)  # that is what it was given
+    assert done.wait(60.0)
     compiling.stop()
 
 

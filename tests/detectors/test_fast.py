@@ -136,7 +136,7 @@ def test_a_kernel_works_where_nothing_can_be_kept(example: Path) -> None:
 def test_kernels_of_other_versions_give_way_in_time(example: Path) -> None:
     cache = example / "cache"
     for age in range(5):
-        folder = cache / f"old{age}"
+        folder = cache / f"{age:016x}"
         folder.mkdir(parents=True)
         os.utime(folder, (1_000_000 - age, 1_000_000 - age))
 
@@ -144,7 +144,21 @@ def test_kernels_of_other_versions_give_way_in_time(example: Path) -> None:
 
     left = {each.name for each in cache.iterdir()}
     assert len(left) == 3
-    assert {"old0", "old1"} < left
+    assert {f"{age:016x}" for age in range(2)} < left
+
+
+@needs_kernels
+def test_what_is_not_ours_is_left_alone(example: Path) -> None:
+    place = example / "place"
+    theirs = [place / name / "file" for name in ("a", "b", "c", "photographs", "0" * 15, "0" * 40)]
+    for file in theirs:
+        file.parent.mkdir(parents=True)
+        file.touch()
+
+    run(USE, example, WATCHKEEPER_FAST_CACHE=str(place))
+
+    assert [file for file in theirs if not file.exists()] == []
+    assert len(list(place.iterdir())) == len(theirs) + 1
 
 
 def test_constants_that_are_compiled_into_kernels_tell_versions_apart() -> None:
