@@ -136,6 +136,15 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             "processor a window"
         ),
     ] = False
+    stretches: Annotated[
+        bool,
+        doc(
+            "Whether a binary classifier is judged by stretches of 2,000 predictions or more, too. "
+            "Costs about one page more in the time of `false_alarms` by chance, and needs a "
+            "`join_capacity` that holds a stretch and what waits for labels. See signal stretch in "
+            "docs/detectors.md"
+        ),
+    ] = False
     mode: Annotated[
         Mode, doc("How far actions may go: say only (observe), after approval (ask), or act")
     ] = Mode.OBSERVE
@@ -230,6 +239,7 @@ class ModelSettings(Section, frozen=True, kw_only=True):
             duplicates=self.duplicates,
             multivariate=self.multivariate,
             weighted=self.weighted,
+            stretches=self.stretches,
             rebaseline=self.rebaseline,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from watchkeeper.daemon.core import stretching
 from watchkeeper.daemon.core.locate import locate
 from watchkeeper.daemon.core.model import RECENT_LIMIT, Health, ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -25,6 +26,7 @@ from watchkeeper.handlers.types import (
 
 FINDINGS_LIMIT = 100
 NOTES_LIMIT = 100
+UNREACHED_FACTOR = 6  # verify windows without a verdict after which a person is called
 UNJUDGED_FACTOR = 3  # times verify_windows that a harm may go unjudged
 RECENT_WINDOWS = 60  # how long an INFO finding may wait for an incident to explain
 REGRESS_WINDOWS = 30  # a fault that returns so soon re-opens its incident
@@ -49,11 +51,26 @@ def revised(incident: Incident, at: float, text: str, **changes: object) -> Inci
 
 
 def remember(state: ModelState, policy: ModelPolicy, at: float, found: Sequence[Finding]) -> None:
-    """Keeps explanations for a while: an incident may open that they belong to."""
-    oldest = at - RECENT_WINDOWS * policy.window_s
+    """Keeps explanations for a while: an incident may open that they belong to. Where that may be
+    one of a stretch they are kept for longer, and of each onset the gravest alone."""
+    stretches = stretching.has(state, policy)
+    windows = RECENT_WINDOWS + (stretching.lasting(policy) if stretches else 0)
+    oldest = at - windows * policy.window_s
     kept = [f for f in state.recent if f.at > oldest]
     kept.extend(f for f in found if f.severity is Severity.INFO)
-    state.recent = kept[-RECENT_LIMIT:]
+    state.recent = (_one_an_onset(kept) if stretches else kept)[-RECENT_LIMIT:]
+
+
+def _one_an_onset(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding of each series, detector and onset: the gravest, up to the newest end; those
+    found again last of all."""
+    kept: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        onset = finding.series, finding.detector, finding.direction, finding.since
+        known = kept.pop(onset, finding)
+        worst = max(known, finding, key=lambda f: abs(f.statistic))
+        kept[onset] = replace(worst, at=max(known.at, finding.at))
+    return list(kept.values())
 
 
 def take_findings(
@@ -91,8 +108,7 @@ def follow(state: ModelState, verdicts: Mapping[Key, bool]) -> None:
     for health in state.health:
         found = verdicts.get((health.signal, health.target, health.detector))
         if found is None:
-            # Stretches are hours long: the next one is waited for.
-            health.unjudged += health.signal != Stretch.name
+            health.unjudged += 1
             continue
         health.unjudged = 0
         if found:
@@ -104,11 +120,10 @@ def follow(state: ModelState, verdicts: Mapping[Key, bool]) -> None:
 
 def retire(state: ModelState, policy: ModelPolicy, at: float) -> None:
     """Lets go of harms that nothing shows any more, such as those of a host that was replaced."""
-    limit = UNJUDGED_FACTOR * policy.verify_windows
-    gone = [h for h in state.health if h.unjudged >= limit]
+    gone = [h for h in state.health if _waited_in_vain(state, policy, h, at)]
     if not gone or state.incident is None:
         return
-    state.health = [h for h in state.health if h.unjudged < limit]
+    state.health = [h for h in state.health if h not in gone]
     names = ", ".join(f"{h.signal} {h.target}".strip() for h in gone)
     text = f"not shown any more, no longer waited for: {names}"
     if not state.health:
@@ -116,9 +131,27 @@ def retire(state: ModelState, policy: ModelPolicy, at: float) -> None:
     state.incident = revised(state.incident, at, text)
 
 
+def _waited_in_vain(state: ModelState, policy: ModelPolicy, health: Health, at: float) -> bool:
+    """Whether there was no verdict for long. Stretches are hours long: the next ones are waited
+    for, and their labels."""
+    if health.unjudged < UNJUDGED_FACTOR * policy.verify_windows:
+        return False
+    of_stretches = health.signal == Stretch.name and stretching.has(state, policy)
+    return not of_stretches or health.unjudged >= stretching.patience(state, policy, at)
+
+
 def recovered(state: ModelState, policy: ModelPolicy) -> bool:
     """Every harm was judged and found gone, often enough in a row."""
     return bool(state.health) and all(h.quiet >= policy.recover_windows for h in state.health)
+
+
+def unreached(state: ModelState, policy: ModelPolicy, at: float) -> bool:
+    """Whether nothing could be judged for long since the last action."""
+    if state.verified_windows < UNREACHED_FACTOR * policy.verify_windows:
+        return False
+    if not stretching.has(state, policy) or all(h.signal != Stretch.name for h in state.health):
+        return True
+    return state.verified_windows >= stretching.patience(state, policy, at)
 
 
 def still_bad(state: ModelState, policy: ModelPolicy) -> bool:

@@ -20,7 +20,7 @@ from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
-from watchkeeper.daemon.core.stretching import Ended, may_end, recovered, stretched
+from watchkeeper.daemon.core.stretching import Ended, has, let_go, may_end, recovered, stretched
 from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
@@ -286,9 +286,15 @@ def _judge_estimates(
 
 
 def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
-    """Puts stretches before their detectors. Between them the last one stands where it is good: an
-    incident need not wait for another."""
+    """Puts stretches before their detectors, of those models that are judged so. Between them the
+    last one stands where it is good: an incident need not wait for another."""
+    some = []
     for row in rows:
+        if has(row.closing.model, row.closing.policy):
+            some.append(row)
+        else:
+            let_go(row.closing.model, row.version)
+    for row in some:
         model = row.closing.model
         for harm in model.health:
             if harm.signal == Stretch.name and recovered(model, row.version, harm.target):
@@ -296,12 +302,12 @@ def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
                 known.setdefault((harm.signal, harm.target, harm.detector), False)
     ended = [
         Ended(at, closing.model, closing.policy, row.version, row.member, closing.window)
-        for at, row in enumerate(rows)
+        for at, row in enumerate(some)
         if may_end((closing := row.closing).model, row.version, closing.window.end)
     ]
     for number, (at, sample, text) in enumerate(stretched(ended, positive)):
         step.samples.append(sample)
-        closing = rows[at].closing
+        closing = some[at].closing
         closing.statements[sample.series, sample.window.end] = text
         judge_one(closing, sample, closing.policy.watches, (number, 3), step)
 

@@ -33,7 +33,6 @@ ACTIVE = (
     ActionState.STARTED,
     ActionState.UNDOING,
 )
-UNREACHED_FACTOR = 6  # verify windows without a verdict after which a person is called
 HANDED_OVER = "person"
 ENDED = (
     ActionState.SUCCESSFUL,
@@ -127,7 +126,7 @@ class Planner:
         state.verified_windows += 1
         if incidents.still_bad(state, policy):
             return self._not_helped(state, now)
-        if state.verified_windows >= UNREACHED_FACTOR * policy.verify_windows:
+        if incidents.unreached(state, policy, now):
             hand_over(state, now, "nothing could be judged since the action: look yourself")
         return []
 

@@ -38,8 +38,9 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     the number of predictions the reference is learned from. `false_alarm_s` is the time that may
     pass on average from one false page to the next. `attacks` says whether clients are compared
     with each other, `duplicates` whether inputs are, `multivariate` whether features are watched
-    together, `weighted` whether estimates are weighted for the inputs of their window, `rebaseline`
-    whether a deployed version gets a reference of its own once it is accepted.
+    together, `weighted` whether estimates are weighted for the inputs of their window, `stretches`
+    whether binary classifiers are judged by stretches of time, `rebaseline` whether a deployed
+    version gets a reference of its own once it is accepted.
     """
 
     window_s: float = 60.0
@@ -64,6 +65,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: bool = False
     multivariate: bool = False
     weighted: bool = False
+    stretches: bool = False
     rebaseline: Literal["accepted", "never"] = "accepted"
 
     @property

@@ -1,4 +1,5 @@
-"""Judges binary classifiers by stretches of time, from the predictions that label joins keep."""
+"""Judges binary classifiers by stretches of time, from the predictions that label joins keep: those
+of models whose users asked for it."""
 
 from __future__ import annotations
 
@@ -6,14 +7,17 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.detectors.estimation.judged import Judged, Said
+from watchkeeper.detectors.estimation.judged import TARGETS, Judged, Said
 from watchkeeper.detectors.estimation.running import Taught
 from watchkeeper.detectors.signals import Stretch
 from watchkeeper.detectors.signals._disagreement import key_of
 from watchkeeper.detectors.types import Sample, Series, Window, moment
 
+WAITED = 3  # stretches that a harm found by one may go without a verdict
 PART = 100  # of the time in which one false alarm is accepted: no stretch is shorter
 _PLACES = 1024  # so many models do not all end their stretches at once
 
@@ -37,10 +41,35 @@ class Stretched(NamedTuple):
     text: str
 
 
+def has(model: ModelState, policy: ModelPolicy) -> bool:
+    """Whether a model is judged by stretches."""
+    return policy.stretches and not model.links
+
+
+def let_go(model: ModelState, version: str) -> None:
+    """Nothing is kept of the stretches of a version that is not judged by any."""
+    taught = None if model.estimates is None else model.estimates.versions.get(version)
+    if taught is not None and not taught.judged.new:
+        taught.judged = Judged()
+
+
+def lasting(policy: ModelPolicy) -> int:
+    """The windows of the shortest stretch."""
+    return max(1, math.ceil(policy.false_alarm_s / PART / policy.window_s))
+
+
+def patience(model: ModelState, policy: ModelPolicy, at: float) -> int:
+    """In how many windows a verdict on a harm has to come: in some stretches, and as long as any
+    label took that is known of. Looks at all that the model's label join keeps."""
+    _, waits = model.arrays.joins.waits(model.row, at)
+    took = float(np.max(waits, initial=0.0, where=np.isfinite(waits)))
+    return WAITED * lasting(policy) + math.ceil(took / policy.window_s)
+
+
 def may_end(model: ModelState, version: str, at: float) -> bool:
     """Whether a stretch of a version may end at this time; quickly, for it is asked often."""
     taught = None if model.estimates is None else model.estimates.versions.get(version)
-    return taught is not None and at >= taught.judged.until and taught.speaks and not model.links
+    return taught is not None and at >= taught.judged.until and taught.speaks
 
 
 def stretched(windows: Iterable[Ended], positive: str) -> Iterator[Stretched]:
@@ -58,7 +87,7 @@ def _bounds(ended: Ended) -> tuple[float, float]:
     """The last time up to the end of a window at which stretches may end, and the next one: always
     ends of windows, not the same ones of all models."""
     width = ended.policy.window_s
-    windows = max(1, math.ceil(ended.policy.false_alarm_s / PART / width))
+    windows = lasting(ended.policy)
     key = int(ended.model.arrays.clocks.arrays["key"][ended.model.row])
     shift = (key % _PLACES) * windows // _PLACES
     number = round(ended.window.end / width)
@@ -92,6 +121,12 @@ def _text(said: Said) -> str:
 
 
 def recovered(model: ModelState, version: str, target: str) -> bool:
-    """Whether the last stretch of which that is known did as well as is normal."""
+    """Whether the last stretch of which that is known did as well as is normal, and ended after
+    the incident's harm began, or after the version went live, or after what was done last."""
     taught = None if model.estimates is None else model.estimates.versions.get(version)
-    return taught is not None and not taught.judged.worse & Judged.bit(target)
+    incident = model.incident
+    if taught is None or incident is None or target not in TARGETS:
+        return False
+    since = incident.since if version == incident.version else incident.opened_at
+    since = max(since, since if model.verify_since is None else model.verify_since)
+    return taught.judged.well_after(target, since)

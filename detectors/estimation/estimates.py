@@ -123,13 +123,14 @@ class _Version(msgspec.Struct):
     counts: bytes
     fresh: bytes
     record: bytes
-    judged: Judged
+    judged: Judged | None = None
 
     @classmethod
     def of(cls, name: str, taught: Taught) -> _Version:
         counts, fresh = _packed(taught.counts, "<f4"), _packed(taught.fresh, "<i4")
         record = taught.record.astype("<f8").tobytes()
-        return cls(name, taught.own, counts, fresh, record, taught.judged)
+        judged = None if taught.judged.new else taught.judged
+        return cls(name, taught.own, counts, fresh, record, judged)
 
     def taught(self) -> Taught:
         made = Taught()
@@ -137,7 +138,7 @@ class _Version(msgspec.Struct):
         made.counts = _unpacked(self.counts, "<f4").astype(np.float32)
         made.fresh = _unpacked(self.fresh, "<i4").astype(np.int32)
         made.record = _record(self.record, len(TARGETS))
-        made.judged = self.judged
+        made.judged = Judged() if self.judged is None else self.judged
         return made
 
 

@@ -79,8 +79,9 @@ class Judged(msgspec.Struct, array_like=True):
 
     The one that grows `begun` where the last one ended; all were looked at when time had come to
     `seen`. `record` is how estimates fared, as `Trusts` holds it, and `normal` (3, M) the count,
-    the mean and the sum of squared deviations of normal stretches. `worse` has a bit for each
-    measure that was below its limits when it was last given. None ends before `until`.
+    the mean and the sum of squared deviations of normal stretches. `last` (M,) is the end of the
+    newest stretch of which each measure was given, and `worse` has a bit for those that were below
+    their limits then. None ends before `until`.
     """
 
     begun: float = math.nan
@@ -90,10 +91,11 @@ class Judged(msgspec.Struct, array_like=True):
     normal: list[list[float]] = msgspec.field(default_factory=lambda: _nothing(3, len(TARGETS)))
     worse: int = 0
     until: float = -math.inf
+    last: list[float] = msgspec.field(default_factory=lambda: [-math.inf] * len(TARGETS))
 
     def __post_init__(self) -> None:
         shapes = np.shape(self.record), np.shape(self.normal)
-        if shapes != ((len(TARGETS), 4), (3, len(TARGETS))):
+        if shapes != ((len(TARGETS), 4), (3, len(TARGETS))) or len(self.last) != len(TARGETS):
             raise ValueError("stretches have a record of another shape")
         if not (np.isfinite(self.record).all() and np.isfinite(self.normal).all()):
             raise ValueError("stretches have a record that is no number")
@@ -106,10 +108,16 @@ class Judged(msgspec.Struct, array_like=True):
         """What is normal is learned anew."""
         self.normal, self.worse = _nothing(3, len(TARGETS)), 0
 
-    @staticmethod
-    def bit(target: str) -> int:
-        """The bit of a measure."""
-        return 1 << TARGETS.index(target)
+    @property
+    def new(self) -> bool:
+        """Whether there is nothing to be kept."""
+        return self.until == -math.inf and not self.normal[0][0]
+
+    def well_after(self, target: str, since: float) -> bool:
+        """Whether the newest stretch of which a measure was given ended later and was not below
+        the limits."""
+        column = TARGETS.index(target)
+        return self.last[column] > since and not self.worse & 1 << column
 
     def due(self, bound: float, after: float = -math.inf) -> bool:
         """Whether time has come to another bound of stretches; `after` is the one after it."""
@@ -186,8 +194,10 @@ class Judged(msgspec.Struct, array_like=True):
             if each.said & bit:
                 continue
             each.said |= bit
-            below = found.side[place, column] < 0
-            self.worse = self.worse | bit if below else self.worse & ~bit
+            if each.end >= self.last[column]:
+                below = found.side[place, column] < 0
+                self.worse = self.worse | bit if below else self.worse & ~bit
+                self.last[column] = each.end
             error = (limits.high[column] - limits.low[column]) / (2.0 * SIGMAS)
             value, why = float(now.measured.value[place, column]), found.why[place][column]
             parts = (value, float(error), float(limits.expected[column]), why)

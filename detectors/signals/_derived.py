@@ -68,6 +68,18 @@ class Stretch:
     Biometrika 6, 1908). A new version is compared with its predecessor's normal. `incident resolve
     --new-normal` makes it learn that anew.
 
+    Nothing is judged so by default: `stretches = true` asks for it, of a model or of all. By chance
+    it costs about one page in the time of `false_alarms`, over and above what that allows: a
+    hundred stretches of three measures each are held against three standard deviations. And the
+    label join has to hold a stretch and what waits for labels (`join_capacity`): predictions that
+    it let go of are in none. Where it turns over within a stretch, what is found also hangs on how
+    many events are read at once.
+
+    What a stretch finds began at some time in it, hours before or just now: drift of inputs, and
+    labels of a source that stand out, count as its cause if they began within it. An incident that
+    was opened by one ends when a later one of the version that is live was good, and is left to a
+    person when there was no verdict for three stretches and as long as labels take.
+
     Spread models are not judged so: no instance has all of their predictions.
     """
 

@@ -57,13 +57,26 @@ def retried(incident: Incident, context: Context) -> bool:
 
 def drift(incident: Incident, context: Context) -> list[Finding]:
     """Input drift whose onset is near the incident's."""
-    near = NEAR_WINDOWS * context.window_s
     seen = {f.id: f for f in (*incident.findings, *context.recent)}
     return [
         f
         for f in seen.values()
-        if f.series.signal in ("features", "joint") and abs(f.since - incident.since) <= near
+        if f.series.signal in ("features", "joint") and is_near(f, incident, context)
     ]
+
+
+def latest_onset(incident: Incident) -> float:
+    """When the harm had begun at the latest: where it was found over a stretch of time, and nothing
+    else told sooner, it may have begun at any time from the incident's `since` up to then."""
+    found = harmful(of(incident, "stretch"))
+    ends = [f.at for f in found if f.since <= incident.since <= f.at]
+    return max(incident.since, min(incident.opened_at, max(ends, default=incident.since)))
+
+
+def is_near(finding: Finding, incident: Incident, context: Context) -> bool:
+    """Whether a finding's onset is near the incident's."""
+    near = NEAR_WINDOWS * context.window_s
+    return incident.since - near <= finding.since <= latest_onset(incident) + near
 
 
 def worse_answers(incident: Incident) -> list[Finding]:
@@ -127,7 +140,7 @@ def rest_as_before(incident: Incident, context: Context) -> bool:
     """Whether the labels of all but the source that stands out were there to say that answers got
     worse since the harm began. That they said so is a finding."""
     at = context.rest_judged_at
-    return at is not None and at >= incident.since + NOTICED_WINDOWS * context.window_s
+    return at is not None and at >= latest_onset(incident) + NOTICED_WINDOWS * context.window_s
 
 
 def targets(findings: Iterable[Finding], limit: int = 3) -> str:

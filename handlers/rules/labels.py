@@ -103,14 +103,13 @@ def _one_class(alike: list[Finding]) -> list[Evidence]:
 
 def _near(incident: Incident, context: Context, target: str) -> list[Finding]:
     """Findings on labels, explanations as well, whose onset is near the incident's."""
-    near = facts.NEAR_WINDOWS * context.window_s
     seen = {f.id: f for f in (*incident.findings, *context.recent)}
     return [
         f
         for f in seen.values()
         if f.series.signal == "labels"
         and f.series.target.startswith(target)
-        and abs(f.since - incident.since) <= near
+        and facts.is_near(f, incident, context)
     ]
 
 
@@ -127,9 +126,8 @@ def _of_one_class(incident: Incident, context: Context) -> list[Finding]:
 
 def _other_answers(incident: Incident, context: Context) -> bool:
     """Whether what the model answers changed about when the harm began."""
-    near = facts.NEAR_WINDOWS * context.window_s
     every = (*incident.findings, *context.recent)
-    return any(f.series.signal == "output" and abs(f.since - incident.since) <= near for f in every)
+    return any(f.series.signal == "output" and facts.is_near(f, incident, context) for f in every)
 
 
 def _new(odd: list[Finding], incident: Incident, context: Context) -> bool:

@@ -13,13 +13,13 @@ a median of one chunk and a deviation of one in logarithms, by a hash of the row
 longer than 20 chunks. A second run lets one label of twenty never come.
 
 `..._by_daemon` and `harm_...` are what the daemon itself says, with its built-in watches, nothing
-set for this data but a window of one chunk: the reference passes first, with its labels. Of the
-reference's 34 chunks the first 30 teach what is normal, which is as many as everywhere. That
-number, and that limits are wider than three deviations only until then, were chosen with the harm
-of this stream known. Precision and recall were 1/1 with three deviations after 20, 30 or 34 chunks
-and 0.67/1 after 50; with limits that stay as wide as Student's distribution asks for, 1/0.25 after
-20 or 30, 1/0.5 after 40 and 0.8/1 after 50. Only four chunks of 52 are harmed, so that one more or
-less moves the recall by a quarter.
+set for this data but a window of one chunk and `stretches = true`, which is not so by default: the
+reference passes first, with its labels. Of the reference's 34 chunks the first 30 teach what is
+normal, which is as many as everywhere. That number, and that limits are wider than three deviations
+only until then, were chosen with the harm of this stream known. Precision and recall were 1/1 with
+three deviations after 20, 30 or 34 chunks and 0.67/1 after 50; with limits that stay as wide as
+Student's distribution asks for, 1/0.25 after 20 or 30, 1/0.5 after 40 and 0.8/1 after 50. Only four
+chunks of 52 are harmed, so that one more or less moves the recall by a quarter.
 
 Harm is what the truths of a chunk say: accuracy, AUC or F1 outside the mean of the reference's
 chunks give or take three deviations, in either direction. `harm_precision` and `harm_recall` are of

@@ -1,7 +1,8 @@
 """The census through the core itself: what a daemon with its built-in watches says of it.
 
 A row is taken for 13 seconds, so that a chunk is as long as the shortest stretch that is judged
-of a model with the usual budget of false alarms: a hundredth of 30 days.
+of a model with the usual budget of false alarms: a hundredth of 30 days. Stretches are asked for
+(`stretches = true`): by default nothing is judged so.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ def _policy(weighted: bool) -> ModelPolicy:
         watches=DEFAULT_WATCHES,
         join_horizon_s=LONGEST * ROW_S,
         weighted=weighted,
+        stretches=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,21 +11,35 @@ import pytest
 
 from tests.daemon.core.test_estimating import Life, given, pages
 from tests.playbook import MODEL
-from watchkeeper.daemon.core.incidents import follow
+from watchkeeper.daemon.config.models import ModelSettings
+from watchkeeper.daemon.core.incidents import (
+    RECENT_WINDOWS,
+    UNJUDGED_FACTOR,
+    follow,
+    remember,
+    retire,
+)
 from watchkeeper.daemon.core.joined import marked
 from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.model import Health
 from watchkeeper.daemon.core.renewing import clear
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.core.stretching import PART
+from watchkeeper.daemon.core.stretching import PART, WAITED
 from watchkeeper.detectors.estimation import judged as judging
 from watchkeeper.detectors.estimation.judged import FEWEST, Judged
 from watchkeeper.detectors.keys import Keys, keys_of
-from watchkeeper.detectors.types import Series
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.detectors.types import Finding, Series, Severity
+from watchkeeper.handlers.types import Fault, Incident, IncidentState, Kind
 
 SIZE = 400  # predictions of a stretch here
 WINDOWS = 4
 GROWN = (FEWEST + 9) * WINDOWS
+OF_STRETCHES = tuple(watch for watch in DEFAULT_WATCHES if watch.signal == "stretch")
+INCIDENT = Incident(
+    "inc", MODEL, "v1", IncidentState.OPEN, Severity.CRITICAL, "t", 0.0, 0.0, 0.0,
+    Fault(Kind.UNKNOWN, "", 0.0, {}), (),
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +47,11 @@ def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "SIZE", SIZE)
 
 
-def life() -> Life:
+def life(**settings: object) -> Life:
     made = Life()
     accepted = PART * WINDOWS * made.play.policy.window_s
-    policy = msgspec.structs.replace(made.play.policy, false_alarm_s=accepted)
+    asked: dict[str, Any] = {"false_alarm_s": accepted, "stretches": True, **settings}
+    policy = msgspec.structs.replace(made.play.policy, **asked)
     made.play.policy = policy  # before the first event: the core asks for it then
     return made
 
@@ -44,6 +60,11 @@ def life() -> Life:
 def grown() -> tuple[Life, tuple[Step, ...]]:
     made = life()
     return made, tuple(made.minutes(GROWN))
+
+
+def drift(since: float, at: float) -> Finding:
+    series = Series(MODEL, "v1", "features", "age:mean")
+    return Finding(series, "reference_z", Severity.INFO, since, at, 1.0, 0.0, 9.0, 6.0, 100)
 
 
 def judged(of: Life, version: str = "v1") -> Judged:
@@ -131,18 +152,107 @@ def test_new_normal_is_learned_anew() -> None:
     assert judged(made).normal == Judged().normal
 
 
-def test_a_harm_of_stretches_waits_for_the_next_one() -> None:
-    made, _ = grown()
-    state = made.play.pipeline.state.models[MODEL]
+def test_a_harm_of_stretches_waits_for_three_of_them_and_for_labels() -> None:
+    made = life(verify_windows=1)
+    made.minutes(2)
+    state, policy = made.play.pipeline.state.models[MODEL], made.play.policy
+    state.incident = INCIDENT
     state.health = [Health("stretch", "f1", "outside"), Health("accuracy", "f1", "ewma")]
 
-    follow(state, {})
-    unjudged = [each.unjudged for each in state.health]
-    follow(state, {("stretch", "f1", "outside"): False})
+    kept = []
+    for _ in range(WAITED * WINDOWS + 2):
+        follow(state, {})
+        retire(state, policy, made.play.at)
+        kept.append([each.signal for each in state.health])
 
-    assert unjudged == [0, 1]
-    assert state.health[0].quiet == 1
-    state.health = []
+    assert kept[1] == ["stretch", "accuracy"]
+    assert kept[2] == kept[WAITED * WINDOWS - 1] == ["stretch"]
+    assert kept[-1] == []
+    assert "no longer waited for: stretch f1" in state.incident.timeline[-1].text
+
+
+def test_a_harm_of_stretches_that_are_not_asked_for_any_more_is_let_go_of_as_any() -> None:
+    made = life(verify_windows=1, stretches=False)
+    made.minutes(2)
+    state = made.play.pipeline.state.models[MODEL]
+    state.incident = INCIDENT
+    state.health = [Health("stretch", "f1", "outside")]
+
+    made.minutes(UNJUDGED_FACTOR)
+
+    assert state.health == []
+    assert "no longer waited for: stretch f1" in str(made.play.incident.timeline)
+
+
+def test_nothing_is_computed_nor_kept_of_stretches_that_nobody_asked_for() -> None:
+    made = life(stretches=False)
+
+    steps = made.minutes(FEWEST * WINDOWS)
+
+    estimates = made.play.pipeline.state.models[MODEL].estimates
+    assert estimates is not None
+    assert judged(made).new
+    assert estimates.versions["v1"].speaks
+    assert [each["judged"] for each in estimates.state()["versions"]] == [None]
+    assert not [each for step in steps for each in step.samples if each.series.signal == "stretch"]
+
+
+def test_what_was_kept_of_stretches_goes_when_nobody_asks_for_them_any_more() -> None:
+    made = life()
+    made.minutes(GROWN)
+    assert not judged(made).new
+
+    made.play.policy = msgspec.structs.replace(made.play.policy, stretches=False)
+    made.play.restarted()
+    made.minutes(2)
+
+    assert judged(made).new
+
+
+def test_stretches_are_off_unless_asked_for() -> None:
+    assert not ModelSettings().policy(()).stretches
+    assert ModelSettings(stretches=True).policy(()).stretches
+
+
+def test_an_incident_of_stretches_is_left_to_a_person_when_labels_stop() -> None:
+    made = life(watches=OF_STRETCHES, verify_windows=2)
+    made.minutes(GROWN)
+    made.minutes(2 * WINDOWS, changed=0.2)
+    assert made.play.incident.open
+
+    made.minutes((WAITED + 3) * WINDOWS, labelled=False)
+
+    assert "no longer waited for: stretch" in str(made.play.incident.timeline)
+
+
+def test_a_version_that_was_never_judged_has_not_recovered() -> None:
+    made = life(watches=OF_STRETCHES, verify_windows=2)
+    made.minutes(GROWN)
+    made.minutes(2 * WINDOWS, changed=0.9)
+    assert made.play.incident.open
+
+    made.minutes(WINDOWS, changed=0.9, version="v2")
+    assert not judged(made, "v2").worse
+    made.minutes(4 * WINDOWS, changed=0.9, version="v2")
+
+    assert made.play.incident.open
+    assert judged(made, "v2").worse
+
+
+def test_explanations_are_kept_for_as_long_as_a_stretch() -> None:
+    made, width = life(), 60.0
+    state, policy = made.play.pipeline.state.model(MODEL), made.play.policy
+    drifts = [drift(0.0, end * width) for end in (2, 3, 4)]
+    later = (RECENT_WINDOWS + WINDOWS) * width
+
+    for each in drifts:
+        remember(state, policy, each.at, [each])
+    remember(state, policy, later, [])
+    kept = list(state.recent)
+    remember(state, msgspec.structs.replace(policy, stretches=False), later, [])
+
+    assert kept == [drifts[-1]]
+    assert state.recent == []
 
 
 def test_an_incident_of_stretches_ends_once_one_was_good() -> None:

@@ -265,3 +265,13 @@ def test_no_rows_raise_or_give_what_is_no_number(
     assert all(math.isfinite(each.value) and math.isfinite(each.error) for each in said)
     assert np.isfinite(judged.normal).all()
     assert np.isfinite(judged.record).all()
+
+
+def test_only_a_later_stretch_that_was_good_says_that_all_is_well_again() -> None:
+    never, worse = Judged(), Judged(worse=1, last=[20.0, 20.0, -math.inf])
+
+    assert not never.well_after("accuracy", 0.0)
+    assert not worse.well_after("accuracy", 10.0)
+    assert worse.well_after("f1", 10.0)
+    assert not worse.well_after("f1", 20.0)
+    assert not worse.well_after("roc_auc", 10.0)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.core.locate import locate
 from watchkeeper.detectors.types import Change, Finding, Series, Severity, moment
-from watchkeeper.handlers.rules import RULES
+from watchkeeper.handlers.rules import RULES, facts
 from watchkeeper.handlers.types import (
     Context,
     Fault,
@@ -80,6 +80,40 @@ def test_typical_incidents_are_located(
     assert fault.kind is kind
     assert fault.confidence > 0.7
     assert fault.place
+
+
+HOURS = 3_600.0
+STRETCH = replace(finding("stretch", "accuracy"), at=NOW + 7 * HOURS)
+
+
+def of_a_stretch(*findings: Finding) -> Incident:
+    return replace(incident(STRETCH, *findings), opened_at=NOW + 7.1 * HOURS)
+
+
+def test_what_began_within_a_stretch_may_explain_what_the_stretch_found() -> None:
+    drifted = finding("features", "age:histogram", INFO, NOW + 3 * HOURS)
+    lying = replace(LYING, since=NOW + 3 * HOURS)
+
+    alone = locate(of_a_stretch(), context(), RULES)
+    by_drift = locate(of_a_stretch(), context(recent=(drifted,)), RULES)
+    by_labels = locate(of_a_stretch(lying), context(), RULES)
+
+    assert alone.kind is Kind.MODEL
+    assert by_drift.probabilities[Kind.DATA] > 5 * alone.probabilities[Kind.DATA]
+    assert by_labels.kind is Kind.LABELS
+
+
+def test_what_began_after_a_stretch_explains_nothing_of_it() -> None:
+    drifted = finding("features", "age:histogram", INFO, NOW + 8 * HOURS)
+
+    assert facts.drift(of_a_stretch(), context(recent=(drifted,))) == []
+
+
+def test_harm_that_was_found_sharper_is_not_taken_for_that_of_a_whole_stretch() -> None:
+    sharp = replace(incident(WORSE, replace(STRETCH, since=NOW - HOURS)), opened_at=NOW + 60)
+    drifted = finding("features", "age:histogram", INFO, NOW + 3 * HOURS)
+
+    assert facts.drift(sharp, context(recent=(drifted,))) == []
 
 
 @pytest.mark.parametrize("name", ["system.memory.utilization", "cpu_usage", "load1", "mem:max"])
