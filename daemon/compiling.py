@@ -70,7 +70,17 @@ def quicken(state: State) -> None:
     """From here on all is done by kernels. Only while the state holds no model: what is kept in
     arrays was made for one way of doing it."""
     fast.take_up()
-    batches.best.cache_clear()
-    kafka_reading.why_not.cache_clear()
+    _quicken_reading()
     bulk.BULK.choose_again()
     state.renew()
+
+
+def _quicken_reading() -> None:
+    """A consumer that is connected goes on with what is chosen here: so it is tested first."""
+    batches.choose_again()
+    kafka_reading.why_not.cache_clear()
+    reason = kafka_reading.why_not()
+    if reason:
+        log.warning("batches are read without kernels", reason=reason)
+        batches.choose_again(compiled=False)
+        kafka_reading.why_not.cache_clear()

@@ -7,6 +7,7 @@ A faster splitter takes the same arguments and gives the same answer.
 from __future__ import annotations
 
 import functools
+import threading
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _AFTER_LENGTH, _AFTER_CHECKSUM, _SMALLEST = 12, 21, 26
 CODEC, APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
 # What a batch must not be, to be split without more ado.
 PLAIN = CODEC | TRANSACTIONAL | CONTROL
+
+_distrusted = threading.Event()  # compiled loops that gave another answer
 
 Stop = Literal["full", "end", "other", "fault"]
 
@@ -85,13 +88,22 @@ Splitter = Callable[[bytes, Cursor, int, int, int, int, bool], Split]
 def best() -> Splitter:
     """The fastest splitter there is here."""
     # Both need this file.
-    if fast.available():
+    if fast.available() and not _distrusted.is_set():
         from watchkeeper.daemon.transport import batches_fast
 
         return batches_fast.split
     from watchkeeper.daemon.transport import batches_arrays
 
     return batches_arrays.split
+
+
+def choose_again(compiled: bool = True) -> None:
+    """Has `best` look anew what there is; without `compiled` it leaves compiled loops off."""
+    if compiled:
+        _distrusted.clear()
+    else:
+        _distrusted.set()
+    best.cache_clear()
 
 
 def plain(head: bytes, records: bytes) -> bytes:

@@ -7,10 +7,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from tests.compiled import needs_kernels
 from tests.daemon.looped import MODEL, World, drain, fresh
@@ -20,6 +21,10 @@ from tests.services.process import Process
 from watchkeeper.daemon import kernels
 from watchkeeper.daemon.compiling import Compiling, quicken
 from watchkeeper.daemon.core.clocks import Clocks
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.transport import batches, batches_arrays, batches_fast
+from watchkeeper.daemon.transport.kafka_reading import why_not
 from watchkeeper.detectors import fast
 
 
@@ -58,6 +63,48 @@ def test_kernels_that_come_later_change_nothing(world: World, turns: int) -> Non
     assert [f.id for f in other.store.records.findings()] == findings
     assert MODEL in state.models
     other.store.close()
+
+
+@pytest.fixture
+def tried_anew() -> Iterator[None]:
+    yield
+    batches.choose_again()
+    why_not.cache_clear()
+
+
+@needs_kernels
+@pytest.mark.usefixtures("put_off", "tried_anew")
+def test_a_compiled_splitter_is_tested_before_it_reads() -> None:
+    batches.choose_again()
+    assert batches.best() is batches_arrays.split
+
+    with capture_logs() as lines:
+        quicken(State(lambda model: ModelPolicy()))
+
+    assert batches.best() is batches_fast.split
+    assert why_not.cache_info().currsize == 1
+    assert lines == []
+
+
+@needs_kernels
+@pytest.mark.usefixtures("put_off", "tried_anew")
+def test_a_compiled_splitter_that_is_wrong_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = batches_fast.split
+
+    def wrong(*given: Any) -> batches.Split:
+        piece = right(*given)
+        piece.at[:1] += 0.001
+        return piece
+
+    monkeypatch.setattr(batches_fast, "split", wrong)
+
+    with capture_logs() as lines:
+        quicken(State(lambda model: ModelPolicy()))
+
+    assert batches.best() is batches_arrays.split
+    assert [line["event"] for line in lines] == ["batches are read without kernels"]
+    assert "reads differently" in lines[0]["reason"]
+    assert why_not() == ""
 
 
 @needs_kernels
