@@ -28,14 +28,17 @@ class Forgetting:
     clock: Callable[[], float]
 
     def forget(self) -> None:
-        """Drops all that has become old."""
+        """Drops all that has become old; nothing while partitions are taken up or left."""
         settings = [self.config.defaults, *self.config.models.values()]
         newest = 2 * max(s.join_capacity for s in settings)
         horizon = 2 * max(float(s.join_horizon) for s in settings)
         # How far joins reach back is known only of the models that are watched here.
+        before, state = self.loop.moves, self.loop.pipeline.state
         here = {partition.number for partition in self.loop.owns}
-        state = self.loop.pipeline.state
         joins = {model: max(state.reach(model), newest) for model in list(state.models)}
+        if before % 2 or self.loop.moves != before:
+            log.info("nothing is dropped while partitions are taken up or left")
+            return
         frames = self.store.prune_captured(newest, horizon, self.clock(), joins, here)
         old = self.store.forget_old(self.clock())
         registry = self.store.registry

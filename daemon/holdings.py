@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,7 +29,9 @@ class Holdings:
     """Takes partitions up where the database says, with the models at home in them, and lets go.
 
     `epochs` are those under which the partitions are owned, `homes` the partition number that each
-    model's state belongs to. `clock` is the wall clock.
+    model's state belongs to. `clock` is the wall clock. `moves` rises when partitions are about to
+    be taken up or left, and once they are: it is odd while models of some that are owned are not
+    held yet, or not any more. Other threads ask for it.
     """
 
     source: Source
@@ -39,11 +42,16 @@ class Holdings:
     spreading: Spreading | None = None
     epochs: dict[Partition, int] = field(default_factory=dict)
     homes: dict[str, int] = field(default_factory=dict)
+    moves: int = 0
     _findings: list[Finding] = field(default_factory=list)
     _settled: Remembered[str] = field(default_factory=Remembered)
 
     def take_up(self, partitions: Sequence[Partition]) -> list[str]:
         """Owns the partitions and reads on where they were left; gives the models that came."""
+        with self._moving():
+            return self._take_up(partitions)
+
+    def _take_up(self, partitions: Sequence[Partition]) -> list[str]:
         at, state = self.clock(), self.state
         restored = self.patience.insist(lambda: self.store.restore(partitions, at))
         self.epochs.update(restored.epochs)
@@ -71,23 +79,25 @@ class Holdings:
 
     def leave(self, gone: Set[Partition]) -> None:
         """Forgets partitions that are another's now, and the models at home in no other."""
-        for partition in gone:
-            self.epochs.pop(partition, None)
-        numbers = {partition.number for partition in self.epochs}
-        away = [model for model, home in self.homes.items() if home not in numbers]
-        self.state.leave(away)
-        self._settled.forget()
-        for model in away:
-            del self.homes[model]
+        with self._moving():
+            for partition in gone:
+                self.epochs.pop(partition, None)
+            numbers = {partition.number for partition in self.epochs}
+            away = [model for model, home in self.homes.items() if home not in numbers]
+            self.state.leave(away)
+            self._settled.forget()
+            for model in away:
+                del self.homes[model]
 
     def leave_all(self) -> set[Partition]:
         """Forgets everything; gives the partitions that were owned."""
-        self.state.leave(self.state.models)
-        self.homes.clear()
-        self._settled.forget()
-        partitions = set(self.epochs)
-        self.epochs.clear()
-        return partitions
+        with self._moving():
+            self.state.leave(self.state.models)
+            self.homes.clear()
+            self._settled.forget()
+            partitions = set(self.epochs)
+            self.epochs.clear()
+            return partitions
 
     def are_settled(self, models: Sequence[str]) -> BoolArray:
         """Which models are watched, and at home in a partition."""
@@ -104,6 +114,14 @@ class Holdings:
     def strangers(self, models: Iterable[str]) -> set[str]:
         """Those of the models that have no home here."""
         return {each for each in models if each not in self.homes}
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        self.moves += 1
+        try:
+            yield
+        finally:
+            self.moves += 1
 
     def _spreads(self, model: str) -> bool:
         return self.spreading is not None and self.spreading.spread(model)

@@ -148,6 +148,12 @@ class Loop:
         """The partitions that are read."""
         return list(self._holdings.epochs)
 
+    @property
+    def moves(self) -> int:
+        """Rises while it begins and ends to take partitions up or leave them: between two equal
+        even ones `owns` and the models of the state went together. From any thread."""
+        return self._holdings.moves
+
     def run(self) -> None:
         """Turns until `stopping` is set; then makes the last turn true and leaves.
 

@@ -13,6 +13,7 @@ import pytest
 from tests.daemon.storage.examples import T0, finding, kept, letter, predictions
 from tests.daemon.wired import made_in
 from watchkeeper.daemon.config import Config
+from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.forgetting import Forgetting
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage.values import Checkpoint
@@ -55,24 +56,57 @@ def test_the_journal_of_a_past_that_is_read_today_is_kept(daemon: Daemon) -> Non
     assert len(daemon.store.captured("fraud")) == 1
 
 
-def test_what_a_join_reaches_back_to_is_kept(tmp_path: Path) -> None:
-    """Where labels come late a sample is kept of many more requests."""
-    topic = "watchkeeper.predictions"
-    daemon = made_in(tmp_path, MemoryBroker({topic: 1}))
+def sampled_in(tmp_path: Path) -> tuple[Daemon, Config]:
+    """A daemon with 36 stored requests of a model that keeps a sample, and as many of one that
+    does not; where joins reach back to no more than one."""
+    daemon = made_in(tmp_path, MemoryBroker({"watchkeeper.predictions": 1}))
     daemon.loop.turn(0.0)
     state = daemon.loop.pipeline.state
     rows = {name: state.model(name).row for name in ("sampled", "whole")}
     state.arrays.joins.sampling.change(rows["sampled"], 2)
     frames = [replace(predictions(n=4, at=T0 + i), model=name) for i in range(9) for name in rows]
     epochs = dict(daemon.loop._holdings.epochs)
-    daemon.store.commit(Checkpoint(at=T0, epochs=epochs, kept=kept(*frames, kind="join")))
+    states = {name: (0, state.dump(name)) for name in rows}
+    joins = kept(*frames, kind="join")
+    daemon.store.commit(Checkpoint(at=T0, epochs=epochs, states=states, kept=joins))
     small = msgspec.structs.replace(daemon.config.defaults, join_capacity=1)
     config = msgspec.structs.replace(daemon.config, defaults=small)
     state._policies.clear()
     state._policy = config.policy
+    return daemon, config
+
+
+def blocks_of(daemon: Daemon) -> Counter[str]:
+    return Counter(model for b in daemon.store.joins({0}) for model in models_of(b)[0])
+
+
+def test_nothing_is_dropped_while_models_are_taken_up(tmp_path: Path) -> None:
+    """Then their partitions are owned again, but how far their joins reach is not known yet."""
+    daemon, config = sampled_in(tmp_path)
+    state = daemon.loop.pipeline.state
+    held: list[int] = []
+
+    def policy(name: str) -> ModelPolicy:
+        held.append(len(state.models))  # asked for when a model is about to be loaded
+        forget(daemon, config)
+        return config.policy(name)
+
+    state._policy = policy
+    daemon.loop.take_up_anew(lambda: None)
+    daemon.loop.turn(0.0)
+
+    left = blocks_of(daemon)
+    daemon.close()
+    assert held == [0, 1]
+    assert left == {"sampled": 9, "whole": 9}
+
+
+def test_what_a_join_reaches_back_to_is_kept(tmp_path: Path) -> None:
+    """Where labels come late a sample is kept of many more requests."""
+    daemon, config = sampled_in(tmp_path)
 
     forget(daemon, config)
 
-    left = Counter(model for b in daemon.store.joins({0}) for model in models_of(b)[0])
+    left = blocks_of(daemon)
     daemon.close()
     assert left == {"sampled": 2, "whole": 1}
