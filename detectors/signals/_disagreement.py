@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.keys import Keys, keys_of
-from watchkeeper.detectors.signals._exact import limbs
+from watchkeeper.detectors.signals._exact import limbs_of
 from watchkeeper.detectors.types import (
     BoolArray,
     FloatArray,
@@ -26,7 +26,8 @@ from watchkeeper.detectors.types import (
 
 ALL, TOLD, OFF, SIZE, TRUTHS = "all", "told:", "off:", "size:", "truths:"
 OTHERS = "__other__"  # the name of all sources that are not told apart
-NAMES = 64  # sources that a part of a window tells apart; all further ones are one
+COUNTED = 1_024  # sources that a part of a window counts apart; all further ones are one
+MEASURED = 256  # of them, where errors are measured: these take more room
 SURE = 5.0  # standard errors
 LEAST = 10  # labels of a source that are compared with others
 SIZES = 256  # of errors: 0, and powers of two from 2**-127 to 2**127
@@ -46,17 +47,21 @@ class Pairs(NamedTuple):
 
 
 class Told(Partial):
-    """A part of a window. Of more than 64 sources it tells those apart whose names have the lowest
-    keys: they are the same however events are cut and merged, and all of their labels are counted
-    (as with inputs in `_repeated`)."""
+    """A part of a window. Up to 1,024 sources are counted apart, 256 where errors are measured, and
+    which of them matter is decided once the window is closed. Of more it keeps those whose names
+    have the lowest keys: they are the same however events are cut and merged, and all of their
+    labels are counted (as with inputs in `_repeated`). That cannot go by how many labels a source
+    told, nor by who is told apart so far: both are other ones at each cut.
+    """
 
     def merge(self, other: Mapping[str, IntArray]) -> None:
         """Adds another part of the same window."""
         super().merge(other)
         names = sources_of(self) - {OTHERS}
-        if len(names) > NAMES:
-            keys = keys_of(sorted(names)).tolist()
-            self.fold(name for _, name in sorted(zip(keys, sorted(names), strict=True))[:NAMES])
+        if len(names) > MEASURED:
+            room = room_for(any(name.startswith(OFF) for name in self))
+            if len(names) > room:
+                self.fold(lowest(names, room))
 
     def fold(self, names: Iterable[str]) -> None:
         """Makes all sources but these one."""
@@ -65,6 +70,17 @@ class Told(Partial):
             for of in _BY_SOURCE:
                 if of + name in self:
                     super().merge({of + OTHERS: self.pop(of + name)})
+
+
+def room_for(errors: bool) -> int:
+    """How many sources a part counts apart."""
+    return MEASURED if errors else COUNTED
+
+
+def lowest(names: Iterable[str], room: int) -> list[str]:
+    """Those of the names that have the lowest keys."""
+    ordered = sorted(names)
+    return [ordered[i] for i in np.argsort(keys_of(ordered), kind="stable")[:room].tolist()]
 
 
 def sources_of(part: Collection[str]) -> set[str]:
@@ -110,22 +126,44 @@ def tallied(usable: BoolArray, hits: BoolArray) -> IntArray:
 
 def by_source(names: list[str], code: IntArray, pairs: Pairs) -> Partial:
     """The part of rows; `code` is each one's place in `names`, -1 for nobody."""
-    part, many = Partial(), len(names)
     usable, wrong = contradicted(pairs)
-    usable = usable & (code >= 0)
-    of, not_right = (np.bincount(code[rows], minlength=many) for rows in (usable, usable & wrong))
     with np.errstate(over="ignore", invalid="ignore"):
         off = np.abs(pairs.predicted_value - pairs.value)
-    measured = np.isfinite(off) & (code >= 0)
-    sizes = code[measured] * SIZES + _sizes(off[measured])
-    table = np.bincount(sizes, minlength=many * SIZES).reshape(many, SIZES)
-    for place, name in enumerate(names):
-        if of[place]:
-            part[f"{TOLD}{name}"] = np.array([of[place], not_right[place]], dtype=np.int64)
-        if table[place].any():
-            part[f"{OFF}{name}"] = table[place].astype(np.int64)
-            part[f"{SIZE}{name}"] = limbs(off[measured & (code == place)])
+    usable, measured = usable & (code >= 0), np.isfinite(off) & (code >= 0)
+    names, code = _fewer(names, code, usable | measured, room_for(bool(measured.any())))
+    part, many = Partial(), len(names)
+    of, not_right = (np.bincount(code[rows], minlength=many) for rows in (usable, usable & wrong))
+    told = np.stack((of, not_right), axis=1).astype(np.int64)
+    for place in np.flatnonzero(of).tolist():
+        part[f"{TOLD}{names[place]}"] = told[place].copy()
+    if measured.any():
+        _add_errors(part, names, code[measured], off[measured])
     return part
+
+
+def _fewer(
+    names: list[str], code: IntArray, counted: BoolArray, room: int
+) -> tuple[list[str], IntArray]:
+    """The names and codes with no more names than there is room for, as `Told` would keep them, so
+    that no arrays are made of the others; only of such as something is counted of."""
+    if len(names) <= room:
+        return names, code
+    places = {names[i]: i for i in np.unique(code[counted]).tolist() if names[i] != OTHERS}
+    kept = lowest(places, room)
+    place = np.full(len(names) + 1, len(kept), dtype=np.int64)
+    place[[places[name] for name in kept]] = np.arange(len(kept))
+    place[-1] = -1  # nobody
+    return [*kept, OTHERS], place[code]
+
+
+def _add_errors(part: Partial, names: list[str], code: IntArray, off: FloatArray) -> None:
+    """Counts the sizes of errors by source, and sums them up."""
+    many = len(names)
+    table = np.bincount(code * SIZES + _sizes(off), minlength=many * SIZES).reshape(many, SIZES)
+    sums = limbs_of(off, code, many)
+    for place in np.unique(code).tolist():
+        part[f"{OFF}{names[place]}"] = table[place].astype(np.int64)
+        part[f"{SIZE}{names[place]}"] = sums[place]
 
 
 def _sizes(off: FloatArray) -> IntArray:

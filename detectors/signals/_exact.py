@@ -31,19 +31,28 @@ def limbs(values: FloatArray) -> IntArray:
     A float64 is an integer of 53 bits times a power of two. Cut at multiples of 2**32 it spreads
     over three limbs; 2**31 numbers may be added before an int64 limb could overflow.
     """
+    return limbs_of(values, np.zeros(len(values), dtype=np.int64), 1)[0]
+
+
+def limbs_of(values: FloatArray, group: IntArray, groups: int) -> list[IntArray]:
+    """The same of each group of numbers; `group` is that of each."""
     if not len(values):
-        return np.zeros(0, dtype=np.int64)
+        return [np.zeros(0, dtype=np.int64)] * groups
     mantissa, exponent = np.frexp(values)
     whole = np.abs(mantissa * 2.0**53).astype(np.uint64)
     first, shift = np.divmod(exponent.astype(np.int64) - 53 + _LOWEST, _LIMB)
     low = (whole & np.uint64(0xFFFFFFFF)) << shift.astype(np.uint64)
     high = (whole >> np.uint64(_LIMB)) << shift.astype(np.uint64)
-    total = np.zeros(int(first.max()) + 3, dtype=np.int64)
+    width = np.full(groups, -3, dtype=np.int64)
+    np.maximum.at(width, group, first)
+    width += 3
+    total = np.zeros((groups, int(width.max())), dtype=np.int64)
     sign = np.where(values < 0, -1, 1)
-    for place, part in ((0, low), (1, high)):
-        np.add.at(total, first + place, sign * (part & np.uint64(0xFFFFFFFF)).astype(np.int64))
-        np.add.at(total, first + place + 1, sign * (part >> np.uint64(_LIMB)).astype(np.int64))
-    return total
+    for place, part in ((first, low), (first + 1, high)):
+        here = sign * (part & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        np.add.at(total, (group, place), here)
+        np.add.at(total, (group, place + 1), sign * (part >> np.uint64(_LIMB)).astype(np.int64))
+    return [row[:n].copy() for row, n in zip(total, width.tolist(), strict=True)]
 
 
 def about(summed: IntArray) -> float:

@@ -12,7 +12,7 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.signals import _disagreement as d
 from watchkeeper.detectors.signals._disagreement import (
     ALL,
-    NAMES,
+    COUNTED,
     OTHERS,
     Pairs,
     Told,
@@ -26,7 +26,7 @@ from watchkeeper.detectors.types import Frame, IntArray, JoinedFrame, Partial, S
 
 __all__ = [
     "ALL",
-    "NAMES",
+    "COUNTED",
     "OTHERS",
     "REST",
     "SOURCE",

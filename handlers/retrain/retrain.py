@@ -213,7 +213,8 @@ def _left_out(sources: list[str], context: Context) -> dict[str, Scalar]:
         return {}
     found: dict[str, Scalar] = {_WITHOUT: _listed(sources)}
     if OTHERS in sources:
-        found[_APART] = _listed([each.name for each in context.sources])
+        names = (each.name for each in context.sources)
+        found[_APART] = _listed([name for name in names if name != OTHERS])
     return found
 
 

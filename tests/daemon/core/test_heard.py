@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchkeeper.daemon.core.heard import HALF_LIFE, Heard
-from watchkeeper.detectors.signals.labels import NAMES, OTHERS, SOURCES
+from watchkeeper.daemon.core.heard import HALF_LIFE, REMEMBERED, Heard
+from watchkeeper.detectors.signals.labels import OTHERS, SOURCES
+from watchkeeper.handlers.rules.labels import MOST
 
 Windows = Sequence[dict[str, int]]
 
@@ -30,7 +31,33 @@ def test_a_few_sources_are_all_told_apart() -> None:
     found = heard([{"crew": 5, "vendor": 1, OTHERS: 9}])
 
     assert found.apart == ["crew", "vendor"]
-    assert [(r.name, r.share) for r in found.records()] == [("crew", 5 / 15), ("vendor", 1 / 15)]
+    shares = [(r.name, r.share) for r in found.records()]
+    assert shares == [("crew", 5 / 15), ("vendor", 1 / 15), (OTHERS, 9 / 15)]
+
+
+def test_sources_that_are_not_told_apart_have_a_share_as_one() -> None:
+    found = heard([{**crowd(100, 10), OTHERS: 2_000}] * 50)
+    found.agree("1", OTHERS)
+
+    found.hear(50, crowd(100, 10), 1_000)
+
+    shares = {r.name: r.share for r in found.records()}
+    assert shares[OTHERS] == pytest.approx(1.0 - (SOURCES - 1) * shares["s00"])
+    assert shares[OTHERS] > MOST
+    assert found.agreed == {OTHERS: {"1": 1}}
+
+
+def test_one_that_is_told_apart_takes_its_labels_along() -> None:
+    found = heard([crowd(SOURCES - 1), {**crowd(SOURCES - 1), "new": 30}])
+    before = found.records()[-1]
+
+    found.hear(2, {"new": 60}, 60)
+
+    assert before.name == OTHERS
+    assert before.share == pytest.approx(30 / 1_270, rel=0.01)
+    share = {r.name: r.share for r in found.records()}
+    assert share["new"] == pytest.approx(90 / 1_330, rel=0.01)
+    assert share[OTHERS] == pytest.approx(40 / 1_330, rel=0.01)
 
 
 def test_sources_of_equal_use_do_not_take_each_others_place() -> None:
@@ -97,7 +124,7 @@ def test_it_is_bounded_and_a_restart_changes_nothing(windows: Windows, stop: int
     if stop <= len(windows):
         assert msgspec.to_builtins(resumed) == msgspec.to_builtins(straight)
     assert len(straight.apart) <= SOURCES - 1
-    assert len(straight.used) <= NAMES
+    assert len(straight.used) <= REMEMBERED
     assert set(straight.apart) <= straight.used.keys()
 
 

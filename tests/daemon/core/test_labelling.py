@@ -14,6 +14,7 @@ from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
+from watchkeeper.detectors.signals._disagreement import lowest
 from watchkeeper.detectors.signals.labels import SOURCES
 from watchkeeper.detectors.types import (
     AnyFrame,
@@ -285,6 +286,17 @@ def told_of(play: Play) -> set[str]:
     """The sources that samples are about."""
     samples = {s.series.target for step in play.steps for s in step.samples}
     return {target for target in samples if target.startswith("source:")}
+
+
+@pytest.mark.parametrize("crews", [100, 400])
+def test_a_source_that_tells_much_is_told_apart_among_any_number_of_others(crews: int) -> None:
+    names = [f"crew-{i}" for i in range(crews)]
+    last = lowest(names, crews)[-1]
+    play = Told(names=tuple(name for each in names if each != last for name in (each, last)))
+
+    play.traffic(3, n=1_500)
+
+    assert f"source:{last}" in told_of(play)
 
 
 def test_a_new_source_takes_the_place_of_one_that_tells_nothing_any_more() -> None:
