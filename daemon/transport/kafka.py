@@ -205,11 +205,7 @@ class KafkaSource:
 
     def _begin(self, partition: Partition, offset: int | None) -> None:
         consumer = self._member.consumer
-        if offset is None:
-            offset = consumer.committed(spot(partition), timeout_ms=5_000)
-        if offset is None:
-            offset = self._member.default_offset(partition)
-        wanted = offset
+        wanted = offset = self._positions.first(partition) if offset is None else offset
         if self._positions.made_anew(partition):
             offset = self._member.beginning(partition)
             self._gaps.append(DataGap(*partition, wanted, offset, "of a topic that is gone"))

@@ -37,6 +37,8 @@ class KafkaPositions:
         self._known_topics: Any = None
         # What is known of topics that may be known no more, by partition.
         self._outdated: dict[Partition, Any] = {}
+        # Where partitions were begun that nobody had stored an offset of.
+        self._first: dict[Partition, int] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._next)
@@ -65,9 +67,20 @@ class KafkaPositions:
         self._ends |= {Partition(*place): int(end) for place, end in found.items()}
         self._left = None
 
+    def first(self, partition: Partition) -> int:
+        """Where to begin a partition that the daemon has no offset of: where the group is, else
+        where it was begun the last time. What came since was not made true, and the end may be
+        behind it by now."""
+        committed = self._member.consumer.committed(spot(partition), timeout_ms=5_000)
+        if committed is not None:
+            return int(committed)
+        if partition not in self._first:
+            self._first[partition] = self._member.default_offset(partition)
+        return self._first[partition]
+
     def begin(self, partition: Partition, offset: int) -> None:
         """Moves the consumer to where the partition's reading begins."""
-        self.seek(partition, offset)
+        self.go_on(partition, offset)
         self._fruitless[partition] = (time.monotonic(), 0)
 
     def made_anew(self, partition: Partition) -> bool:
@@ -92,6 +105,12 @@ class KafkaPositions:
         self._next[partition] = offset
         self._note_topic(partition)
         self._left = None
+
+    def go_on(self, partition: Partition, offset: int) -> None:
+        """Moves both to where all is read from now on: nobody begins before it any more."""
+        self.seek(partition, offset)
+        if partition in self._first:
+            self._first[partition] = offset
 
     def doubt_topic(self, partition: Partition) -> None:
         """Its topic may be another one than is known: what is learnt next is that of what is read

@@ -80,7 +80,7 @@ def resume_behind_gaps(
         try:
             known = None if said is None or isinstance(said, int) else int(said.offset)
             new = member.default_offset(partition) if known is None else known
-            positions.seek(partition, new)
+            positions.go_on(partition, new)
             positions.doubt_topic(partition)
         except (KafkaError, KeyError) as error:
             member.failed(error)
@@ -105,6 +105,6 @@ def begin_made_anew(
             member.failed(error)
             member.leave(2.0)  # what is assigned anew is looked at anew
             break
-        positions.seek(partition, new)
+        positions.go_on(partition, new)
         gaps.append(DataGap(*partition, old, new, "of a topic that is gone"))
     return gaps

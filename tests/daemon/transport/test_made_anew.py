@@ -40,6 +40,9 @@ class Consumer:
     def seek(self, spot: TopicPartition, offset: int) -> None:
         self.at = offset
 
+    def committed(self, spot: TopicPartition, timeout_ms: int) -> None:
+        """Nothing was."""
+
 
 class Member:
     """A member of a group whose topics begin at 0 and are read from there."""
@@ -122,6 +125,18 @@ def test_a_topic_that_lost_records_and_is_made_anew_later_is_noticed(line: Line)
     line.metadata.refresh(line.new)
 
     assert [gap.reason for gap in line.looked()] == ["of a topic that is gone"]
+
+
+def test_a_partition_without_a_stored_offset_is_begun_where_the_new_topic_begins(
+    line: Line,
+) -> None:
+    line.member.default_offset = lambda partition: 1_000  # type: ignore[method-assign]
+    line.positions.begin(HERE, line.positions.first(HERE))
+    line.metadata.refresh(line.new)
+
+    line.looked()
+
+    assert line.positions.first(HERE) == 0
 
 
 def test_metadata_that_tell_of_it_first_are_believed(line: Line) -> None:
