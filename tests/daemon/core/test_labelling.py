@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
 from tests.playbook import MODEL, Play, objects
 from watchkeeper.daemon.core.guards import DOUBTED
-from watchkeeper.daemon.core.pipeline import Pipeline
+from watchkeeper.daemon.core.pipeline import Pipeline, context_of
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.signals._disagreement import lowest
@@ -25,6 +25,7 @@ from watchkeeper.detectors.types import (
 )
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.rules.facts import AGREED_WINDOWS
+from watchkeeper.handlers.rules.labels import doubted
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Phase
 
 QUIET, LIED = 60, 12
@@ -401,3 +402,17 @@ def test_sources_of_a_spread_model_are_bound_in_common() -> None:
     assert of_shares is not None
     assert of_shares.apart == of_whole.apart
     assert len(of_shares.apart) == SOURCES - 1
+
+
+def test_many_small_sources_are_learned_from_where_most_labels_are_theirs() -> None:
+    crews, users = [f"crew-{i}" for i in range(SOURCES - 1)], [f"user-{i}" for i in range(400)]
+    play = Told(names=tuple(crews * 4 + users))
+
+    for i in range(QUIET):
+        play.liars = tuple(users) if i >= QUIET - LIED else ()
+        play.traffic(1, n=524)
+
+    state = play.pipeline.state
+    known = context_of(state.models[MODEL], state.policy(MODEL))
+    assert {f.series.target for f in signs(play)} >= {"source:__other__"}
+    assert doubted(play.incident, known) == []

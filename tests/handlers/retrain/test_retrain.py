@@ -166,6 +166,7 @@ def told_by(names: list[str | None]) -> Examples:
     [
         ("vendor", ("crew", "vendor"), {"crew", "late", None}),
         ("__other__", ("crew", "vendor"), {"crew", "vendor", None}),
+        ("__other__", ("crew", "vendor", "__other__"), {"crew", "vendor", None}),
     ],
 )
 def test_nothing_is_learned_from_labels_of_a_source_that_stands_out(
