@@ -179,6 +179,13 @@ class Joins:
         """The share of the model's requests that is kept. From any thread."""
         return self.sampling.share(model)
 
+    def kept_since(self, model: int) -> float:
+        """When the oldest prediction that is kept was made; minus infinity while none of a model
+        had to make room for newer ones."""
+        rows = self._mine(model)
+        full = len(rows) and len(rows) >= int(self._predicted.room[model])
+        return float(rows["at"].min()) if full else -np.inf
+
     def coverage(self, model: int) -> float:
         """The share of the kept predictions whose label is known; NaN before the first."""
         rows = self._mine(model)

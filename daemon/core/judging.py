@@ -20,7 +20,15 @@ from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
-from watchkeeper.daemon.core.stretching import Ended, has, let_go, may_end, recovered, stretched
+from watchkeeper.daemon.core.stretching import (
+    Ended,
+    Unheld,
+    has,
+    let_go,
+    may_end,
+    recovered,
+    stretched,
+)
 from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
@@ -305,9 +313,13 @@ def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
         for at, row in enumerate(some)
         if may_end((closing := row.closing).model, row.version, closing.window.end)
     ]
-    for number, (at, sample, text) in enumerate(stretched(ended, positive)):
+    for number, each in enumerate(stretched(ended, positive)):
+        closing = some[each.place].closing
+        if isinstance(each, Unheld):
+            closing.add((some[each.place].version, Stretch.name, number, 3, 0), each.finding)
+            continue
+        sample, text = each.sample, each.text
         step.samples.append(sample)
-        closing = some[at].closing
         closing.statements[sample.series, sample.window.end] = text
         judge_one(closing, sample, closing.policy.watches, (number, 3), step)
 

@@ -11,12 +11,14 @@ import numpy as np
 
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.detectors.estimation.judged import TARGETS, Judged, Said
+from watchkeeper.detectors.estimation import judged
+from watchkeeper.detectors.estimation.judged import TARGETS, Judged, Kept, Said
 from watchkeeper.detectors.estimation.running import Taught
 from watchkeeper.detectors.signals import Stretch
 from watchkeeper.detectors.signals._disagreement import key_of
-from watchkeeper.detectors.types import Sample, Series, Window, moment
+from watchkeeper.detectors.types import Finding, Sample, Series, Severity, Window, moment
 
+UNHELD = "join"  # stands for a detector where the join lets go of predictions too soon
 WAITED = 3  # stretches that a harm found by one may go without a verdict
 PART = 100  # of the time in which one false alarm is accepted: no stretch is shorter
 _PLACES = 1024  # so many models do not all end their stretches at once
@@ -39,6 +41,13 @@ class Stretched(NamedTuple):
     place: int
     sample: Sample
     text: str
+
+
+class Unheld(NamedTuple):
+    """That nothing can be judged, for the label join is too short."""
+
+    place: int
+    finding: Finding
 
 
 def has(model: ModelState, policy: ModelPolicy) -> bool:
@@ -72,14 +81,19 @@ def may_end(model: ModelState, version: str, at: float) -> bool:
     return taught is not None and at >= taught.judged.until and taught.speaks
 
 
-def stretched(windows: Iterable[Ended], positive: str) -> Iterator[Stretched]:
+def stretched(windows: Iterable[Ended], positive: str) -> Iterator[Stretched | Unheld]:
     """What has become known of stretches by the end of these windows, at which some `may_end`."""
     for each in windows:
         assert each.model.estimates is not None
         taught = each.model.estimates.versions[each.version]
         bound, after = _bounds(each)
         if taught.judged.due(bound, after):
-            for said in _said(each, taught, bound, positive):
+            kept = _kept(each, positive)
+            since = each.model.arrays.joins.kept_since(each.model.row)
+            for start, n in _left(taught.judged, kept, bound, since):
+                yield Unheld(each.place, _unheld(each, start, n))
+            taught.judged.lost(min(since, bound))
+            for said in _said(each, taught, bound, kept):
                 yield Stretched(each.place, _sample(each, said), _text(said))
 
 
@@ -95,17 +109,43 @@ def _bounds(ended: Ended) -> tuple[float, float]:
     return last * width, (last + windows) * width
 
 
-def _said(ended: Ended, taught: Taught, bound: float, positive: str) -> list[Said]:
-    model, incident = ended.model, ended.model.incident
-    learns = incident is None or not incident.open
-    kept = model.arrays.joins.answered(model.row, ended.member, ended.window.end)
-    return taught.judged.judge(
-        kept.of_class(key_of(positive)),
-        taught.curve,
-        bound,
-        ended.policy.join_horizon_s,
-        learns=learns,
+def _kept(ended: Ended, positive: str) -> Kept:
+    joins = ended.model.arrays.joins
+    known = joins.answered(ended.model.row, ended.member, ended.window.end)
+    return known.of_class(key_of(positive))
+
+
+def _left(of: Judged, kept: Kept, bound: float, since: float) -> Iterator[tuple[float, int]]:
+    """The starts of stretches that cannot be judged, for only those made
+    `since` are kept, which are too few: the oldest that waits for labels, and the one that grows;
+    and how many are left."""
+    if of.held and of.held[0].start < since and not of.held[0].said:
+        first = of.held[0]
+        left = int(np.count_nonzero((kept.at >= first.start) & (kept.at < first.end)))
+        if left < judged.SIZE // 2:
+            yield first.start, left
+    n = of.grown(kept, bound)
+    if of.begun < since and n < judged.SIZE:
+        yield of.begun, n
+
+
+def _unheld(ended: Ended, since: float, n: int) -> Finding:
+    series = Series(ended.model.model, ended.version, Stretch.name, "")
+    text = (
+        f"no stretch can be judged: of {judged.SIZE:,} predictions or more {n:,} are kept until "
+        f"their labels came; join_capacity = {ended.policy.join_capacity} is too small"
     )
+    nan, parts = math.nan, (float(n), float(judged.SIZE))
+    until = ended.window.end
+    return Finding(
+        series, UNHELD, Severity.INFO, since, until, *parts, nan, nan, n, "down", statement=text
+    )
+
+
+def _said(ended: Ended, taught: Taught, bound: float, kept: Kept) -> list[Said]:
+    incident, horizon = ended.model.incident, ended.policy.join_horizon_s
+    learns = incident is None or not incident.open
+    return taught.judged.judge(kept, taught.curve, bound, horizon, learns=learns)
 
 
 def _sample(ended: Ended, said: Said) -> Sample:

@@ -126,6 +126,14 @@ class Judged(msgspec.Struct, array_like=True):
             self.begun = self.seen = bound
         return bound > self.seen
 
+    def lost(self, before: float) -> None:
+        """Predictions from before this time are not kept any more: a stretch begins no sooner."""
+        self.begun = max(self.begun, before)
+
+    def grown(self, kept: Kept, bound: float) -> int:
+        """The predictions of the stretch that grows, up to a bound."""
+        return int(np.count_nonzero((kept.at >= self.begun) & (kept.at < bound)))
+
     def judge(
         self, kept: Kept, curve: Curves, bound: float, horizon: float, *, learns: bool
     ) -> list[Said]:
@@ -135,7 +143,7 @@ class Judged(msgspec.Struct, array_like=True):
         seconds. `learns`: normal stretches may teach; not those of bad times.
         """
         self.seen = bound
-        n = int(np.count_nonzero((kept.at >= self.begun) & (kept.at < bound)))
+        n = self.grown(kept, bound)
         if n >= SIZE:
             self.held.append(Stretch(self.begun, bound, n))
             self.begun = bound

@@ -72,8 +72,9 @@ class Stretch:
     it costs about one page in the time of `false_alarms`, over and above what that allows: a
     hundred stretches of three measures each are held against three standard deviations. And the
     label join has to hold a stretch and what waits for labels (`join_capacity`): predictions that
-    it let go of are in none. Where it turns over within a stretch, what is found also hangs on how
-    many events are read at once.
+    it let go of are in none. Where it turns over within a stretch, that begins with the oldest one
+    left, what is found also hangs on how many events are read at once, and a finding of severity
+    info on the signal itself says where too few are left for any (detector `join`).
 
     What a stretch finds began at some time in it, hours before or just now: drift of inputs, and
     labels of a source that stand out, count as its cause if they began within it. An incident that

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.daemon.core.test_estimating import Life, given, pages
-from tests.playbook import MODEL
+from tests.playbook import MODEL, PER_WINDOW
 from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.core.incidents import (
     RECENT_WINDOWS,
@@ -24,7 +24,7 @@ from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.model import Health
 from watchkeeper.daemon.core.renewing import clear
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.core.stretching import PART, WAITED
+from watchkeeper.daemon.core.stretching import PART, UNHELD, WAITED
 from watchkeeper.detectors.estimation import judged as judging
 from watchkeeper.detectors.estimation.judged import FEWEST, Judged
 from watchkeeper.detectors.keys import Keys, keys_of
@@ -267,6 +267,29 @@ def test_an_incident_of_stretches_ends_once_one_was_good() -> None:
     assert not made.play.incident.open
 
 
+def test_a_stretch_begins_with_the_oldest_prediction_that_is_kept() -> None:
+    made = life(join_capacity=SIZE + 160)
+
+    made.minutes(GROWN)
+
+    newest = judged(made).held[-1]
+    assert SIZE <= newest.n < WINDOWS * PER_WINDOW
+    assert newest.end - newest.start < WINDOWS * made.play.policy.window_s
+
+
+@pytest.mark.parametrize("more", [-100, 160])  # shorter than a stretch; than until labels are told
+def test_it_is_said_where_the_label_join_is_too_short_for_any_stretch(more: int) -> None:
+    made = life(join_capacity=SIZE + more)
+
+    steps = made.minutes(GROWN)
+
+    found = [f for s in steps for f in s.findings if f.series.signal == "stretch"]
+    assert len(found) > FEWEST
+    assert {f.severity for f in found} == {Severity.INFO}
+    assert all(f.n < SIZE and "no stretch can be judged" in f.statement for f in found)
+    assert made.play.incidents == []
+
+
 def test_stretches_of_models_do_not_all_end_at_once() -> None:
     ends = set()
     for number in range(30):
@@ -342,3 +365,23 @@ def test_what_is_no_probability_is_marked_as_none() -> None:
     odd = np.array([-0.5, 1.5, np.inf, np.nan])
 
     assert np.isnan(marked(odd, keyed([YES] * 4), keyed([NO] * 4))).all()
+
+
+def test_a_join_that_is_full_says_how_far_back_it_reaches() -> None:
+    roomy, full = Joins(len(SAID) + 1, 60.0), Joins(len(SAID), 60.0)
+    for joins in (roomy, full):
+        answered(joins, labels_first=False, known=20.0)
+
+    assert roomy.kept_since(0) == -np.inf
+    assert full.kept_since(0) == 0.0
+    assert full.kept_since(1) == -np.inf
+
+
+def test_little_traffic_is_no_join_that_is_too_short() -> None:
+    made = life(join_capacity=3 * WINDOWS * PER_WINDOW)
+    made.minutes(GROWN)
+
+    steps = [made.play.step(Batch(made.play.window(n=60))) for _ in range(3 * WINDOWS)]
+
+    assert judged(made).begun > made.play.pipeline.state.arrays.joins.kept_since(0) > 0.0
+    assert not [f for s in steps for f in s.findings if f.detector == UNHELD]
