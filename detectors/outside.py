@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from watchkeeper.detectors.each_sample import EachSample
+from watchkeeper.detectors.scores import score
 from watchkeeper.detectors.setting import NonNegative, Positive, setting
 from watchkeeper.detectors.types import Direction, Finding, Sample
 
@@ -26,6 +27,7 @@ class Outside(EachSample):
     """
 
     name: ClassVar[str] = "outside"
+    sustained: ClassVar[bool] = True
 
     direction: Direction = setting("either", "which changes matter: up, down or either")
     threshold: Positive = setting(3.0, "standard errors from what is expected to the limits")
@@ -36,7 +38,7 @@ class Outside(EachSample):
         unit = max(sample.stderr, self.min_change / self.threshold)
         if not (math.isfinite(change) and math.isfinite(unit) and unit > 0.0):
             return None
-        scored = change / unit
+        scored = score(change, unit)
         statistic = {"up": scored, "down": -scored}.get(self.direction, abs(scored))
         if not statistic > self.threshold:
             return None

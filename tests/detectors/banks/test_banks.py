@@ -85,7 +85,11 @@ def find_the_same(watch: Watch, given: list[Columns]) -> int:
     return found
 
 
-@pytest.mark.parametrize("watch", DEFAULT_WATCHES, ids=lambda w: f"{w.signal}-{w.detector}")
+# A stretch is hours long: each model that asks for them has detectors of its own.
+_OFTEN = [watch for watch in DEFAULT_WATCHES if watch.signal != "stretch"]
+
+
+@pytest.mark.parametrize("watch", _OFTEN, ids=lambda w: f"{w.signal}-{w.detector}")
 def test_the_default_suite_finds_the_same(watch: Watch) -> None:
     for seed in range(2):
         random = np.random.default_rng(seed)
