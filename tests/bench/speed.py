@@ -64,6 +64,7 @@ KEYS = (
     "models_10000_over_bare",
     "help_seconds",
     "ready_seconds",
+    "mb_per_1000_series_new",
 )
 _FAST = {"complete_fast", "models_1", "models_1000", "models_10000", "latency", "memory"}
 _IMPORTED = {"thousand", "ten_thousand", "few", "many", *LIVE_NAMES}
@@ -254,20 +255,23 @@ class Bench:
         self.found["fsync_ms"] = spent.more["fsync_ms"]
 
     def memory(self) -> None:
-        """What 900 more models add to the process. Predictions that wait for labels are another
+        """What 900 more models add to the process, once their histories are full, within a week,
+        and when they are new. Predictions that wait for labels are another
         budget, set by `join_capacity`: here none do. The first run is not looked at: a process
         that compiles kernels needs more memory than one that finds them compiled."""
-        grown: list[float] = []
+        grown: dict[str, list[float]] = {"mb": [], "mb_new": []}
         self._of_models("few")
         for _ in range(self.size.pairs):
             few, many = self._of_models("few"), self._of_models("many")
             series = many["series"] - few["series"]
             if series <= 0:
                 raise Missing("the daemon's series could not be counted")
-            grown.append((many["mb"] - few["mb"]) / series * 1_000)
+            for key, found in grown.items():
+                found.append((many[key] - few[key]) / series * 1_000)
             self.found["series_of_1000_models"] = many["series"]
             self.found["mb_at_100_models"] = few["mb"]
-        self.note("mb_per_1000_series", grown)
+        self.note("mb_per_1000_series", grown["mb"])
+        self.note("mb_per_1000_series_new", grown["mb_new"])
 
     def _of_models(self, stream: str) -> dict[str, float]:
         job: dict[str, Any] = {"model": {"join_capacity": 1}}
@@ -329,7 +333,7 @@ class Bench:
             (self.large, ("models_10000_over_bare",)),
             (self.checkpoints, ("checkpoint_cpu_share",)),
             (self.small_checkpoint, ("ms_checkpoint_1pct_of_15000",)),
-            (self.memory, ("mb_per_1000_series",)),
+            (self.memory, ("mb_per_1000_series", "mb_per_1000_series_new")),
             (self.latency, KEYS[5:7]),
             (self.starting, KEYS[11:13]),
         ]

@@ -17,8 +17,12 @@ from tests.bench.broker import Spec, running
 from tests.bench.cases import Job, bare
 from tests.bench.replay import Stream
 from tests.bench.traffic import BEGIN, Shape, model_name, model_of
-from tests.bench.trials import LIVE, closing_event
+from tests.bench.trials import LIVE, closing_event, fill, megabytes
+from watchkeeper.daemon.core.panel import Panel
+from watchkeeper.daemon.core.policy import Suite
 from watchkeeper.detectors import fast
+from watchkeeper.detectors.arrays.schema import Schema
+from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import Finding, Series, Severity
 
 _ROOT = Path(__file__).parents[2]
@@ -114,3 +118,21 @@ def test_the_daemon_keeps_its_distance_to_an_empty_poll_loop(tmp_path: Path) -> 
 
     assert found["missing"] == {}
     assert _too_slow(found) == {}
+
+
+def test_full_histories_take_the_memory_they_are_said_to_take() -> None:
+    members, panel = 4_000, Panel.of(Suite(watches=DEFAULT_WATCHES), Schema())
+    for member in range(members):
+        panel.place(member)
+    banks = [post.bank for post in panel.posts]
+    for bank in banks:
+        bank._reach(members)
+    pasts = [bank._past for bank in banks if bank._past.kind.names]
+    long = sum(past.nbytes for past in pasts) * members / len(pasts[0]) / 2**20
+    before = megabytes()
+
+    fill([panel, panel])
+
+    assert long > 10.0
+    assert megabytes() - before == pytest.approx(long, rel=0.1)
+    assert not any(table.any() for past in pasts for table in past.tables.values())
