@@ -12,6 +12,7 @@ import structlog
 from watchkeeper.daemon.core.begun_anew import begun_anew
 from watchkeeper.daemon.core.spread import heed_shares
 from watchkeeper.daemon.core.state import State, whole
+from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.spreading import Spreading
 from watchkeeper.daemon.storage.store import Store
@@ -44,6 +45,7 @@ class Holdings:
     homes: dict[str, int] = field(default_factory=dict)
     moves: int = 0
     _findings: list[Finding] = field(default_factory=list)
+    _anew: set[str] = field(default_factory=set)
     _settled: Remembered[str] = field(default_factory=Remembered)
 
     def take_up(self, partitions: Sequence[Partition]) -> list[str]:
@@ -72,10 +74,13 @@ class Holdings:
         self.source.commit({p: n for p in partitions if (n := restored.offsets.get(p)) is not None})
         return new
 
-    def begun_anew(self) -> list[Finding]:
-        """What could not be taken up, and had to be begun anew, since the last call."""
-        found, self._findings = self._findings, []
-        return found
+    def tell_anew(self, step: Step) -> None:
+        """Adds to a step what could not be taken up since the last one, and was begun anew. It is
+        stored as it is now, also where nothing comes of it: else it would be told at each start."""
+        step.findings += self._findings
+        for model in self._anew & self.state.models.keys():
+            step.dirty.add(model)
+        self._findings, self._anew = [], set()
 
     def leave(self, gone: Set[Partition]) -> None:
         """Forgets partitions that are another's now, and the models at home in no other."""
@@ -136,6 +141,7 @@ class Holdings:
                     log.warning("detector begins anew", model=model, reason=each)
                 if refused:  # of a model with many detectors one finding is enough
                     self._findings.append(begun_anew(model, "detectors", refused[0], at))
+                    self._anew.add(model)
             except StateError as error:
                 aside = SetAside(model, str(error), at)
                 self._set_aside(aside)

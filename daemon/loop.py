@@ -199,7 +199,7 @@ class Loop:
             self._holdings.homes.setdefault(model, number)
         with self.reporter.stage("step"):
             step = self.pipeline.step(batch)
-        step.findings += self._holdings.begun_anew()
+        self._holdings.tell_anew(step)
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
         self._remember(records, decoded, step, now)

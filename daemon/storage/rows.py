@@ -43,6 +43,7 @@ def finding(each: Finding) -> Row:
         "statistic": _number(each.statistic),
         "threshold": _number(each.threshold),
         "n": int(each.n),
+        "statement": each.statement or None,
     }
 
 
@@ -60,6 +61,7 @@ def as_finding(row: RowMapping) -> Finding:
         threshold=_float(row["threshold"]),
         n=row["n"],
         direction=next(each for each in _DIRECTIONS if each == row["direction"]),
+        statement=row["statement"] or "",
     )
 
 

@@ -117,6 +117,7 @@ findings = Table(
     Column("statistic", Double),
     Column("threshold", Double),
     Column("n", BigInteger, nullable=False),
+    Column("statement", Words),  # null: none
     Index(None, "model", "at"),
 )
 

@@ -110,6 +110,23 @@ def test_state_that_is_not_understood_is_a_finding(
     told = [f for step in world.book.told for f in step.findings if f.detector == "state"]
     assert [f.id for f in told] == [found[0].id]
     assert "layout" in told[0].statement
+    assert found[0].statement == told[0].statement
+
+
+def test_detectors_begun_anew_are_told_once_even_where_nothing_comes(world: World) -> None:
+    world.publish(0, 1_500)
+    before = world.loop()
+    drain(before)
+    before.checkpoint()
+    changed(world.store, other_stamps)
+
+    for _ in range(2):
+        world.now += 60.0
+        drain(loop := world.loop())
+        loop.checkpoint()
+
+    found = [f for f in world.store.records.findings() if f.detector == "state"]
+    assert [f.series.target for f in found] == ["detectors"]
 
 
 def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:

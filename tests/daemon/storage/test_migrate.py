@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
-from watchkeeper.daemon.storage import migrate
+from tests.daemon.storage.examples import finding
+from watchkeeper.daemon.storage import migrate, rows
 from watchkeeper.daemon.storage.database import Database
+from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.tables import metadata
 
 
@@ -33,6 +35,23 @@ def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
     migrate.upgrade(empty_url)
 
     assert migrate.upgrade(empty_url) == migrate.head()
+
+
+def test_findings_of_an_older_layout_have_no_statement(empty_url: str) -> None:
+    migrate.upgrade(empty_url, "r0006")
+    old = {name: value for name, value in rows.finding(finding()).items() if name != "statement"}
+    database = Database(empty_url)
+    with database.write() as connection:
+        names = ", ".join(old)
+        values = ", ".join(f":{name}" for name in old)
+        connection.execute(text(f"INSERT INTO findings ({names}) VALUES ({values})"), old)
+    database.close()
+
+    migrate.upgrade(empty_url)
+
+    store = Store(empty_url)
+    assert repr(store.records.findings()) == repr([finding()])
+    store.close()
 
 
 def test_downgrading_leaves_no_table_behind(empty_url: str) -> None:

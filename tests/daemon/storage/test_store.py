@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -57,6 +58,13 @@ def test_a_finding_is_exact_after_a_round_trip(store: Store) -> None:
 
     assert repr(store.records.findings("fraud", since=T0)) == repr([finding()])
     assert store.records.findings("fraud", since=T0 + 1) == []
+
+
+def test_a_finding_keeps_its_statement(store: Store) -> None:
+    said = msgspec.structs.replace(finding(), statement="stored state has another layout")
+    store.commit(replace(checkpoint(own(store, P0)), findings=[said]))
+
+    assert [each.statement for each in store.records.findings()] == [said.statement]
 
 
 def test_a_new_partition_has_no_offset(store: Store) -> None:
