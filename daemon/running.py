@@ -30,7 +30,7 @@ from watchkeeper.detectors import fast
 
 log = structlog.get_logger()
 
-_TURN_S = 0.000_5
+_TURN_S = 0.000_05
 
 
 def run(config: Config) -> int:
@@ -92,8 +92,9 @@ def spare_collections() -> None:
 
 
 def take_turns(profile: Profile) -> None:
-    """Has threads that compute give way after half a millisecond where that is what counts: after
-    Python's own five an event waits for a checkpoint that is being written beside the loop."""
+    """Has threads that compute give way after 50 microseconds where that is what counts: after
+    Python's own five milliseconds an event waits for a checkpoint that is written beside the loop,
+    and at each of the handful of times that a poll changes threads."""
     if profile == "low_latency":
         sys.setswitchinterval(_TURN_S)
 

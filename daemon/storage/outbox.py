@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -58,6 +59,7 @@ class _Line:
     deliver: Deliver
     own: _Pace = field(default_factory=_Pace)
     topics: dict[str, _Pace] = field(default_factory=dict)
+    told: list[tuple[OutboxRow, Delivery]] = field(default_factory=list)  # not yet in the record
     wake: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     crowd: int = 0  # so many waited after the last look at how many wait
@@ -71,7 +73,9 @@ class Outbox:
 
     A failed message is tried again after `base_s`, doubled each time up to `cap_s`, with jitter,
     or later where the other side asks for it; a topic that took nothing is left alone as a whole
-    for that long, and delays no other. Times in seconds.
+    for that long, and delays no other. While the database is away, it is asked again after
+    `database_cap_s` at the latest, and what was told meanwhile is recorded before more is told.
+    Times in seconds.
 
     Of an incident's own states only the newest is told on a channel in `collapse` when messages
     were delayed by a failure or by more than `late_s`, and on every channel when more than `most`
@@ -87,6 +91,7 @@ class Outbox:
     dead_most: Most = DEAD_LETTERS
     base_s: float = 1.0
     cap_s: float = 300.0
+    database_cap_s: float = 10.0
     late_s: float = 60.0
     hold_s: float = 120.0
     poll_s: float = 1.0
@@ -137,6 +142,8 @@ class Outbox:
         line, now = self._lines[channel], self.clock()
         if now < max(line.own.quiet_until, line.look_at):
             return 0
+        if line.told:
+            self._end(channel, line)
         if channel == "dlq":
             self._skip(line)
             self._drop()
@@ -151,11 +158,11 @@ class Outbox:
             line.look_at = self.clock() + _REST * (self.clock() - now) if quiet else 0.0
             return 0
         deliveries = line.deliver(rows)
-        line.own.failures = 0
-        told = list(zip(rows, deliveries, strict=True))
-        self._end(channel, told)
+        line.told = list(zip(rows, deliveries, strict=True))
         for topic in {row.topic for row in rows}:
-            self._pace(line, topic, [said for row, said in told if row.topic == topic])
+            self._pace(line, topic, [said for row, said in line.told if row.topic == topic])
+        self._end(channel, line)
+        line.own.failures = 0
         return len(rows)
 
     def _collapse(self, channel: Channel, line: _Line, now: float) -> None:
@@ -201,15 +208,22 @@ class Outbox:
             self._counts[channel, "expired"] += 1
             log.error("message expired before it could be told", channel=channel, id=each)
 
-    def _end(self, channel: Channel, told: Sequence[tuple[OutboxRow, Delivery]]) -> None:
+    def _end(self, channel: Channel, line: _Line) -> None:
+        """Records what was told. Where the database fails, the rest waits in memory, so that
+        nothing is told once more because of it, unless this process ends as well."""
         now = self.clock()
-        self.letters.sent([row.id for row, said in told if said.outcome == "ok"], now)
-        for row, said in told:
-            self._counts[channel, said.outcome] += 1
-            if said.outcome == "blocked":
-                self.letters.blocked(row.id, now, said.reason)
-                log.error("message refused", channel=channel, id=row.id, reason=said.reason)
-        self._delay(channel, [each for each in told if each[1].outcome == "retry"], now)
+        fine = [row.id for row, said in line.told if said.outcome == "ok"]
+        self.letters.sent(fine, now)
+        self._counts[channel, "ok"] += len(fine)
+        line.told = [each for each in line.told if each[1].outcome != "ok"]
+        for row, said in [each for each in line.told if each[1].outcome == "blocked"]:
+            self.letters.blocked(row.id, now, said.reason)
+            self._counts[channel, "blocked"] += 1
+            log.error("message refused", channel=channel, id=row.id, reason=said.reason)
+            line.told.remove((row, said))
+        self._delay(channel, line.told, now)
+        self._counts[channel, "retry"] += len(line.told)
+        line.told = []
 
     def _delay(
         self, channel: Channel, failed: Sequence[tuple[OutboxRow, Delivery]], now: float
@@ -238,8 +252,8 @@ class Outbox:
         longest = min(self.cap_s, self.base_s * 2.0 ** min(attempts, 30))
         return max(asked or 0.0, longest * (0.5 + 0.5 * self.chance()))
 
-    def _rest(self, line: _Line) -> None:
-        line.own.quiet_until = self.clock() + self._wait(line.own.failures, None)
+    def _rest(self, line: _Line, most: float = math.inf) -> None:
+        line.own.quiet_until = self.clock() + min(self._wait(line.own.failures, None), most)
         line.own.failures += 1
 
     def _run(self, channel: Channel, line: _Line) -> None:
@@ -252,7 +266,7 @@ class Outbox:
                     last = self._stopping.is_set()
             except DatabaseDown as error:
                 log.warning("outbox cannot be read", channel=channel, reason=str(error))
-                self._rest(line)
+                self._rest(line, self.database_cap_s)
             except Exception:
                 # Reporter fan-out: one channel's bug or a dead database must not end the sender.
                 log.exception("sender failed", channel=channel)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.daemon.storage.examples import T0, letter
 from tests.daemon.storage.receivers import RETRY, Clock, Receiver, Topics, on
 from tests.services.base import wait_until
+from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.outbox import OK, Delivery, Outbox
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import OutboxRow
@@ -169,6 +172,61 @@ def test_what_a_crashed_sender_had_in_hand_is_told_after_its_hold(
     drain(outbox, clock, 61)
 
     assert receiver.ids == ["m1"]
+
+
+@pytest.mark.parametrize("said", [OK, RETRY, Delivery("blocked", "413")], ids=lambda d: d.outcome)
+def test_what_was_told_while_the_database_went_away_is_recorded_once_it_is_back(
+    store: Store,
+    outbox: Outbox,
+    receiver: Receiver,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    said: Delivery,
+) -> None:
+    receiver.plan = [said]
+    store.letters.add([letter()])
+    with monkeypatch.context() as away:
+        for call in ("sent", "blocked", "retry"):
+            away.setattr(store.letters, call, gone)
+        for _ in range(5):
+            with pytest.raises(DatabaseDown):
+                outbox.deliver_due("sentry")
+
+    assert receiver.calls == 1
+    outbox.deliver_due("sentry")
+    clock.now += 1_000.0
+    outbox.deliver_due("sentry")
+
+    assert receiver.calls == (2 if said is RETRY else 1)
+    assert store.letters.pending("sentry") == 0
+    assert outbox.counts()["sentry", said.outcome] == 1
+
+
+def test_a_database_that_is_back_is_asked_soon(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.letters.add([letter()])
+    asked, back = Event(), Event()
+    take = store.letters.take
+
+    def away(*given: Any) -> Any:
+        asked.set()
+        return take(*given) if back.is_set() else gone()
+
+    monkeypatch.setattr(store.letters, "take", away)
+    outbox = Outbox(
+        store.letters, {"sentry": receiver}, base_s=1_000, database_cap_s=0.01, poll_s=0.01
+    )
+    outbox.start()
+    assert asked.wait(10)
+    back.set()
+
+    wait_until(lambda: receiver.ids == ["m1"], 10, "the message")
+    assert outbox.stop(10)
+
+
+def gone(*_: object) -> NoReturn:
+    raise DatabaseDown("disk I/O error")
 
 
 def test_a_sender_that_starts_tells_at_once_what_a_crashed_one_had_in_hand(
