@@ -67,6 +67,9 @@ class Reporter(Protocol):
     def source_away(self, seconds: float, reason: str) -> None:
         """Nothing could be read for so long, and why; 0.0: it can be again."""
 
+    def rebalanced(self, at: float) -> None:
+        """Partitions came or went, at the steady clock's time."""
+
 
 @dataclass
 class Loop:
@@ -314,6 +317,7 @@ class Loop:
         gone, again = {*polled.revoked, *polled.lost}, set(polled.assigned)
         if gone or again:
             self._backlog = Backlog()
+            self.reporter.rebalanced(self._steady())
         if gone & self._holdings.epochs.keys():
             committed = self._commit()
             self._leave(gone)

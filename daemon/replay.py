@@ -108,6 +108,9 @@ class Quiet:
     def source_away(self, seconds: float, reason: str) -> None:
         return None
 
+    def rebalanced(self, at: float) -> None:
+        return None
+
 
 def replay(
     config: Config,

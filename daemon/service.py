@@ -52,6 +52,7 @@ from watchkeeper.handlers.types import Handler
 log = structlog.get_logger()
 
 _NO_DATABASE = "the database is away: nothing is read, nothing is acted on"
+_UNREST = "the group finds no rest: partitions come and go all the time"
 _BLIND = "Kafka cannot be read: nothing is watched, nothing is acted on"
 RENEW_S, RETENTION_S, GAUGES_S = 10.0, 600.0, 5.0
 
@@ -99,7 +100,7 @@ class Daemon:
         self.reporter = StepReporter(
             state, audience_of(config), self.metrics, lambda: self.loop.waiting, self.outbox.wake,
             commander.answered, self.clock, self._last_resort(_NO_DATABASE),
-            self._last_resort(_BLIND),
+            self._last_resort(_BLIND), self._last_resort(_UNREST, after_s=0.0),
         )  # fmt: skip
         self.loop = self._loop(Pipeline(state, RULES, remedies))
         self.timers = self._timers()
@@ -207,11 +208,11 @@ class Daemon:
             clock=self.clock,
         )
 
-    def _last_resort(self, what: str) -> LastResort | None:
+    def _last_resort(self, what: str, after_s: float = 120.0) -> LastResort | None:
         pager = self._channels.get("sentry")
         if not isinstance(pager, SentryReporter):
             return None
-        self._pages.append(LastResort(pager.alarm, what))
+        self._pages.append(LastResort(pager.alarm, what, after_s))
         return self._pages[-1]
 
     def _spreading(self) -> Spreading | None:

@@ -69,6 +69,8 @@ Name = Literal[
     "watchkeeper_database_away_seconds",
     # Gauge: how long nothing could be read from Kafka; 0 while it can be
     "watchkeeper_source_away_seconds",
+    # Counter: how often partitions came to this instance or went
+    "watchkeeper_rebalances_total",
     # Counter: series left out because a label had too many values, by metric
     "watchkeeper_series_dropped_total",
     # Gauge: 1, with version and Python

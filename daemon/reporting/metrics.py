@@ -137,6 +137,10 @@ class Metrics:
         """How long nothing could be read; 0.0: it can be."""
         self._blind.set(seconds)
 
+    def rebalanced(self) -> None:
+        """Partitions came or went once more."""
+        self._rebalanced.inc()
+
     def database_away(self, seconds: float) -> None:
         """How long the database has been away; 0.0: it is there."""
         self._away.set(seconds)
@@ -302,6 +306,9 @@ class Metrics:
             "watchkeeper_database_away_seconds", "How long the database has been away."
         )
         self._blind = gauge("watchkeeper_source_away_seconds", "How long nothing could be read.")
+        self._rebalanced = self._counter(
+            "watchkeeper_rebalances_total", "How often partitions came or went."
+        )
 
     def _counter(self, name: Name, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -17,6 +17,7 @@ from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.announce import Audience, announce
 from watchkeeper.daemon.reporting.metrics import Metrics, Stage
+from watchkeeper.daemon.reporting.rebalances import Rebalances
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
 from watchkeeper.daemon.transport.ports import Partition
@@ -32,7 +33,8 @@ _BOUNDED: frozenset[Stage] = frozenset({"poll", "decode", "step", "keep", "dump"
 @dataclass
 class StepReporter:
     """The loop's Reporter. `wake` tells the outbox, `answer` the commander of an answer; `alarm`
-    hears how long the database has been away, and why; `blind` how long nothing could be read."""
+    hears how long the database has been away, and why; `blind` how long nothing could be read, and
+    `unrest` how long partitions have come and gone far too often."""
 
     state: State
     audience: Audience
@@ -43,6 +45,8 @@ class StepReporter:
     clock: Callable[[], float] = time.time
     alarm: Callable[[float, str], None] | None = None
     blind: Callable[[float, str], None] | None = None
+    unrest: Callable[[float, str], None] | None = None
+    _rebalances: Rebalances = field(default_factory=Rebalances)
     _busy_since: float | None = None
     _told: ModelSet = field(default_factory=ModelSet)
 
@@ -140,6 +144,13 @@ class StepReporter:
         self.metrics.source_away(seconds)
         if self.blind is not None:
             self.blind(seconds, reason)
+
+    def rebalanced(self, at: float) -> None:
+        """Partitions came or went, at a steady clock's time."""
+        if self._rebalances.note(at):
+            self.metrics.rebalanced()
+        if self.unrest is not None:
+            self.unrest(self._rebalances.unrest_s(at), self._rebalances.reason())
 
     def answered(self, command: Command) -> str:
         """An application's answer to an order."""

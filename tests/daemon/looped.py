@@ -89,6 +89,7 @@ class Notebook:
     ended: list[Outcome] = field(default_factory=list)
     away: list[tuple[float, str]] = field(default_factory=list)
     blind: list[tuple[float, str]] = field(default_factory=list)
+    rebalances: list[float] = field(default_factory=list)
 
     def submit(self, action: Action) -> Submitted:
         full = len(self.submitted) >= self.room
@@ -123,6 +124,9 @@ class Notebook:
 
     def source_away(self, seconds: float, reason: str) -> None:
         self.blind.append((seconds, reason))
+
+    def rebalanced(self, at: float) -> None:
+        self.rebalances.append(at)
 
 
 @dataclass

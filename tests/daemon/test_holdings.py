@@ -183,6 +183,20 @@ class Member(MemorySource):
         super().start(partition, offset)
 
 
+def test_each_time_that_partitions_come_or_go_is_told(world: World) -> None:
+    two = MemoryBroker({"predictions": 2})
+    member = Member(two)
+    loop = replace(world.loop(), source=member)
+    for _ in range(3):
+        loop.turn(0.0)
+        world.now += 5.0
+    member.leaving = {Partition("predictions", 1)}
+
+    loop.turn(0.0)
+
+    assert [at - world.now for at in world.book.rebalances] == [-15.0, 0.0]
+
+
 def test_what_another_took_over_stays_with_it_and_the_rest_is_read_again(world: World) -> None:
     fraud, churn = Partition("predictions", 0), Partition("predictions", 1)
     two, world.ticks = MemoryBroker({"predictions": 2}), False

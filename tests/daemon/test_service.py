@@ -68,6 +68,24 @@ def test_being_blind_is_told_to_sentry_once_each_time(tmp_path: Path) -> None:
     assert b"no broker answers" in server.bodies[0]
 
 
+def test_a_group_without_rest_is_told_to_sentry_once(tmp_path: Path) -> None:
+    with answering() as server:
+        daemon = made_in(tmp_path, MemoryBroker(), server.dsn)
+        told: list[int] = []
+        for begin in (0, 4_000):  # two storms, and between them a member that is started anew
+            for second in (*range(0, 1_200, 40), 3_000):
+                daemon.reporter.rebalanced(float(begin + second))
+                posted(daemon)
+                told += [begin + second] * (len(server.bodies) - len(told))
+        counted = daemon.metrics.registry.get_sample_value("watchkeeper_rebalances_total")
+        daemon.close()
+
+    assert told == [480, 4_480]
+    assert counted == 62
+    assert b"finds no rest" in server.bodies[0]
+    assert b"13 rebalances in 10 minutes" in server.bodies[0]
+
+
 def test_what_cannot_be_closed_keeps_nothing_else_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
