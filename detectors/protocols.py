@@ -80,5 +80,14 @@ class Detector(Protocol):
         """Takes up a state. Raises `StateError` when it is not one of this detector's."""
 
 
+@runtime_checkable
+class Levelled(Protocol):
+    """A detector that says all the time how odd its series is, not only where that is a finding."""
+
+    @property
+    def level(self) -> float:
+        """How odd the newest samples are, smoothed; 0 is as usual."""
+
+
 class StateError(Exception):
     """A detector's stored state is unknown or damaged."""

@@ -37,8 +37,9 @@ class SeriesAnomaly(EachSample):
     that is always odd must be odder. An incident is open for `quiet` windows after its last
     finding, and gives another only when `worse` times as much is seen. An oddity that is not to be
     found, by its direction or while the series is learned, is no finding; for as long after it only
-    a value outside of all before is one. Nothing is looked ahead at, and neither range nor length
-    of the series is assumed.
+    a value outside of all before is one. The evidence smoothed is the level of a series
+    (`watchkeeper_detector_level`): near 0 as a rule, high for as long as an incident lasts. Nothing
+    is looked ahead at, and neither range nor length of the series is assumed.
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, values = Series("m", "1", "metrics", "load"), [5.0 + i % 7 for i in range(300)]

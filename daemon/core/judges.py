@@ -10,6 +10,7 @@ from watchkeeper.daemon.core.labelling import note_judged
 from watchkeeper.daemon.core.measuring import COUNTED, LIVE
 from watchkeeper.daemon.core.model import Judge, ModelState
 from watchkeeper.daemon.core.step import Step
+from watchkeeper.detectors.protocols import Levelled
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import SIGNALS
 from watchkeeper.detectors.suite import Watch
@@ -66,6 +67,8 @@ def judge_one(
             closing.add((series.version, series.signal, *place, number), finding)
         if judge_.watch.severity is not Severity.INFO and enough:
             closing.judged(series, judge_.watch, bool(found))
+        if series.version == closing.model.live_version and isinstance(judge_.detector, Levelled):
+            step.levels[series, judge_.watch.detector] = judge_.detector.level
     return anything
 
 

@@ -20,6 +20,7 @@ from watchkeeper.detectors.types import (
     Command,
     Finding,
     Sample,
+    Series,
     Tick,
 )
 from watchkeeper.handlers.types import Action, Incident, Outcome
@@ -96,7 +97,8 @@ class Step:
     `answers` says what became of each command, by its id. `evidence` is ln M of a model's harm, ln
     A, which it must pass to be worth a page, and how many of its series are not calibrated.
     `estimates` holds by model, of each measure of the live version, what it is expected to be, NaN
-    where that is not to be trusted, and the trust.
+    where that is not to be trusted, and the trust. `levels` says how odd a series of a live version
+    is, by the series and its detector, of those detectors that say so all the time.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -118,6 +120,7 @@ class Step:
     answers: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     estimates: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    levels: dict[tuple[Series, str], float] = field(default_factory=dict)
 
     def note(
         self,

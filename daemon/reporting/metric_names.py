@@ -49,6 +49,8 @@ Name = Literal[
     "watchkeeper_detector_statistic",
     # Gauge: the threshold it passed, by model, detector and target
     "watchkeeper_detector_threshold",
+    # Gauge: how odd a series of the live version is, smoothed, by model, detector and target
+    "watchkeeper_detector_level",
     # Counter: findings, by model and severity
     "watchkeeper_findings_total",
     # Gauge: open incidents, by model and severity

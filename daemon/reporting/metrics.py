@@ -21,7 +21,7 @@ from watchkeeper.daemon.reporting.metric_names import Name
 from watchkeeper.daemon.reporting.sums import Sums
 from watchkeeper.daemon.reporting.turns import Turns
 from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.detectors.types import Finding, Sample
+from watchkeeper.detectors.types import Finding, Sample, Series
 from watchkeeper.handlers.types import Action, Incident
 
 Stage = Literal["poll", "decode", "step", "keep", "dump", "commit"]
@@ -52,6 +52,7 @@ class Metrics:
             "watchkeeper_series_dropped_total", "Series left out by a limit.", "limit"
         )
         self._limits = Limits(models, targets, dropped)
+        self._levels_shown = Limits(models, targets, dropped)
         self._make_pipeline()
         self._make_models()
         self._make_reports()
@@ -97,6 +98,7 @@ class Metrics:
             self._weighed(model, *weighed)
         for model, estimates in step.estimates.items():
             self._estimated(model, estimates)
+        self._levelled(step.levels)
         self._found(step.findings)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
@@ -177,6 +179,15 @@ class Metrics:
                 self._expected.labels(model, metric).set(value)
                 self._trust.labels(model, metric).set(trust)
 
+    def _levelled(self, levels: Mapping[tuple[Series, str], float]) -> None:
+        """Bounded apart from findings, whose places these must not take: they come all the time."""
+        for (series, detector), level in levels.items():
+            model, target = series.model, _target(series)
+            if not self._limits.admit(model):
+                continue
+            if self._levels_shown.admit_target(model, detector, target):
+                self._level.labels(model, detector, target).set(level)
+
     def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
             series = each.series
@@ -200,7 +211,7 @@ class Metrics:
             if not self._limits.admit(model):
                 continue
             self._findings.labels(model, each.severity.value).inc()
-            target = f"{series.signal}[{series.target}]" if series.target else series.signal
+            target = _target(series)
             if math.isnan(each.statistic):  # nothing was measured
                 continue
             if self._limits.admit_target(model, each.detector, target):
@@ -278,6 +289,9 @@ class Metrics:
         self._threshold = gauge(
             "watchkeeper_detector_threshold", "Threshold of the newest finding.", *finding
         )
+        self._level = gauge(
+            "watchkeeper_detector_level", "How odd a series is, smoothed; 0: as usual.", *finding
+        )
         self._findings = count("watchkeeper_findings_total", "Findings.", "model", "severity")
 
     def _make_reports(self) -> None:
@@ -320,3 +334,8 @@ class Metrics:
         self, name: Name, text: str, buckets: Sequence[float], *labels: str
     ) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+
+def _target(series: Series) -> str:
+    """What a detector judges of a model, as a label."""
+    return f"{series.signal}[{series.target}]" if series.target else series.signal

@@ -32,6 +32,7 @@ def step(model: str = "fraud") -> Step:
     counts = Counts(predictions=10, labels=4, late=1, joined=3, unmatched=1)
     made.counts = Counted.of({model: counts})
     made.findings.append(finding())
+    made.levels[Series(model, "13", "latency", "p95"), "series_anomaly"] = 0.4
     series = Series(model, "13", "accuracy", "accuracy")
     made.samples.append(Sample(series, Window(T0 - 60, T0), 0.875, 400))
     made.note(model, [action(state=ActionState.HELD)], None, incident(model=model))
@@ -135,6 +136,31 @@ def test_a_step_shows_in_the_metrics(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_detector_threshold", **found) == 0.1
     assert value(metrics, "watchkeeper_incidents_total", model="fraud") == 1
     assert value(metrics, "watchkeeper_incident_detection_delay_seconds_sum") == 120
+
+
+def test_the_newest_level_of_a_series_is_shown(metrics: Metrics) -> None:
+    name, series = "watchkeeper_detector_level", Series("fraud", "13", "latency", "p95")
+    labels = {"model": "fraud", "detector": "series_anomaly", "target": "latency[p95]"}
+    assert value(metrics, name, **labels) == 0.4
+    made = Step()
+    made.levels[series, "series_anomaly"] = 2.5
+
+    metrics.stepped(made)
+
+    assert value(metrics, name, **labels) == 2.5
+
+
+def test_levels_beyond_the_limit_are_counted_and_leave_findings_their_places() -> None:
+    metrics, many = Metrics("1", targets=3), Step()
+    series = [Series("fraud", "13", "metrics", f"host-{number}") for number in range(10)]
+    many.levels.update({(each, "series_anomaly"): 0.5 for each in series})
+    many.findings.append(finding())
+
+    metrics.stepped(many)
+
+    assert page(metrics).count("watchkeeper_detector_level{") == 3
+    assert value(metrics, "watchkeeper_series_dropped_total", limit="target") == 7
+    assert page(metrics).count("watchkeeper_detector_statistic{") == 1
 
 
 def test_an_estimate_is_shown_with_its_trust(metrics: Metrics) -> None:
