@@ -69,7 +69,8 @@ class Holdings:
             if profile.source == "imported":
                 state.model(profile.model).refer(profile, profile.version)
         for partition in partitions:
-            self.source.start(partition, restored.offsets.get(partition))
+            topic = restored.topics.get(partition)
+            self.source.start(partition, restored.offsets.get(partition), topic)
         # Whoever had them before may have ended before Kafka was told how far they were read.
         self.source.commit({p: n for p in partitions if (n := restored.offsets.get(p)) is not None})
         return new

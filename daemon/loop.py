@@ -205,6 +205,7 @@ class Loop:
         self._holdings.tell_anew(step)
         self._pending.audit += audited(step, commands, now)
         step.answers.update(answers)
+        self._pending.add_records(records, polled.topics)
         self._remember(records, decoded, step, now)
         due = self._checkpoints.due(self._pending, self.checkpoint_s, self.checkpoint_events)
         if due and not self._checkpoint_beside():
@@ -383,7 +384,6 @@ class Loop:
         return self._backlog.stale_since(len(records), sum(self._waiting.values()), now)
 
     def _remember(self, records: Records, decoded: Decoded, step: Step, now: float) -> None:
-        self._pending.add_records(records)
         self._pending.add_refused(decoded.dead, now)
         self._pending.add_step(step)
         share = self._examples.share(sum(map(len, step.captured)), self._steady())

@@ -35,6 +35,7 @@ class Pending:
     refused_bytes: int = 0
     urgent: bool = False
     offsets: dict[Partition, int] = field(default_factory=dict)
+    topics: dict[Partition, str | None] = field(default_factory=dict)
     dirty: ModelSet = field(default_factory=ModelSet)
     findings: list[Finding] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
@@ -47,11 +48,12 @@ class Pending:
     deployments: list[Deployment] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
 
-    def add_records(self, records: Records) -> None:
-        """Moves the offsets past the records."""
+    def add_records(self, records: Records, topics: Mapping[Partition, str]) -> None:
+        """Moves the offsets past the records, which are of these `topics`."""
         self.events += len(records)
         for place, offset in records.ends().items():
             self.offsets[place] = offset + 1
+            self.topics[place] = topics.get(place)
 
     def add_refused(self, refused: Sequence[Refused], at: float) -> None:
         """Keeps refused records with their reasons."""
@@ -88,6 +90,7 @@ class Pending:
             at=at,
             epochs=epochs,
             offsets=self.offsets,
+            topics=self.topics,
             states={model: (homes[model], plain) for model, plain in dumped.changed.items()},
             lasting=dumped.lasting,
             references=dumped.references,

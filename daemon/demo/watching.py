@@ -55,8 +55,8 @@ class CountedSource:
     def idle(self, timeout: float) -> None:
         self.inner.idle(timeout)
 
-    def start(self, partition: Partition, offset: int | None) -> None:
-        self.inner.start(partition, offset)
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
+        self.inner.start(partition, offset, topic)
 
     def caught_up(self) -> bool:
         return self.inner.caught_up()

@@ -50,7 +50,7 @@ _OWNERS = (
 _MOVE = (
     update(tables.offsets)
     .where(_o.topic == sa.bindparam("of"), _o.partition == sa.bindparam("number"))
-    .values(next_offset=sa.bindparam("next"))
+    .values(next_offset=sa.bindparam("next"), topic_id=sa.bindparam("id"))
 )
 _NEWER = select(_s.model, _s.owner_epoch).where(_s.owner_epoch > sa.bindparam("epoch"))
 _NEWER_OF = _NEWER.where(_s.model.in_(sa.bindparam("models", expanding=True)))
@@ -102,7 +102,7 @@ class Store:
         wanted = sorted(set(partitions))
         with self._db.write() as connection:
             epoch = next_token(connection, _EPOCHS)
-            offsets = {each: _own(connection, each, epoch) for each in wanted}
+            owned = {each: _own(connection, each, epoch) for each in wanted}
             numbers = {each.number for each in wanted}
             states, lost, damaged = _read_states(connection, numbers, at)
             models = [*states, *lost]
@@ -110,7 +110,8 @@ class Store:
             opened = open_incidents(connection, models)
             return Restored(
                 epochs=dict.fromkeys(wanted, epoch),
-                offsets=offsets,
+                offsets={each: offset for each, (offset, _) in owned.items()},
+                topics={each: topic for each, (_, topic) in owned.items() if topic is not None},
                 states=states,
                 homes=_homes(connection, numbers),
                 set_aside=damaged,
@@ -172,7 +173,8 @@ def _write_offsets(connection: Connection, checkpoint: Checkpoint) -> None:
     for each, offset in checkpoint.offsets.items():
         if each not in checkpoint.epochs:
             raise Fenced(f"{each.topic}/{each.number}: not restored by this owner")
-        moved.append({"of": each.topic, "number": each.number, "next": offset})
+        here = {"of": each.topic, "number": each.number}
+        moved.append({**here, "next": offset, "id": checkpoint.topics.get(each)})
     if moved:
         connection.execute(_MOVE, moved)
 
@@ -297,15 +299,16 @@ def _write_actions(connection: Connection, actions: Sequence[Action]) -> None:
         put(connection, tables.actions, [row])
 
 
-def _own(connection: Connection, partition: Partition, epoch: int) -> int | None:
+def _own(connection: Connection, partition: Partition, epoch: int) -> tuple[int | None, str | None]:
+    """Takes a partition over; gives its next offset, and of which topic that is."""
     topic, number = partition
     new = {"topic": topic, "partition": number, "next_offset": None, "owner_epoch": epoch}
     insert_new(connection, tables.offsets, [new])
     t = tables.offsets.c
     here = (t.topic == topic) & (t.partition == number)
     connection.execute(update(tables.offsets).where(here).values(owner_epoch=epoch))
-    offset: int | None = connection.execute(select(t.next_offset).where(here)).scalar()
-    return offset
+    offset, topic_id = connection.execute(select(t.next_offset, t.topic_id).where(here)).one()
+    return offset, topic_id
 
 
 def _own_states(connection: Connection, numbers: set[int], epoch: int) -> None:

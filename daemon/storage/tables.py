@@ -51,6 +51,7 @@ offsets = Table(
     Column("topic", Words, primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("next_offset", BigInteger),  # null: owned, but nothing committed yet
+    Column("topic_id", Words),  # of which topic it is; null: not known
     Column("owner_epoch", BigInteger, nullable=False),
 )
 

@@ -168,7 +168,8 @@ class Checkpoint:
     """Everything that becomes true together: one transaction.
 
     `epochs` are those that `Store.restore` gave for the partitions; each offset's partition must
-    be among them. `states` holds the changed ones only, as (partition number, state) by model;
+    be among them, and `topics` tells those of its topic apart from others that had its name, where
+    that is known. `states` holds the changed ones only, as (partition number, state) by model;
     `lasting` and `references` the parts of theirs that change less often, where these did: they
     stay until they are given anew, and come back with the state.
     `kept` may be gone through several times, by whichever thread writes the checkpoint.
@@ -179,6 +180,7 @@ class Checkpoint:
     at: float
     epochs: Mapping[Partition, int]
     offsets: Mapping[Partition, int] = field(default_factory=dict)
+    topics: Mapping[Partition, str | None] = field(default_factory=dict)
     states: Mapping[str, tuple[int, State]] = field(default_factory=dict)
     lasting: Mapping[str, State] = field(default_factory=dict)
     references: Mapping[str, State] = field(default_factory=dict)
@@ -212,7 +214,8 @@ class SetAside(msgspec.Struct, frozen=True):
 class Restored:
     """What was true at the last checkpoint of these partitions, now owned by the caller.
 
-    `offsets` holds the next offset of each partition, None where nothing was committed yet;
+    `offsets` holds the next offset of each partition, None where nothing was committed yet, and
+    `topics` of which topic that is, where it was known;
     `homes` the partition number that each model's state belongs to. `set_aside` are states that
     could not be read now, `lost` all models whose state was put away, now or before, and not
     replaced since.
@@ -221,6 +224,7 @@ class Restored:
 
     epochs: Mapping[Partition, int]
     offsets: Mapping[Partition, int | None]
+    topics: Mapping[Partition, str]
     states: Mapping[str, State]
     homes: Mapping[str, int]
     set_aside: Sequence[SetAside]

@@ -58,7 +58,7 @@ class FileSource:
     def idle(self, timeout: float) -> None:
         threading.Event().wait(timeout)  # there is no group to stay in
 
-    def start(self, partition: Partition, offset: int | None) -> None:
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
         if self._line and (offset or 0) < self._line:
             self._rewind()
         self._from = offset or 0

@@ -55,7 +55,7 @@ class KafkaSource:
         self._member = KafkaMember(settings, topics)
         self._positions = KafkaPositions(self._member)
         self._commits = KafkaCommits(self._member)
-        self._pending: dict[Partition, int | None] = {}
+        self._pending: dict[Partition, tuple[int | None, str | None]] = {}
         self._held: set[Partition] = set()
         # More than a poll hands out, so that brokers are asked while it is worked off.
         self._aligner = Aligner(limit=max(20_000, 2 * settings.max_poll_records))
@@ -104,7 +104,7 @@ class KafkaSource:
         most = self._settings.max_poll_records
         records = self._aligner.release(self._positions.waiting(), most)
         self._more = len(records) >= most
-        return msgspec.structs.replace(changes, records=records)
+        return msgspec.structs.replace(changes, records=records, topics=self._positions.topics)
 
     def idle(self, timeout: float) -> None:
         """As the port says: partitions that are taken away meanwhile are given up at once, so that
@@ -115,10 +115,10 @@ class KafkaSource:
         for partition in self._member.assignment.give_up():
             self._forget(partition)
 
-    def start(self, partition: Partition, offset: int | None) -> None:
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
         # What was taken away meanwhile is begun when it is assigned anew.
         if partition not in self._member.assignment.taken:
-            self._pending[partition] = offset
+            self._pending[partition] = offset, topic
 
     def caught_up(self) -> bool:
         known = not self._pending and not any(self.lag().values())
@@ -191,10 +191,10 @@ class KafkaSource:
         from kafka.errors import KafkaError
 
         self._positions.ask_ends(self._member.assignment.ours & self._pending.keys())
-        for partition, offset in list(self._pending.items()):
+        for partition, (offset, topic) in list(self._pending.items()):
             if partition in self._member.assignment.ours:
                 try:
-                    self._begin(partition, offset)
+                    self._begin(partition, offset, topic)
                 except (KafkaError, KeyError) as error:
                     self._member.failed(error)  # it stays paused, and is tried again
                     continue
@@ -203,8 +203,10 @@ class KafkaSource:
                     log.info("not begun", partition=f"{partition}", reason=str(error))
             self._pending.pop(partition, None)
 
-    def _begin(self, partition: Partition, offset: int | None) -> None:
+    def _begin(self, partition: Partition, offset: int | None, topic: str | None) -> None:
         consumer = self._member.consumer
+        if topic is not None:
+            self._positions.believe(partition, topic)
         wanted = offset = self._positions.first(partition) if offset is None else offset
         if self._positions.made_anew(partition):
             offset = self._member.beginning(partition)
@@ -250,9 +252,9 @@ class KafkaSource:
             self._raise_stall()
             found = member.poll(timeout)
         except errors.OffsetOutOfRangeError as error:
-            self._gaps.extend(resume_behind_gaps(member, positions, error.args[0]))
+            self._note_gaps(resume_behind_gaps(member, positions, error.args[0]))
         except errors.LogTruncationError as error:
-            self._gaps.extend(resume_behind_gaps(member, positions, error.divergent_offsets))
+            self._note_gaps(resume_behind_gaps(member, positions, error.divergent_offsets))
         except errors.AuthorizationError as error:
             raise SourceError(f"the brokers do not allow it: {error}") from error
         except errors.RetriableError as error:
@@ -265,6 +267,13 @@ class KafkaSource:
                 member.well()
             return {Partition(*place): pieces(self.reading, got) for place, got in found.items()}
         return {}
+
+    def _note_gaps(self, gaps: Sequence[DataGap]) -> None:
+        """What is held of a topic that is gone must not be taken for records of the new one."""
+        self._gaps.extend(gaps)
+        for gap in gaps:
+            if gap.reason == "of a topic that is gone":
+                self._aligner.drop(Partition(gap.topic, gap.partition))
 
     def _note_progress(self) -> None:
         if self._progress.due():

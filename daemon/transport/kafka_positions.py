@@ -33,7 +33,8 @@ class KafkaPositions:
         self._left: dict[Partition, int] | None = None
         self._counted_of: frozenset[Partition] = frozenset()
         # Which topic of its name each partition was last read of, and what was looked at for that.
-        self._topics: dict[Partition, Any] = {}
+        self._topics: dict[Partition, str] = {}
+        self._told: Mapping[Partition, str] | None = {}
         self._known_topics: Any = None
         # What is known of topics that may be known no more, by partition.
         self._outdated: dict[Partition, Any] = {}
@@ -83,6 +84,18 @@ class KafkaPositions:
         self.go_on(partition, offset)
         self._fruitless[partition] = (time.monotonic(), 0)
 
+    @property
+    def topics(self) -> Mapping[Partition, str]:
+        """Which topic of its name each partition is read of, where that is known. The same object
+        until that changes."""
+        if self._told is None:
+            self._told = dict(self._topics)
+        return self._told
+
+    def believe(self, partition: Partition, topic: str) -> None:
+        """It was read of this topic when it was left, here or by another member."""
+        self._topics[partition], self._told = topic, None
+
     def made_anew(self, partition: Partition) -> bool:
         """Whether its topic was deleted and made anew since it was last read."""
         here = self._topic(partition)
@@ -116,6 +129,7 @@ class KafkaPositions:
         """Its topic may be another one than is known: what is learnt next is that of what is read
         now. A fetch may meet a topic that was made anew before the client hears of it."""
         self._topics.pop(partition, None)
+        self._told = None
         self._outdated[partition] = self._known()
 
     def passed(self, partition: Partition, offset: int) -> None:
@@ -176,17 +190,17 @@ class KafkaPositions:
 
     def _note_topic(self, partition: Partition) -> None:
         here = self._topic(partition)
-        if here is not None:
-            self._topics[partition] = here
+        if here is not None and self._topics.get(partition) != here:
+            self.believe(partition, here)
 
-    def _topic(self, partition: Partition) -> Any:
+    def _topic(self, partition: Partition) -> str | None:
         """What tells its topic apart from others that had its name; None where brokers do not say,
         as while it is gone, and while it is doubted."""
         known = getattr(self._cluster(), "topic_id", None)
         if known is None or self._outdated.get(partition, self) is self._known():
             return None
         found = known(partition.topic)
-        return found if found is not None and found.int else None
+        return str(found) if found is not None and found.int else None
 
     def _given_up(self, partition: Partition, now: float) -> bool:
         since, polls = self._fruitless[partition]

@@ -139,7 +139,7 @@ class MemorySource:
     def idle(self, timeout: float) -> None:
         self._broker.wait(lambda: False, timeout)  # there is no group to stay in
 
-    def start(self, partition: Partition, offset: int | None) -> None:
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
         if offset is None:
             offset = self._broker.committed(self._group, partition)
         self._aligner.drop(partition)

@@ -46,13 +46,15 @@ class Polled(msgspec.Struct, frozen=True):
 
     Records of one partition are in order of offset. A partition in `assigned` is paused until
     `start` is called for it; records of one in `revoked` or `lost` must not be committed any more
-    once this poll has returned.
+    once this poll has returned. `topics` tells the topic that a partition is read of apart from
+    others that had its name, where the source knows that.
     """
 
     records: Records = msgspec.field(default_factory=_none)
     assigned: tuple[Partition, ...] = ()
     revoked: tuple[Partition, ...] = ()
     lost: tuple[Partition, ...] = ()
+    topics: Mapping[Partition, str] = {}
 
 
 class SourceError(Exception):
@@ -74,8 +76,11 @@ class Source(Protocol):
         """Lets at most `timeout` seconds pass without reading on, and stays in the group: what
         changes meanwhile in who owns what is told by the next poll."""
 
-    def start(self, partition: Partition, offset: int | None) -> None:
-        """Begins reading an assigned partition at `offset`; None: the source's own default."""
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
+        """Begins reading an assigned partition at `offset`; None: the source's own default.
+
+        `topic` is what polls told of its topic when it was read up to there: of another one of
+        its name the offset says nothing. None: not known."""
 
     def caught_up(self) -> bool:
         """True when nothing is known to be waiting in any started partition."""

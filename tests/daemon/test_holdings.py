@@ -153,6 +153,40 @@ def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> N
     other.store.close()
 
 
+class OfATopic(MemorySource):
+    """A source that knows which topic of its name it reads, and notes which one it is to go on
+    with."""
+
+    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+        super().__init__(broker, list(KINDS), "one")
+        self.topic = topic
+        self.started: dict[Partition, tuple[int | None, str | None]] = {}
+
+    def poll(self, timeout: float) -> Polled:
+        polled = super().poll(timeout)
+        return msgspec.structs.replace(polled, topics={Partition("predictions", 0): self.topic})
+
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
+        self.started[partition] = offset, topic
+        super().start(partition, offset, topic)
+
+
+def test_an_offset_is_taken_up_with_the_topic_that_was_read_up_to_there(world: World) -> None:
+    here, before = Partition("predictions", 0), OfATopic(world.broker, "a")
+    world.publish(0, 300)
+    loop = replace(world.loop(), source=before)
+    drain(loop)
+    before.topic = "b"  # it was made anew, and nothing came of it yet
+    loop.turn(0.0)
+    loop.checkpoint()
+
+    after = OfATopic(world.broker, "b")
+    replace(world.loop(), source=after).turn(0.0)
+
+    assert before.started[here] == (None, None)
+    assert after.started[here] == (300, "a")
+
+
 class Member(MemorySource):
     """A member of a group that others join: it gives partitions up when told to.
 
@@ -177,10 +211,10 @@ class Member(MemorySource):
             self._assigned -= gone
         return msgspec.structs.replace(super().poll(timeout), revoked=tuple(gone))
 
-    def start(self, partition: Partition, offset: int | None) -> None:
+    def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
         if partition in self._away:
             raise ValueError("Unassigned partition")
-        super().start(partition, offset)
+        super().start(partition, offset, topic)
 
 
 def test_each_time_that_partitions_come_or_go_is_told(world: World) -> None:

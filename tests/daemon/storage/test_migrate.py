@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from tests.daemon.storage.examples import finding
+from tests.daemon.storage.examples import P0, T0, finding
 from watchkeeper.daemon.storage import migrate, rows
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
@@ -52,6 +52,21 @@ def test_findings_of_an_older_layout_have_no_statement(empty_url: str) -> None:
     store = Store(empty_url)
     assert repr(store.records.findings()) == repr([finding()])
     store.close()
+
+
+def test_offsets_of_an_older_layout_are_of_any_topic(empty_url: str) -> None:
+    migrate.upgrade(empty_url, "r0007")
+    database = Database(empty_url)
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO offsets VALUES ('predictions', 0, 10, 1)"))
+    database.close()
+
+    migrate.upgrade(empty_url)
+
+    store = Store(empty_url)
+    back = store.restore([P0], T0)
+    store.close()
+    assert (back.offsets, back.topics) == ({P0: 10}, {})
 
 
 def test_downgrading_leaves_no_table_behind(empty_url: str) -> None:

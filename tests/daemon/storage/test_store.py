@@ -44,6 +44,25 @@ def test_what_was_committed_comes_back(store: Store) -> None:
     assert back.set_aside == []
 
 
+def test_an_offset_says_of_which_topic_it_is(store: Store) -> None:
+    first = replace(checkpoint(own(store, P0)), topics={P0: "an id"})
+    store.commit(first)
+
+    assert store.restore([P0, P1], T0).topics == {P0: "an id"}
+
+
+def test_an_offset_of_a_topic_that_is_not_known_says_nothing_of_the_one_before(
+    store: Store,
+) -> None:
+    epoch = own(store, P0)
+    store.commit(replace(checkpoint(epoch), topics={P0: "an id"}))
+    store.commit(replace(checkpoint(epoch, offset=11), topics={P0: None}))
+
+    back = store.restore([P0], T0)
+
+    assert (back.offsets, back.topics) == ({P0: 11}, {})
+
+
 def test_an_incident_is_exact_after_a_round_trip(store: Store) -> None:
     store.commit(checkpoint(own(store, P0)))
 

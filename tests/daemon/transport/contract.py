@@ -42,7 +42,9 @@ def request_ids(records: list[Record]) -> list[str]:
     return ids
 
 
-def read(source: Source, count: int, offset: int | None = None) -> list[Record]:
+def read(
+    source: Source, count: int, offset: int | None = None, topic: str | None = None
+) -> list[Record]:
     """Starts what is assigned, and polls until so many records came."""
     records: list[Record] = []
     deadline = time.monotonic() + WAIT_S
@@ -51,7 +53,7 @@ def read(source: Source, count: int, offset: int | None = None) -> list[Record]:
         polled = source.poll(0.2)
         records += polled.records
         for partition in polled.assigned:
-            source.start(partition, offset)
+            source.start(partition, offset, topic)
     return records
 
 

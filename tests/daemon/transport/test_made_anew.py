@@ -117,6 +117,36 @@ def test_a_partition_begun_anew_meanwhile_is_read_once(line: Line) -> None:
     assert line.positions[HERE] == 5_000
 
 
+def test_what_another_member_read_of_the_new_topic_is_not_read_again(line: Line) -> None:
+    line.positions.forget(HERE)
+    line.metadata.refresh(line.new)
+
+    line.positions.believe(HERE, str(line.new))
+
+    assert not line.positions.made_anew(HERE)
+    assert line.positions.topics == {HERE: str(line.new)}
+
+
+def test_a_topic_made_anew_while_nobody_read_is_noticed_at_the_first_look(line: Line) -> None:
+    anew = KafkaPositions(line.member)
+    line.metadata.refresh(line.new)
+
+    anew.believe(HERE, str(line.old))
+
+    assert anew.made_anew(HERE)
+
+
+def test_of_which_topic_is_read_is_not_told_while_it_is_doubted(line: Line) -> None:
+    assert line.positions.topics == {HERE: str(line.old)}
+    line.out_of_range()
+    assert line.positions.topics == {}
+
+    line.metadata.refresh(line.new)
+    line.looked()
+
+    assert line.positions.topics == {HERE: str(line.new)}
+
+
 def test_a_topic_that_lost_records_and_is_made_anew_later_is_noticed(line: Line) -> None:
     line.out_of_range()
     line.metadata.refresh(line.old)

@@ -18,7 +18,7 @@ from tests.daemon.transport.onkafka import (
 from tests.services.base import wait_until
 from tests.services.brokers import Broker
 from watchkeeper.daemon.transport.kafka import DataGap
-from watchkeeper.daemon.transport.ports import Polled
+from watchkeeper.daemon.transport.ports import Partition, Polled
 from watchkeeper.daemon.transport.settings import KafkaSettings
 from watchkeeper.daemon.transport.topics import TopicSpec, create_topics, reach
 
@@ -67,6 +67,34 @@ def test_a_topic_made_anew_is_read_from_its_beginning_and_told_of(durable_kafka:
         assert values[-2:] == [b"new 0", b"new 1"]
         assert len(values) == 13
         assert source.take_gaps() == [DataGap(topic, 0, 10, 0, "of a topic that is gone")]
+
+
+def test_a_topic_made_anew_while_nobody_read_is_read_from_its_beginning(
+    durable_kafka: Broker,
+) -> None:
+    settings = settings_for(durable_kafka)
+    topic = topic_of(settings)
+    here, ten = Partition(topic, 0), [b"%d" % n for n in range(10)]
+    publish(settings, topic, ten)
+    with source_of(settings, topic) as source:
+        poll_until(source, lambda polled: b"9" in [record.value for record in polled.records])
+        stored = source.poll(0.0).topics[here]
+    with closing(KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)) as admin:
+        admin.delete_topics([topic])
+    wait_until(lambda: made(settings, topic), WAIT_S, "the topic to be made anew")
+    publish(settings, topic, [*ten, b"10", b"11"])
+
+    with source_of(settings, topic) as source:
+        values = [record.value for record in read(source, 12, offset=10, topic=stored)]
+
+        assert values == [*ten, b"10", b"11"]
+        assert source.take_gaps() == [DataGap(topic, 0, 10, 0, "of a topic that is gone")]
+        now = source.poll(0.0).topics[here]
+
+    with source_of(settings, topic) as source:
+        publish(settings, topic, [b"12"])
+        assert [r.value for r in read(source, 1, offset=12, topic=now)] == [b"12"]
+        assert source.take_gaps() == []
 
 
 def gone(settings: KafkaSettings, topic: str) -> bool:
