@@ -54,7 +54,7 @@ class Labels:
     Of regressors: by how much more often than not an error by labels of S is larger than one by
     labels of the other named sources (Mann and Whitney, Annals of Mathematical Statistics 18,
     1947), -0.5 to 0.5. `rest`: the accuracy without the labels of the source that stands out most,
-    by five standard errors; by all labels where none does. `rest_error`: of regressors the mean
+    by two standard errors; by all labels where none does. `rest_error`: of regressors the mean
     absolute error, by the named sources. The 31 sources of a model that told most of late are told
     apart, all others are `__other__`. `positive_rate`, where the profile names the positive class:
     its share among the labels, whoever told them.
@@ -108,8 +108,8 @@ def _classified(closed: Closed, every: IntArray, told: Mapping[str, IntArray]) -
             continue
         value, error = apart
         yield closed.sample(f"source:{name}", value, int(mine[0]), stderr=error, expected=0.0)
-        if value - d.SURE * error > most:
-            odd, most = mine, value - d.SURE * error
+        if value - d.STANDING_OUT * error > most:
+            odd, most = mine, value - d.STANDING_OUT * error
     n, wrong = (every - odd).tolist()
     if n > 0:
         yield closed.rate("rest", n - wrong, n)
@@ -126,8 +126,8 @@ def _regressed(
             continue
         value, error = larger
         yield closed.sample(f"source:{name}", value, int(mine.sum()), stderr=error, expected=0.0)
-        if value - d.SURE * error > most:
-            odd, most = name, value - d.SURE * error
+        if value - d.STANDING_OUT * error > most:
+            odd, most = name, value - d.STANDING_OUT * error
     rest = [name for name in off if name != odd]
     n = sum(int(off[name].sum()) for name in rest)
     sizes = [f"{d.SIZE}{name}" for name in rest]

@@ -4,7 +4,7 @@ says of a new version alone what others do not."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from watchkeeper.daemon.config.models import ActionName, ModelSettings
 from watchkeeper.daemon.config.sections import Daemon as Here
 from watchkeeper.daemon.config.sections import Database
 from watchkeeper.daemon.config.units import Duration
-from watchkeeper.daemon.core.guards import DOUBTED
+from watchkeeper.daemon.core.guards import DOUBTED, SURE
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
@@ -46,7 +46,11 @@ class Published(NamedTuple):
 
 
 def published(
-    liars: frozenset[str | None], named: bool, deployed: int = WINDOWS - LYING
+    liars: frozenset[str | None],
+    named: bool,
+    deployed: int = WINDOWS - LYING,
+    names: Sequence[str] = NAMES,
+    wrong: float = 0.08,
 ) -> Iterator[Published]:
     """An hour of a good model, and a quarter of one in which some labels are turned round; a new
     version is deployed after so many windows."""
@@ -55,9 +59,9 @@ def published(
         at = START + 60.0 * i / PER_WINDOW
         late = i >= (WINDOWS - LYING) * PER_WINDOW
         truth = "yes" if rng.random() < 0.4 else "no"
-        said = opposite[truth] if rng.random() < 0.08 else truth
+        said = opposite[truth] if rng.random() < wrong else truth
         version = "2" if i >= deployed * PER_WINDOW else "1"
-        request, source = f"r{i}", NAMES[i % 3] if named else None
+        request, source = f"r{i}", names[i % len(names)] if named else None
         score = min(max((0.9 if said == "yes" else 0.1) + rng.gauss(0, 0.05), 0.0), 1.0)
         yield Published(
             at,
@@ -119,6 +123,19 @@ def test_a_source_that_lies_has_no_model_rolled_back(tmp_path: Path) -> None:
 
     assert incident.fault.kind is Kind.LABELS
     assert incident.fault.place == "source vendor"
+    assert actions == []
+
+
+def test_the_labels_of_a_liar_are_not_taken_for_those_of_others_where_they_are_few(
+    tmp_path: Path,
+) -> None:
+    names = (*NAMES, "bank", "shop")
+    events = published(frozenset({"vendor"}), True, WINDOWS // 3, names, wrong=0.25)
+
+    incident, actions = judged(tmp_path, events)
+
+    assert (incident.fault.kind, incident.fault.place) == (Kind.LABELS, "source vendor")
+    assert incident.fault.confidence > SURE
     assert actions == []
 
 

@@ -67,6 +67,15 @@ def test_the_rest_is_right_without_the_source_that_stands_out() -> None:
     assert honest.value == pytest.approx(142 / 150)
 
 
+def test_a_source_that_few_labels_show_to_stand_out_is_not_among_the_rest() -> None:
+    """A quarter of all labels are turned round, of a model that is wrong in one of five."""
+    others = {name: (10, 2) for name in ("crew", "users", "bank")}
+
+    rest = sampled(LABELS, [told({**others, "vendor": (10, 8)})])["rest"]
+
+    assert (rest.n, rest.value) == (30, 0.8)
+
+
 def test_a_source_of_few_labels_is_only_among_the_others() -> None:
     found = sampled(LABELS, [told({"crew": (100, 5), "vendor": (9, 9)})])
 
