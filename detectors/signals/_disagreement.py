@@ -28,9 +28,9 @@ ALL, TOLD, OFF, SIZE, TRUTHS = "all", "told:", "off:", "size:", "truths:"
 OTHERS = "__other__"  # the name of all sources that are not told apart
 COUNTED = 1_024  # sources that a part of a window counts apart; all further ones are one
 MEASURED = 256  # of them, where errors are measured: these take more room
-# Standard errors by which a source has to stand out for the others to be looked at without it. Few:
-# what it says must not be taken for what they say, even where it told few labels. Where it stood out
-# by chance, what they say hardly changes.
+# Standard errors by which a source has to stand out for the others to be looked at without it.
+# Few: what it says must not be taken for what they say, even where it told few labels. Where it
+# stood out by chance, what they say hardly changes.
 STANDING_OUT = 2.0
 LEAST = 10  # labels of a source that are compared with others
 SIZES = 256  # of errors: 0, and powers of two from 2**-127 to 2**127
