@@ -1,4 +1,4 @@
-"""Lines as they may be shown: without passwords, tokens, keys, card numbers and addresses.
+"""Lines as they may be shown: without passwords, tokens, keys, card and account numbers, addresses.
 
 What is shown of a line is looked over by patterns, so a secret of a form that none of them knows
 stays. They rather hide a word too many than one too few.
@@ -53,6 +53,12 @@ _TOKENS = re.compile(
 )
 _LONG = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])[\w+/=-]{32,}")
 _CARD = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){12,18}(?![\d])")
+# As banks print it, in groups of four, or in one piece.
+_IBAN = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Za-z]{2}\d\d[A-Za-z0-9]{11,30}(?![A-Za-z0-9])"
+    r"|[A-Z]{2}\d\d(?:[ -][A-Z0-9]{4}(?![A-Za-z0-9])){2,7}(?:[ -][A-Z0-9]{1,3}(?![A-Za-z0-9]))?)"
+)
+_IBAN_LEAST = 15  # characters
 # C0 and C1 controls, marks that turn the direction of text round, and halves of characters
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -91,7 +97,24 @@ def _hidden(text: str) -> str:
     text = _TOKENS.sub(HIDDEN, text)
     text = _MAIL.sub(HIDDEN, text)
     text = _LONG.sub(HIDDEN, text)
+    text = _IBAN.sub(_iban, text)
     return _CARD.sub(_card, text)
+
+
+def _iban(found: re.Match[str]) -> str:
+    """Hides an account number whose check digits are right (ISO 13616, ISO/IEC 7064 mod 97-10).
+    What looks like further groups may be the next words."""
+    text = found[0]
+    ends = [len(text), *(at for at in range(len(text) - 1, 0, -1) if text[at] in " -")]
+    for end in ends:
+        number = text[:end].replace(" ", "").replace("-", "")
+        if len(number) >= _IBAN_LEAST and _checks(number):
+            return HIDDEN + text[end:]
+    return text
+
+
+def _checks(number: str) -> bool:
+    return int("".join(str(int(each, 36)) for each in number[4:] + number[:4])) % 97 == 1
 
 
 def _card(found: re.Match[str]) -> str:

@@ -38,6 +38,13 @@ NAMED = [
 SHAPED = [
     "4111 1111 1111 1111",
     "5500-0000-0000-0004",
+    "DE89370400440532013000",
+    "de89370400440532013000",
+    "DE89 3704 0044 0532 0130 00",
+    "GB29-NWBK-6016-1331-9268-19",
+    "NO93 8601 1117 947",
+    "BE68 5390 0754 7034",
+    "MT84MALT011000012345MTLCAST001S",
     "378282246310005",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123_-",
     "AKIAIOSFODNN7EXAMPLE",
@@ -55,6 +62,7 @@ HARMLESS = [
     "token bucket refilled",
     "took 1234567890123 ns, order 4111111111111112",
     "/var/log/app/2026-01-01/server.log rotated",
+    "order DE89370400440532013001, batch AB12CDEF3456GH78 of NO93 8601 1117 948",
     "commit 3f786850e387550fdab836ed7e6dc881de23001b",
 ]
 
@@ -81,6 +89,12 @@ def test_what_looks_like_a_secret_is_not_shown(secret: str) -> None:
     assert secret not in line
     assert line.startswith("got ")
     assert line.endswith(" from peer")
+
+
+def test_words_behind_an_account_number_are_shown() -> None:
+    line = "from BE68 5390 0754 7034 OVER 1200 DONE, iban=NO9386011117947;next"
+
+    assert shown(line) == "from *** OVER 1200 DONE, iban=***;next"
 
 
 @pytest.mark.parametrize("line", HARMLESS)
