@@ -105,7 +105,7 @@ def test_a_group_does_not_wait_for_a_member_that_can_store_nothing(
                 source.start(partition, None)
             assert len(other.owned) == 1
             assert gone - set(told.assigned) == other.owned
-            # A partition that was kept all the time goes on at once; its records may come with this.
+            # A partition that was kept all the time goes on at once: its records may come already.
             brought = {Partition(record.topic, record.partition) for record in told.records}
             assert not brought & gone
             kept = taken(told)
