@@ -26,6 +26,7 @@ _SMALL, _AT_ONCE = 64, 64  # so many blocks of fewer rows each are worked on at 
 _ROWS, _ROWS_A_NAME = 16_384, 8  # examples that are stored as one; see `journal`
 
 _Blocks = Callable[[], Iterator[Block]]
+_Part = tuple[int, KeptKind, _Blocks]  # with the home of its models
 _Shape = tuple[tuple[str, ...], tuple[str, ...]] | None  # names of features; None: of labels
 
 
@@ -50,15 +51,18 @@ class Examples:
         return share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gathered:
-    """What was kept, each part with the home of its models. It is put together only while somebody
-    goes through it, a part at a time, and may be gone through again."""
+    """What was kept, in parts. It is put together only while somebody goes through it, in whichever
+    thread that is, a part at a time; and may be gone through again."""
 
-    parts: Sequence[tuple[int, KeptKind, _Blocks]]
+    gather: Callable[[], Sequence[_Part]]
+    _parts: Sequence[_Part] | None = None
 
     def __iter__(self) -> Iterator[Kept]:
-        for number, kind, blocks in self.parts:
+        if self._parts is None:
+            self._parts = self.gather()
+        for number, kind, blocks in self._parts:
             for block in blocks():
                 yield Kept(number, kind, block)
 
@@ -86,7 +90,7 @@ class Keeping:
     ) -> None:
         """Of every event what a label join needs; whole those of the chosen share of requests,
         and of versions whose reference is still being learned. `homes` must hold for all models
-        until everything has been asked for."""
+        until all of it has been gone through."""
         self._homes = homes
         for block in blocks:
             few = self._few[type(block)]
@@ -131,21 +135,28 @@ class Keeping:
                 yield number, block if rows.all() else block.take(rows)
 
     def kept(self, reach: Reach) -> Gathered:
-        """All of it, but for what no label join needs any more. Nothing may be added behind it."""
+        """All of it, but for what no label join needs any more. Nothing may be added behind it.
+
+        Whoever goes through it first does the work that is left, and asks for homes and `reach`
+        then: homes must hold until then, and `reach` must be for any thread.
+        """
+        return Gathered(partial(self._gathered, reach))
+
+    def _gathered(self, reach: Reach) -> list[_Part]:
         for few in self._few.values():
             if few:
                 self._add_few(few)
-        joins: list[tuple[int, KeptKind, _Blocks]] = [
+        joins: list[_Part] = [
             (number, "join", stretch.blocks)
             for number, journal in sorted(self._journals.items())
             for stretch in journal.needed(reach)
         ]
-        whole: list[tuple[int, KeptKind, _Blocks]] = [
+        whole: list[_Part] = [
             (number, "whole", partial(alike[shape].bundles, _rows(alike[shape].parts)))
             for number, alike in sorted(self._whole.items())
             for shape in sorted(alike, key=lambda shape: shape is None)  # labels come last
         ]
-        return Gathered([*joins, *whole])
+        return [*joins, *whole]
 
 
 def _rows(blocks: Sequence[Block]) -> int:

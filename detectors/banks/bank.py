@@ -13,7 +13,7 @@ from watchkeeper.detectors import fast
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
 from watchkeeper.detectors.banks.past import Past
-from watchkeeper.detectors.banks.records import Records, State, words_of
+from watchkeeper.detectors.banks.records import Records, State
 from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.types import EachSample, StateError
@@ -45,7 +45,8 @@ class Bank(ABC):
         self._past = Past(np.dtype(self.past()), _FIRST, columns)
         parts: list[Records | Past] = [self._fields, self._history, self._past]
         self._parts = [part for part in parts if part.kind.names]
-        self._seen_as: tuple[State, FloatArray, IntArray] | None = None
+        self._room = _FIRST  # rows of each part
+        self._seen_as: tuple[FloatArray, IntArray] | None = None
         layout = (
             f"{detector.name} {self.version} {columns} {[part.kind.descr for part in self._parts]}"
         )
@@ -161,7 +162,7 @@ class Bank(ABC):
     def words(self, rows: IntArray, beyond: int) -> list[IntArray]:
         """The same part by part, as words of 8 bytes; all rows are below `beyond`."""
         self._reach(beyond)
-        return [words_of(part.take(rows)) for part in self._parts]
+        return [part.words(rows) for part in self._parts]
 
     def put(self, rows: IntArray, raw: Raw) -> None:
         """Takes up what `raw` gave. Raises `StateError` where it cannot be such states."""
@@ -177,7 +178,7 @@ class Bank(ABC):
     def dump(self, row: int) -> bytes:
         """One row with a stamp of its layout; of the history only what is not zero."""
         self._reach(row + 1)
-        fields, *history = (words_of(part.take(np.array([row]))) for part in self._parts)
+        fields, *history = (part.words(np.array([row])) for part in self._parts)
         parts = [self.stamp, fields.tobytes()]
         for words in history:
             used = words != 0
@@ -206,20 +207,19 @@ class Bank(ABC):
     def _tables(self) -> tuple[FloatArray, IntArray]:
         """The fields' memory as numbers and as integers, a row a row: its words lie one behind
         the other, series by series."""
-        state = self._fields.table
-        if self._seen_as is None or self._seen_as[0] is not state:
-            words = words_of(state)
-            self._seen_as = state, words.view(np.float64), words
-        return self._seen_as[1:]
+        words = self._fields.all_words
+        if self._seen_as is None or self._seen_as[1] is not words:
+            self._seen_as = words.view(np.float64), words
+        return self._seen_as
 
     def _sizes(self) -> list[int]:
         return [self.columns * part.kind.itemsize for part in self._parts]
 
     def _reach(self, rows: int) -> None:
-        held = len(self._fields)
-        if rows > held:
+        if rows > self._room:
+            self._room = max(rows, self._room + self._room // 4)
             for part in self._parts:
-                part.reach(max(rows, held + held // 4))
+                part.reach(self._room)
 
 
 def _unpacked(packed: bytes, columns: int, kind: np.dtype[np.void]) -> State:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.arrays.room import is_written, longer, zeros
-from watchkeeper.detectors.banks.records import State
+from watchkeeper.detectors.banks.records import State, words_of
 from watchkeeper.detectors.frames import IntArray
 
 Table = npt.NDArray[Any]
@@ -45,8 +45,12 @@ class Past:
         """The records of rows, (R, C)."""
         found = np.empty((len(rows), self._columns), dtype=self.kind)
         for name, table in self.tables.items():
-            found[name] = np.moveaxis(table[:, rows], 0, -1)
+            found[name] = table[:, rows].transpose(1, 2, 0)
         return found
+
+    def words(self, rows: IntArray) -> IntArray:
+        """The same as words of 8 bytes, row by row."""
+        return words_of(self.take(rows))
 
     def put(self, rows: IntArray, records: State) -> None:
         """Replaces the records of rows."""
