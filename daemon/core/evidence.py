@@ -38,18 +38,15 @@ def by_evidence(post: Post) -> bool:
 
 
 def weighed(
-    posts: Sequence[Post], rows: IntArray, models: IntArray, windows: float
+    banks: Sequence[EvidenceBank], rows: IntArray, models: IntArray, windows: float
 ) -> Weighed | None:
-    """What the harms of each model weigh together; None where no post goes by evidence.
+    """What the harms of each model weigh together; None where nothing goes by evidence.
 
-    `rows` are places in the banks, those of model number `models[i]` (from 0 on); a false page is
-    accepted in so many `windows`. The average of evidence is evidence, whatever its parts have to
-    do with each other (see `sequential.averages`), so that one level is right for all series
-    together. One series alone must be strong enough for all of them.
+    `banks` are the `evident` ones of a panel; `rows` are places in them, those of model number
+    `models[i]` (from 0 on); a false page is accepted in so many `windows`. The average of evidence
+    is evidence, whatever its parts have to do with each other (see `sequential.averages`), so that
+    one level is right for all series together. One series alone must be strong enough for all.
     """
-    banks = [
-        post.bank for post in posts if isinstance(post.bank, EvidenceBank) and by_evidence(post)
-    ]
     if not banks:
         return None
     logs, known = (

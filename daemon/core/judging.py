@@ -33,7 +33,6 @@ from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays.sampling import Samples, Windows, sampled
-from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.mistakes.mistakes import DETECTOR
@@ -184,7 +183,7 @@ def _worth_a_page(
     models = np.array([number.setdefault(r.closing.model.model, len(number)) for r in rows])
     places = np.array([panel.places[row.member] for row in rows], dtype=np.int64)
     windows = policy.budget / EVIDENCE_SHARE
-    found = weighed(panel.posts, places, models, windows)
+    found = weighed(panel.evident, places, models, windows)
     if found is None:
         return np.ones(len(rows), dtype=np.bool_)
     parts = (found.logarithm, found.level, found.uncalibrated)
@@ -256,14 +255,13 @@ def _is_open(incident: Incident | None) -> bool:
     return incident is not None and incident.open
 
 
-def _judge_loose(
-    rows: Sequence[_Row], panel: Panel, columns: Sequence[Columns], step: Step
-) -> None:
+def _judge_loose(rows: Sequence[_Row], panel: Panel, columns: Samples, step: Step) -> None:
     """Puts samples before the detectors that have no bank."""
-    for group, each in enumerate(columns):
-        watches = [w for w in panel.loose if w.signal == each.signal]
+    for group, signal in enumerate(columns.signals):
+        watches = [w for w in panel.loose if w.signal == signal]
         if not watches:
             continue
+        each = columns[group]
         for at, column in np.argwhere(each.given).tolist():
             row = rows[at]
             sample = each.sample(at, column, row.closing.model.model, row.version)

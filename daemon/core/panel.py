@@ -18,6 +18,7 @@ from watchkeeper.detectors.arrays.sampling import Targets, targets_of
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Bank, Columns, Judged, bank_for
 from watchkeeper.detectors.banks.sheet import Page, Sheet, Sitting
+from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
 from watchkeeper.detectors.budgeting import EVIDENCE
 from watchkeeper.detectors.sequential.detector import MOST_SERIES
 from watchkeeper.detectors.suite import Watch
@@ -81,7 +82,8 @@ class Panel:
     """The posts over all series of one schema, for one suite of watches.
 
     `places` are the rows of members in the banks. `loose` are the watches whose detectors have no
-    bank: they are kept as objects elsewhere. `layout` says what the bytes of a member's row are
+    bank: they are kept as objects elsewhere. `evident` are the banks whose findings are weighed by
+    their evidence. `layout` says what the bytes of a member's row are
     made of, once that was asked for.
     """
 
@@ -90,7 +92,13 @@ class Panel:
     schema: Schema
     places: dict[int, int] = field(default_factory=dict)
     layout: bytes = b""
+    evident: list[EvidenceBank] = field(init=False)
     _free: list[int] = field(default_factory=list)
+    _ends: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evident = evident(self.posts)
+        self._ends = [0, *accumulate(len(post.targets) for post in self.posts)]
 
     @classmethod
     def of(cls, suite: Suite, schema: Schema) -> Panel:
@@ -154,17 +162,21 @@ class Panel:
             return []
         if not fast.available():
             return [_plainly(post, rows, groups) for post in self.posts]
-        ends = [0, *accumulate(len(post.columns) for post in self.posts)]
+        ends = self._ends
         sitting = Sitting.of(rows, groups, ends[-1], sheet)
-        made: list[Verdicts] = []
-        for post, first in zip(self.posts, ends, strict=False):
-            samples = post.of(groups) if post.bank.by_histograms else None
-            if post.bank.judge_here(sitting, post.places, first, samples):
-                made.append(Verdicts(post, groups, sitting.page, False, first))
-            else:
-                made.append(_plainly(post, rows, groups))
-        for number in {bisect_right(ends, column) - 1 for column in sitting.page.found()}:
-            made[number] = made[number]._replace(found=True)
+        page, plain = sitting.page, {}
+        for number, post in enumerate(self.posts):
+            bank = post.bank
+            samples = post.of(groups) if bank.by_histograms else None
+            if not bank.judge_here(sitting, post.places, ends[number], samples):
+                plain[number] = _plainly(post, rows, groups)
+        found = {bisect_right(ends, column) - 1 for column in page.found()}
+        made = [
+            Verdicts(post, groups, page, number in found, ends[number])
+            for number, post in enumerate(self.posts)
+        ]
+        for number, verdicts in plain.items():
+            made[number] = verdicts
         return made
 
     def dump(self, member: int) -> dict[bytes, bytes]:
@@ -189,6 +201,12 @@ def _plainly(post: Post, rows: IntArray, groups: Sequence[Columns]) -> Verdicts:
     """A post's verdicts by NumPy alone."""
     judged = post.bank.judge_plainly(rows, post.of(groups))
     return Verdicts(post, groups, judged, bool(judged.found.any()))
+
+
+def evident(posts: Sequence[Post]) -> list[EvidenceBank]:
+    """The banks of the posts whose findings are weighed by their evidence."""
+    banks = [post.bank for post in posts if weighs(post.watch)]
+    return [bank for bank in banks if isinstance(bank, EvidenceBank)]
 
 
 def weighs(watch: Watch) -> bool:

@@ -62,10 +62,9 @@ def plan_of(schema: Schema, groups: tuple[Group, ...]) -> Plan:
 
 
 def filled(
-    closed: Closed, groups: tuple[Group, ...], start: FloatArray, end: FloatArray
+    closed: Closed, groups: tuple[Group, ...], plan: Plan, start: FloatArray, end: FloatArray
 ) -> tuple[Sheet, Mapping[str, Histograms]]:
     """The samples of all groups side by side, and the histograms of those kinds that have any."""
-    plan = plan_of(closed.schema, groups)
     shape = len(start), plan.width
     numbers = np.empty((3, *shape))
     to = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.int64), numbers

@@ -81,6 +81,11 @@ class Samples(Sequence[Columns]):
             made = self._made[place] = self._make(place)
         return made
 
+    @property
+    def signals(self) -> list[str]:
+        """That of each group."""
+        return [group.signal for group in self._groups]
+
     def of(self, *signals: str) -> Iterator[Columns]:
         """The columns of some signals."""
         for place, group in enumerate(self._groups):
@@ -105,8 +110,9 @@ def sampled(tally: Tally | Tiers, references: References, windows: Windows) -> S
 def _filled(closed: Closed, groups: tuple[Group, ...], windows: Windows) -> Samples:
     from watchkeeper.detectors.arrays import filled  # of use only with numba
 
-    sheet, histograms = filled.filled(closed, groups, windows.start, windows.end)
-    firsts = filled.plan_of(closed.schema, groups).firsts
+    plan = filled.plan_of(closed.schema, groups)
+    sheet, histograms = filled.filled(closed, groups, plan, windows.start, windows.end)
+    firsts = plan.firsts
 
     def make(place: int) -> Columns:
         group, first = groups[place], firsts[place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,10 @@ class LevelBank(Bank):
         """The compiled loop that does what `judge_enough` does, where there is one."""
         return None
 
+    @cached_property
+    def _loop(self) -> Callable[..., Any] | None:
+        return self.loop()
+
     def beside(self, sheet: Sheet) -> tuple[Any, ...]:
         """What the loop takes besides."""
         return ()
@@ -51,28 +56,13 @@ class LevelBank(Bank):
     def judge_here(
         self, sitting: Sitting, columns: IntArray, first: int, samples: Columns | None
     ) -> bool:
-        loop = self.loop()
+        loop = self._loop
         if loop is None:
             return False
-        rows, last, sheet, page = sitting
+        rows, last, sheet, page, taken = sitting
         self._reach(last + 1)
-        loop(
-            rows,
-            columns,
-            *self._tables(),
-            sheet.start,
-            sheet.given,
-            sheet.value,
-            sheet.n,
-            sheet.stderr,
-            sheet.expected,
-            self._settings,
-            self._whole,
-            page.numbers,
-            page.marks,
-            first,
-            *self.beside(sheet),
-        )
+        given = rows, columns, *self._tables(), *taken, self._settings, self._whole
+        loop(*given, page.numbers, page.marks, first, *self.beside(sheet))
         return True
 
     def firing(self, held: State) -> BoolArray:

@@ -45,7 +45,7 @@ class PsiBank(LevelBank):
         counts, usual = samples.counts, samples.expected_counts
         if counts is None or usual is None or counts.shape[2] > psi_fast.WIDEST:
             return False
-        rows, last, sheet, page = sitting
+        rows, last, sheet, page, _ = sitting
         self._reach(last + 1)
         step = max(1, _AT_ONCE // max(1, self.columns))
         taken = columns, sheet.given, sheet.value, sheet.n, self._whole, page.marks, first
@@ -59,20 +59,20 @@ class PsiBank(LevelBank):
             many = psi_fast.pool.compiled(here, there, begin, *taken, *pooled, change, ratio)
             filled = int(groups[:many].sum())
             terms = change[:filled] * np.log(ratio[:filled])
-            chances = self._chances_of(groups[:many])
+            chances = self._chances_of(groups[:many], counts.shape[2])
             state = begin, rows, *self._tables(), sheet.start, self._settings, self._whole
             written = page.numbers, page.marks, first, self.columns
             psi_fast.judge.compiled(*pooled, many, terms, *state, chances, *written)
         return True
 
-    def _chances_of(self, groups: IntArray) -> FloatArray:
-        """What chance explains of so many bins, normally and while firing; kept once known."""
-        widest = int(groups.max(initial=0))
+    def _chances_of(self, groups: IntArray, widest: int) -> FloatArray:
+        """What chance explains of so many bins, `widest` at most, normally and while firing; kept
+        once known."""
         if widest >= self._chances.shape[1]:
             wider = np.full((2, widest + 1), np.nan)
             wider[:, : self._chances.shape[1]] = self._chances
             self._chances = wider
-        if np.isnan(self._chances[0, groups]).any():
+        if math.isnan(self._chances[0].take(groups).sum()):
             for row, alpha in enumerate((self._alpha, math.sqrt(self._alpha))):
                 for group in np.unique(groups).tolist():
                     self._chances[row, group] = chi_square_limit(alpha, group - 1)

@@ -11,6 +11,7 @@ from watchkeeper.detectors.arrays.room import zeros
 from watchkeeper.detectors.frames import IntArray
 
 State = npt.NDArray[np.void]
+_NO_WORDS = np.zeros((0, 0), dtype=np.int64)
 
 
 class Records:
@@ -51,7 +52,7 @@ class Records:
 
     def _put_table(self, table: State) -> None:
         self.table = table
-        self.all_words = words_of(table) if self.kind.names else np.zeros((len(table), 0), np.int64)
+        self.all_words = words_of(table) if self.kind.names else _NO_WORDS
 
 
 def words_of(records: State) -> IntArray:

@@ -73,7 +73,7 @@ class SeasonalBank(ScoreBank):
 
     def _longest(self, width: FloatArray) -> FloatArray:
         """After how many windows of such a width an hour's mean forgets."""
-        return np.clip(np.rint(self._weeks * HOUR / width), 1.0, _LONGEST)
+        return np.minimum(np.maximum(np.rint(self._weeks * HOUR / width), 1.0), _LONGEST)
 
     def _places(self, rows: IntArray, start: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
         """Hour of the week, row and column of each sample in the state."""

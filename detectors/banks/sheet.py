@@ -30,6 +30,11 @@ class Sheet:
     stderr: FloatArray
     expected: FloatArray
 
+    @property
+    def samples(self) -> tuple[Any, ...]:
+        """What every loop takes of it."""
+        return self.start, self.given, self.value, self.n, self.stderr, self.expected
+
     @classmethod
     def of(cls, groups: Sequence[Columns]) -> Sheet:
         """The groups' series, one group behind the other; there must be one at least."""
@@ -87,12 +92,14 @@ class Page:
 
 class Sitting(NamedTuple):
     """Windows before many banks at once: one of each of the rows, whose samples are on the sheet;
-    no row is greater than `last`. The verdicts go to the page."""
+    no row is greater than `last`. The verdicts go to the page. `samples` is what loops take of the
+    sheet."""
 
     rows: IntArray
     last: int
     sheet: Sheet
     page: Page
+    samples: tuple[Any, ...]
 
     @classmethod
     def of(
@@ -100,8 +107,8 @@ class Sitting(NamedTuple):
     ) -> Sitting:
         """With a blank page of so many columns; `sheet` is there if it has been made already."""
         last = int(rows.max()) if len(rows) else -1
-        page = Page.blank(len(rows), columns)
-        return cls(np.ascontiguousarray(rows), last, sheet or Sheet.of(groups), page)
+        page, sheet = Page.blank(len(rows), columns), sheet or Sheet.of(groups)
+        return cls(np.ascontiguousarray(rows), last, sheet, page, sheet.samples)
 
 
 def example(*more: Any) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ class ShiryaevRobertsRateBank(EvidenceBank):
 
         return shiryaev_roberts_rate_fast.judge.compiled
 
+    @cached_property
+    def _weigh(self) -> Callable[..., Any]:
+        from watchkeeper.detectors.banks import shiryaev_roberts_rate_fast  # only with numba
+
+        return shiryaev_roberts_rate_fast.weigh.compiled
+
     def beside(self, sheet: Sheet) -> tuple[Any, ...]:
         return self._rates.tables
 
@@ -51,13 +58,10 @@ class ShiryaevRobertsRateBank(EvidenceBank):
     def weighed(self, rows: IntArray) -> tuple[FloatArray, IntArray]:
         if not fast.available():
             return super().weighed(rows)
-        from watchkeeper.detectors.banks import shiryaev_roberts_rate_fast  # only with numba
-
         self._reach(int(rows.max(initial=-1)) + 1)
         shape = len(rows), self.columns
         found = np.empty(shape), np.empty(shape, dtype=np.int64)
-        weigh = shiryaev_roberts_rate_fast.weigh.compiled
-        weigh(np.ascontiguousarray(rows), *self._tables(), self._rates.tables[1], *found)
+        self._weigh(np.ascontiguousarray(rows), *self._tables(), self._rates.tables[1], *found)
         return found
 
     def judge_enough(

@@ -16,7 +16,7 @@ from watchkeeper.daemon.config.models import ModelSettings
 from watchkeeper.daemon.config.sections import Daemon
 from watchkeeper.daemon.core.evidence import by_evidence, weighed
 from watchkeeper.daemon.core.measuring import COUNTED
-from watchkeeper.daemon.core.panel import Panel, Post, weighs
+from watchkeeper.daemon.core.panel import Panel, Post, evident, weighs
 from watchkeeper.daemon.core.policy import ModelPolicy, Suite
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.banks import Columns, bank_for
@@ -55,7 +55,7 @@ def test_series_that_wander_are_said_to_be_not_calibrated() -> None:
             level = 1 + size * math.sin(index / 10)
             shares = {"errors": 0.05 * level, "output": 0.02 * level, "accuracy": 0.85}
             months.window(index, shares, 3_000, seed=6)
-        weight = weighed(months.posts, months.rows, months.rows, MONTH)
+        weight = weighed(evident(months.posts), months.rows, months.rows, MONTH)
         assert weight is not None
         found.append(weight.uncalibrated.tolist())
 
@@ -87,8 +87,9 @@ def test_the_evidence_of_one_of_many_series_must_be_strong_enough_for_all() -> N
     posts, rows = known(play)
     models = np.zeros(len(rows), dtype=np.int64)
 
-    alone = weighed(posts, rows, models, MONTH)
-    apart = [weighed([each], rows, models, MONTH) for each in posts if by_evidence(each)]
+    alone = weighed(evident(posts), rows, models, MONTH)
+    single = [evident([each]) for each in posts if by_evidence(each)]
+    apart = [weighed(banks, rows, models, MONTH) for banks in single]
 
     assert alone is not None
     parts = [math.exp(float(each.logarithm[0])) for each in apart if each is not None]
@@ -122,7 +123,7 @@ def test_what_explains_only_has_no_part_in_it() -> None:
 
     explaining = [each for each in posts if not by_evidence(each)]
 
-    assert weighed(explaining, rows, np.zeros(len(rows), dtype=np.int64), MONTH) is None
+    assert weighed(evident(explaining), rows, np.zeros(len(rows), dtype=np.int64), MONTH) is None
     watch = Watch(signal="errors", detector="shiryaev_roberts_rate")
     assert watch.severity is Severity.INFO
 
@@ -171,7 +172,7 @@ class Months:
             found |= post.bank.judge_plainly(self.rows, samples).found[:, 0]
         if not found.any():
             return found
-        held = weighed(self.posts, self.rows, self.rows, windows)
+        held = weighed(evident(self.posts), self.rows, self.rows, windows)
         return found if held is None else np.asarray(found & held.passed)
 
 
