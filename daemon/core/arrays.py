@@ -36,8 +36,11 @@ class Arrays:
     def panel(self, schema: Schema, suite: Suite) -> Panel:
         """The detectors over series of this schema, for those of this suite of watches."""
         alike = self.panels.setdefault(schema, [])
+        for watched, panel in alike:  # nearly always it is one of the very same watches
+            if watched.watches is suite.watches and watched.without == suite.without:
+                return panel
         for watched, panel in alike:
-            if watched is suite or watched == suite:
+            if watched == suite:
                 return panel
         panel = Panel.of(suite, schema)
         alike.append((suite, panel))

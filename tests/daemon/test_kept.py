@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
 
@@ -117,6 +118,16 @@ def test_events_of_models_without_a_home_are_not_kept() -> None:
     made.add([PredictionBlock.of(examples.predictions(5))], {}, {Member("fraud", "13")}, 1.0)
 
     assert list(made.kept(far)) == []
+
+
+def test_another_thread_may_put_it_together_and_it_may_be_gone_through_again() -> None:
+    made = PredictionBlock.of(examples.predictions(500))
+    kept = keeping(parts_of(made, 7)).kept(far)
+
+    with ThreadPoolExecutor(1) as writer:
+        found = writer.submit(encoded, kept).result(timeout=30)
+
+    assert found == encoded(kept) == encoded(keeping([made]).kept(far))
 
 
 def test_few_pieces_are_left_to_join_of_many_small_ones() -> None:
