@@ -77,8 +77,13 @@ def chi_square_tail(value: float, freedom: int) -> float:
     half = value / 2.0
     if half <= 0.0:
         return 1.0
-    odd = freedom % 2
-    places = range(freedom // 2)
-    terms = ((j + odd / 2.0) * math.log(half) - math.lgamma(j + odd / 2.0 + 1.0) for j in places)
-    tail = sum(math.exp(term - half) for term in terms)
-    return tail + (math.erfc(math.sqrt(half)) if odd else 0.0)
+    exp, log = math.exp, math.log(half)
+    tail = sum([exp(power * log - below - half) for power, below in _powers(freedom)])
+    return tail + (math.erfc(math.sqrt(half)) if freedom % 2 else 0.0)
+
+
+@lru_cache(maxsize=128)
+def _powers(freedom: int) -> list[tuple[float, float]]:
+    """Of each term of the sum its power, and the logarithm of what it is divided by."""
+    powers = [j + freedom % 2 / 2.0 for j in range(freedom // 2)]
+    return [(power, math.lgamma(power + 1.0)) for power in powers]
