@@ -7,21 +7,31 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
-CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take
-FURTHEST = 1_200  # times `checkpoint_events` that may wait for one: some 30 to 40 bytes each
+CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take of a core
+WRITING_SHARE = 0.25  # of the time that one may be being written: most of it is spent waiting
+FURTHEST = 2_000  # times `checkpoint_events` that may wait for one: some 25 to 30 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02
-LONGEST_S = 20.0  # between two, however long the last one took
+LONGEST_S = 60.0  # between two, however much the last one cost
+LONGEST_SLOW_S = 20.0  # between two, where the last one cost little and yet took long
 HANGING_S = 120.0  # longer than any time-out of a database
 LAST_S = 5.0  # for one that is to stop
 SLICE_S = 0.2
 LONG_S = 5.0  # a write that takes longer is waited for: memory must not grow meanwhile
+
+
+class Cost(NamedTuple):
+    """What it took to write one: seconds of a core, and seconds."""
+
+    spent_s: float = 0.0
+    took_s: float = 0.0
 
 
 @dataclass
@@ -31,7 +41,7 @@ class Writing:
     pending: Pending
     checkpoint: Checkpoint
     begun: float
-    done: Future[float]
+    done: Future[Cost]
 
 
 @dataclass
@@ -40,28 +50,31 @@ class Checkpoints:
 
     With `beside` a routine one is written by a thread of its own while the loop reads on; the loop
     hears of it in a later turn. `commit` raises Fenced or DatabaseDown; the latter is waited out
-    by `patience`, in the loop's own thread. `steady` is a clock that nobody sets.
+    by `patience`, in the loop's own thread. `steady` is a clock that nobody sets; `spent` is the
+    CPU time of the thread that asks, seconds: to wait for a disk, a lock or a server costs nothing,
+    so that one slow write does not put the next one off for long.
     """
 
     commit: Callable[[Checkpoint], None]
     patience: Patience
     steady: Callable[[], float]
     beside: bool = False
+    spent: Callable[[], float] = time.thread_time
     _begun: float = float("-inf")
-    _cost_s: float = 0.0
+    _begun_at: float = 0.0
     _built_s: float = 0.0
+    _rest_s: float = 0.0
     _writing: Writing | None = None
 
     def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
-        """Checkpoints may take a twentieth of the time, unless one is urgent or memory would grow
+        """Checkpoints may take a twenty-fifth of a core, unless one is urgent or memory would grow
         too far: what a crash makes read again is so much the more the more there is to write."""
         waited = self.steady() - self._begun
         far = pending.events >= FURTHEST * every_events
         if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
         often = waited >= every_s or pending.events >= every_events
-        dear = min(self._cost_s / CHECKPOINT_SHARE, LONGEST_S)
-        return often and self._writing is None and waited >= dear
+        return often and self._writing is None and waited >= self._rest_s
 
     def may_wait(self, pending: Pending) -> bool:
         """Whether it is a routine checkpoint, which the loop need not stand still for."""
@@ -75,17 +88,17 @@ class Checkpoints:
 
     def begin(self) -> None:
         """One is being made from here on."""
-        self._begun = self.steady()
+        self._begun, self._begun_at = self.steady(), self.spent()
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""
-        self._built_s = self.steady() - self._begun
-        self._cost_s = self._built_s + self.patience.insist(lambda: self._write(checkpoint))
+        self._built_s = self.spent() - self._begun_at
+        self._cost(self.patience.insist(lambda: self._write(checkpoint)))
 
     def write_beside(self, pending: Pending, checkpoint: Checkpoint) -> None:
         """Has it written by another thread; `written` tells of its end."""
-        self._built_s = self.steady() - self._begun
-        done: Future[float] = Future()
+        self._built_s = self.spent() - self._begun_at
+        done: Future[Cost] = Future()
         # One that hangs in the database must not keep the process from ending.
         threading.Thread(
             target=self._fulfil, args=(done, checkpoint), name="checkpoint", daemon=True
@@ -104,11 +117,18 @@ class Checkpoints:
             return None
         self._writing = None
         try:
-            wrote_s = writing.done.result()
+            wrote = writing.done.result()
         except DatabaseDown:
-            wrote_s = self.patience.insist(lambda: self._write(writing.checkpoint))
-        self._cost_s = self._built_s + wrote_s
+            wrote = self.patience.insist(lambda: self._write(writing.checkpoint))
+        self._cost(wrote)
         return writing.pending
+
+    def _cost(self, wrote: Cost) -> None:
+        """So much was spent on the last one, from the beginning of which the next one is put
+        off."""
+        dear = (self._built_s + wrote.spent_s) / CHECKPOINT_SHARE
+        slow = wrote.took_s / WRITING_SHARE
+        self._rest_s = max(min(dear, LONGEST_S), min(slow, LONGEST_SLOW_S))
 
     def _see_it_end(self, writing: Writing) -> None:
         """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""
@@ -126,13 +146,13 @@ class Checkpoints:
         if self._writing is not None:
             wait([self._writing.done], timeout)
 
-    def _fulfil(self, done: Future[float], checkpoint: Checkpoint) -> None:
+    def _fulfil(self, done: Future[Cost], checkpoint: Checkpoint) -> None:
         try:
             done.set_result(self._write(checkpoint))
         except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
             done.set_exception(error)
 
-    def _write(self, checkpoint: Checkpoint) -> float:
-        began = self.steady()
+    def _write(self, checkpoint: Checkpoint) -> Cost:
+        began, spent = self.steady(), self.spent()
         self.commit(checkpoint)
-        return self.steady() - began
+        return Cost(self.spent() - spent, self.steady() - began)

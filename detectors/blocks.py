@@ -7,8 +7,8 @@ ten thousand models cost no more than one: whatever is done for every event is d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -74,20 +74,25 @@ class _Block:
 
     def take(self, rows: Rows) -> Self:
         """The chosen rows of every column."""
-        changed: dict[str, Any] = {}
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
-            if isinstance(value, np.ndarray):
-                changed[each.name] = value[rows]
-            elif isinstance(value, Words | Spans):
-                changed[each.name] = value.take(rows)
-            elif isinstance(value, dict):
-                changed[each.name] = {name: _taken(column, rows) for name, column in value.items()}
-        return replace(self, **changed)  # type: ignore[type-var]
+        kind: Any = type(self)
+        chosen: Self = kind(*[_taken(getattr(self, name), rows) for name in _names(kind)])
+        return chosen
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def _taken(column: Any, rows: Rows) -> Any:
-    return column.take(rows) if isinstance(column, Words) else column[rows]
+    """The chosen rows of a column; whatever else a block has stays as it is."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, Words | Spans):
+        return column.take(rows)
+    if isinstance(column, dict):
+        return {name: _taken(each, rows) for name, each in column.items()}
+    return column
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _with_none(words: tuple[str, ...]) -> Keys:
     return np.concatenate(([np.uint64(0)], keys_of(words)))
 
 
-_FEW = 64
+_FEW, _SOME = 64, 128
 _few = lru_cache(maxsize=4_096)(_with_none)
 
 
@@ -98,14 +98,17 @@ class Spans:
 
     def packed(self) -> Spans:
         """The same texts one behind the other, in a buffer that holds nothing else."""
-        return Spans(self.data(), *behind(self.start, self.end))
+        begins, ends = behind(self.start, self.end)
+        return Spans(self._data(begins, ends), begins, ends)
 
     def data(self) -> bytes:
         """The bytes of all texts, one behind the other."""
-        if len(self) <= _FEW:
+        return self._data(*behind(self.start, self.end))
+
+    def _data(self, begins: IntArray, ends: IntArray) -> bytes:
+        if len(self) <= _SOME:
             whole, each = self.buffer, zip(self.start.tolist(), self.end.tolist(), strict=True)
             return b"".join([whole[start:end] for start, end in each if start >= 0])
-        begins, ends = behind(self.start, self.end)
         given = begins >= 0
         lengths = (ends - begins)[given]
         places = np.repeat(self.start[given] - begins[given], lengths)

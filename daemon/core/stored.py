@@ -18,6 +18,7 @@ from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
+from watchkeeper.detectors.estimation import estimates
 from watchkeeper.detectors.estimation.estimates import Estimates
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.signals import part_of
@@ -131,8 +132,10 @@ def lasting(states: Sequence[ModelState]) -> list[dict[str, Any]]:
             plain["heard"] = msgspec.to_builtins(state.heard)
         if state.statements is not None:
             plain["statements"] = state.statements.state()
-        if state.estimates is not None:
-            plain["estimates"] = state.estimates.state()
+    estimated = [(p, s.estimates) for p, s in zip(found, states, strict=True) if s.estimates]
+    told = estimates.dumped([known for _, known in estimated])
+    for (plain, _), known in zip(estimated, told, strict=True):
+        plain["estimates"] = known
     for place, version, learned in _learned(states):
         found[place].setdefault("learned", {})[version] = learned
     for plain, state in zip(found, states, strict=True):
@@ -222,11 +225,11 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
     return refused
 
 
-def members_of(state: ModelState) -> Iterator[tuple[str, int]]:
+def members_of(state: ModelState) -> list[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
-    rows = state.arrays.ledger.rows
-    for version in sorted(state.arrays.ledger.versions.get(state.model, ())):
-        yield version, rows[Member(state.model, version)]
+    ledger, model = state.arrays.ledger, state.model
+    versions = sorted(ledger.versions.get(model, ()))
+    return [(version, ledger.rows[Member(model, version)]) for version in versions]
 
 
 def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:

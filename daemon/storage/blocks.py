@@ -23,7 +23,8 @@ _MISSING, _BITS, _TEXTS, _CODES = "missing", "bits", "texts", "codes"
 
 
 class _Column(msgspec.Struct, array_like=True):
-    """`form` is a dtype, or one of the words above; `words` belong to codes."""
+    """`form` is a dtype, or one of the words above; `words` belong to codes. Where it is written,
+    `data` may be a view of a column, as a copy of it costs as much as all the rest."""
 
     form: str
     data: bytes = b""
@@ -96,7 +97,9 @@ def _numbers(column: npt.NDArray[Any]) -> _Column:
     if kind == "i":
         column = column.astype(_narrow(int(column.min()), int(column.max())))
     dtype = column.dtype.newbyteorder("<")
-    return _Column(dtype.str, np.ascontiguousarray(column, dtype=dtype).tobytes())
+    # Neither is bytes for whoever checks types, but msgspec writes either the same way.
+    view: Any = np.ascontiguousarray(column, dtype=dtype).data.cast("B")
+    return _Column(dtype.str, view)
 
 
 def _missing(column: npt.NDArray[Any]) -> bool:

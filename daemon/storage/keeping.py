@@ -114,10 +114,12 @@ def _row(kept: Kept) -> Row:
     blob = blocks.encode(kept.block)
     models, place = models_of(kept.block)
     numbers = np.bincount(place, minlength=len(models)).tolist()
-    counts: dict[str, int] = {}
-    for model, n in zip(models, numbers, strict=True):
-        if n:
-            counts[model] = counts.get(model, 0) + n
+    counts = {model: n for model, n in zip(models, numbers, strict=True) if n}
+    if sum(counts.values()) != len(kept.block):  # several versions of one model
+        counts = Counter()
+        for model, n in zip(models, numbers, strict=True):
+            if n:
+                counts[model] += n
     if not hasattr(kept.block, "members"):
         counts[LABELS] = len(kept.block)
     return {

@@ -11,7 +11,10 @@ import pytest
 from tests.daemon.looped import MODEL, World, drain
 from tests.services.base import wait_until
 from watchkeeper.daemon import checkpointing
+from watchkeeper.daemon.checkpointing import FURTHEST, LONGEST_S, LONGEST_SLOW_S, Checkpoints
 from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.patience import Patience
+from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, Fenced
@@ -215,3 +218,83 @@ def test_closing_waits_for_what_is_being_written(world: World, gate: Gate) -> No
     loop.close(A_WHILE_S)
 
     assert len(gate.written) == 1
+
+
+NOTHING = Checkpoint(at=0.0, epochs={})
+
+
+@dataclass
+class Priced:
+    """Checkpoints that cost so much of a core to build and to write, and take so long to write."""
+
+    build_s: float = 0.0
+    write_s: float = 0.0
+    takes_s: float = 0.0
+    now: float = 1_000.0
+    used: float = 0.0
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        patience = Patience(threading.Event(), lambda _: None, lambda *_: None, 1.0)
+        self.points = Checkpoints(
+            self.commit, patience, lambda: self.now, beside=True, spent=self.spent
+        )
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        self.used += self.write_s
+        self.now += self.takes_s
+
+    def spent(self) -> float:
+        self.asked.append(threading.current_thread().name)
+        return self.used
+
+    def make_one(self, beside: bool = False) -> None:
+        self.points.begin()
+        self.used += self.build_s
+        if beside:
+            self.points.write_beside(Pending(), NOTHING)
+            assert self.points.written(now=True) is not None
+        else:
+            self.points.write(NOTHING)
+
+    def due_after(self, seconds: float, events: int = 50_000) -> bool:
+        """Whether another one is due so long after the last one was begun."""
+        self.now = 1_000.0 + seconds
+        return self.points.due(Pending(events=events), 1.0, 5_000)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_one_cost_of_a_core_puts_the_next_one_off(beside: bool) -> None:
+    priced = Priced(build_s=0.4, write_s=0.8, takes_s=0.9)
+    priced.make_one(beside)
+
+    assert not priced.due_after(29.9)
+    assert priced.due_after(30.1)
+
+
+def test_each_thread_is_asked_for_its_own_time() -> None:
+    priced = Priced(build_s=0.4, write_s=0.8)
+    priced.make_one(beside=True)
+
+    assert priced.asked == ["MainThread", "MainThread", "checkpoint", "checkpoint"]
+
+
+def test_a_slow_write_that_cost_little_puts_the_next_one_off_for_a_little() -> None:
+    slow, stuck = Priced(write_s=0.01, takes_s=0.5), Priced(write_s=0.01, takes_s=100.0)
+    slow.make_one(beside=True)
+    stuck.make_one(beside=True)
+
+    assert not slow.due_after(1.9)
+    assert slow.due_after(2.1)
+    assert not stuck.due_after(LONGEST_SLOW_S - 0.1)
+    assert stuck.due_after(LONGEST_SLOW_S + 0.1)
+
+
+def test_no_cost_puts_one_off_for_ever_nor_memory_grow() -> None:
+    priced = Priced(build_s=50.0, write_s=100.0)
+    priced.make_one()
+
+    assert not priced.due_after(LONGEST_S - 0.1)
+    assert priced.due_after(LONGEST_S + 0.1)
+    assert not priced.due_after(1.0, events=FURTHEST * 5_000 - 1)
+    assert priced.due_after(1.0, events=FURTHEST * 5_000)
