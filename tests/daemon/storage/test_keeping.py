@@ -10,7 +10,8 @@ from tests.daemon.storage.examples import P0, T0, kept, labels, predictions
 from tests.daemon.storage.stores import own
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, Kept, KeptKind
-from watchkeeper.detectors.blocks import models_of
+from watchkeeper.detectors import gathered
+from watchkeeper.detectors.blocks import PredictionBlock, models_of
 from watchkeeper.detectors.types import LabelFrame
 
 
@@ -48,6 +49,22 @@ def test_pruning_keeps_the_newest_events_of_each_kind(store: Store) -> None:
     assert gone == 3
     assert [each.at[0] for each in left] == [T0 + 30, T0 + 40, T0]
     assert isinstance(left[-1], LabelFrame)
+
+
+def test_a_model_counts_with_all_of_its_versions(store: Store) -> None:
+    two = [
+        each.block
+        for version in ("1", "2")
+        for each in kept(replace(predictions(n=4, at=T0), version=version))
+    ]
+    both = gathered.predictions([each for each in two if isinstance(each, PredictionBlock)])
+    older = kept(predictions(n=4, at=T0 - 10))
+    given = [*older, Kept(0, "whole", both)]
+    store.commit(Checkpoint(at=T0, epochs={P0: own(store, P0)}, kept=given))
+
+    assert [member.version for member in both.members] == ["1", "2"]
+    assert store.prune_captured(newest_n=9, keep_s=1_000, now=T0 + 100) == 0
+    assert store.prune_captured(newest_n=8, keep_s=1_000, now=T0 + 100) == 1
 
 
 def test_pruning_keeps_as_much_as_a_join_reaches_back(store: Store) -> None:

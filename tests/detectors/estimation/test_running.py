@@ -12,7 +12,7 @@ from tests.detectors.estimation.made import ODD_TRUTHS, drawn
 from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, truth_counts
 from watchkeeper.detectors.estimation.calibration import curves
 from watchkeeper.detectors.estimation.classified import MEASURES, estimated
-from watchkeeper.detectors.estimation.estimates import VERSIONS_LIMIT, Estimates
+from watchkeeper.detectors.estimation.estimates import VERSIONS_LIMIT, Estimates, dumped
 from watchkeeper.detectors.estimation.judged import BINS, TARGETS
 from watchkeeper.detectors.estimation.running import (
     LEAST,
@@ -122,6 +122,26 @@ def test_versions_are_bounded() -> None:
 
     assert list(estimates.versions)[-1] == f"v{3 * VERSIONS_LIMIT - 1}"
     assert len(estimates.versions) == VERSIONS_LIMIT
+
+
+def test_many_models_are_dumped_as_each_alone_is() -> None:
+    rng = np.random.default_rng(5)
+    several = [Estimates() for _ in range(600)]
+    for place, estimates in enumerate(several):
+        for version in range(place % 4):
+            taught = estimates.of(f"v{version}", [])
+            taught.counts[:] = rng.integers(0, 2, taught.counts.shape) * rng.random()
+            taught.fresh[:] = rng.integers(0, 1 + version, taught.fresh.shape)
+
+    found = list(dumped(several))
+
+    assert found == [each.state() for each in several]
+    for plain, estimates in zip(found, several, strict=True):
+        again = Estimates.restored(plain)
+        assert list(again.versions) == list(estimates.versions)
+        for name, taught in estimates.versions.items():
+            np.testing.assert_array_equal(again.versions[name].counts, taught.counts)
+            np.testing.assert_array_equal(again.versions[name].fresh, taught.fresh)
 
 
 def test_the_version_goes_that_was_used_longest_ago() -> None:
