@@ -10,6 +10,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.services.base import Missing, cache_dir, services_required
 from tests.services.brokers import Broker, choose, chosen
@@ -35,10 +36,13 @@ class StartPrometheus(Protocol):
 def pytest_configure() -> None:
     """Have the kernels compiled once for all tests, and for the processes they start; no client of
     a test leave a socket behind that warns in another one; and tracebacks as the daemon writes
-    them: with the values of all variables, one of the loop is minutes of work."""
+    them: with the values of all variables, one of the loop is minutes of work. No example of a
+    property has to be quick: a machine that is busy is no fault."""
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
     close_what_fails()
+    settings.register_profile("watchkeeper", deadline=None)
+    settings.load_profile("watchkeeper")
     os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 
 
