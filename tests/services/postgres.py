@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.services import base
 from tests.services.process import Process, Service
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 90.0  # it reads its log again after a kill, and syncs all its files
 
 
 class Postgres(Service):
