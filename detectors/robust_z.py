@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from watchkeeper.detectors.score_detector import ScoreDetector
+from watchkeeper.detectors.scores import rounding, single
 from watchkeeper.detectors.setting import Count, setting
 from watchkeeper.detectors.types import Finding, Sample
 
@@ -20,7 +21,8 @@ class RobustZ(ScoreDetector):
     For measures without a reference, such as latency or a host's load. The noise is the largest
     of 1.4826 MAD, the spread of the tail on the value's side, the standard error and the floors
     (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993; the tail makes it hold for
-    skewed measures). What is seen while it fires is not learned.
+    skewed measures). What is seen while it fires is not learned. Values are remembered, and judged,
+    in single precision: a change of a ten-millionth is none.
 
     >>> from watchkeeper.detectors.types import Sample, Samples, Series, Window
     >>> series, values = Series("m", "1", "latency", "p99"), [0.1, 0.11, 0.12] * 10 + [0.5]
@@ -37,13 +39,14 @@ class RobustZ(ScoreDetector):
     _pending: list[float] = field(default_factory=list)
 
     def judge(self, sample: Sample) -> Finding | None:
-        value = self.scaled(sample.value)
+        value = single(self.scaled(sample.value))
         if len(self._past) < min(self.warm_up, self.memory):
             self._past = [*self._past, value]
             return None
         ordered = sorted(self._past)
         normal = sum(ordered) / len(ordered) if self.share else _quantile(ordered, 0.5)
-        noise = max(_spread(ordered, value > normal), self.noise_of(sample, normal))
+        spread = max(_spread(ordered, value > normal), rounding(normal))
+        noise = max(spread, self.noise_of(sample, normal))
         scored = self.score(value - normal, normal, noise)
         found = self.scored(sample, scored, self.plain(normal))
         self._learn(value)

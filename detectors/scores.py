@@ -5,14 +5,28 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
+
 LARGE = 1e150  # its square is still finite
 LARGEST_SCORE = 1e6
+LARGEST_SINGLE = float(np.finfo(np.float32).max)
+STEP, LEAST_STEP = 2.0**-23, 2.0**-149  # of single precision: of a number, and of those near 0
 PSEUDO = 0.25  # events added to an expected share, so that a share of 0 can be departed from
 
 
 def bounded(value: float) -> float:
     """The value within +-LARGE, where squares and sums are finite."""
     return min(LARGE, max(-LARGE, value))
+
+
+def single(value: float) -> float:
+    """The value as it is remembered in single precision, within the largest such numbers."""
+    return float(np.float32(min(LARGEST_SINGLE, max(-LARGEST_SINGLE, value))))
+
+
+def rounding(normal: float, times: float = 1.0) -> float:
+    """A step of single precision near a number, so many times: a change by that much is none."""
+    return abs(normal) * STEP * times + LEAST_STEP
 
 
 def known(error: float) -> float:

@@ -13,7 +13,14 @@ from typing import TypeVar
 import numpy as np
 
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
-from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE, PSEUDO
+from watchkeeper.detectors.scores import (
+    LARGE,
+    LARGEST_SCORE,
+    LARGEST_SINGLE,
+    LEAST_STEP,
+    PSEUDO,
+    STEP,
+)
 
 Numbers = TypeVar("Numbers", FloatArray, IntArray, BoolArray)
 
@@ -37,6 +44,17 @@ def each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
 def bounded(values: FloatArray) -> FloatArray:
     """The values within +-LARGE, where squares and sums are finite."""
     return np.minimum(np.maximum(values, -LARGE), LARGE)
+
+
+def single(values: FloatArray) -> FloatArray:
+    """The values as they are remembered in single precision, within the largest such numbers."""
+    held = np.minimum(np.maximum(values, -LARGEST_SINGLE), LARGEST_SINGLE)
+    return held.astype(np.float32).astype(np.float64)
+
+
+def rounding(normal: FloatArray, times: IntArray | float = 1.0) -> FloatArray:
+    """A step of single precision near a number, so many times: a change by that much is none."""
+    return np.abs(normal) * STEP * times + LEAST_STEP
 
 
 def known(errors: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.detectors.banks.level_bank import NEEDED
@@ -24,12 +25,20 @@ from watchkeeper.detectors.banks.score_bank import (
 from watchkeeper.detectors.fast import kernel
 from watchkeeper.detectors.level_detector import HYSTERESIS
 from watchkeeper.detectors.score_detector import HUGE, TINY
-from watchkeeper.detectors.scores import LARGE, LARGEST_SCORE, PSEUDO
+from watchkeeper.detectors.scores import (
+    LARGE,
+    LARGEST_SCORE,
+    LARGEST_SINGLE,
+    LEAST_STEP,
+    PSEUDO,
+    STEP,
+)
 
 Table = npt.NDArray[Any]
 
 _HYSTERESIS, _HUGE, _TINY = HYSTERESIS, HUGE, TINY
 _LARGE, _LARGEST_SCORE, _PSEUDO = LARGE, LARGEST_SCORE, PSEUDO
+_LARGEST_SINGLE, _STEP, _LEAST_STEP = LARGEST_SINGLE, STEP, LEAST_STEP
 _NEEDED, _DIRECTION, _SHARE, _LOG = NEEDED, DIRECTION, SHARE, LOG
 _THRESHOLD, _MIN_CHANGE, _MIN_RATIO, _FLOOR = THRESHOLD, MIN_CHANGE, MIN_RATIO, FLOOR
 ENOUGH, FOUND, SIGN = 0, 1, 2  # layers of a page's marks
@@ -53,6 +62,22 @@ def bounded(value: float) -> float:
     if value < -_LARGE:
         return -_LARGE
     return _LARGE if value > _LARGE else value
+
+
+@kernel()
+def single(value: float) -> float:
+    """As `scores.single`; NaN stays NaN."""
+    if value < -_LARGEST_SINGLE:
+        return -_LARGEST_SINGLE
+    if value > _LARGEST_SINGLE:
+        return _LARGEST_SINGLE
+    return np.float64(np.float32(value))
+
+
+@kernel()
+def rounding(normal: float, times: float) -> float:
+    """As `scores.rounding`."""
+    return abs(normal) * _STEP * times + _LEAST_STEP
 
 
 @kernel()

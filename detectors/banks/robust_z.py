@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.banks.arithmetic import most, score
+from watchkeeper.detectors.banks.arithmetic import most, rounding, score, single
 from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
@@ -46,7 +46,9 @@ class RobustZBank(ScoreBank):
         return [*super().fields(), *((name, "<i8") for name in ("filled", "next", "waiting"))]
 
     def past(self) -> Fields:
-        return [("past", "<f8", (self._memory,)), ("pending", "<f8", (self._for - 1,))]
+        pending = self._for - 1
+        even = pending + (self._memory + pending) % 2  # a record is whole words of 8 bytes
+        return [("past", "<f4", (self._memory,)), ("pending", "<f4", (even,))]
 
     def sound(self, parts: list[State]) -> bool:
         limits = {"filled": self._memory, "next": self._memory - 1, "waiting": self._for - 1}
@@ -56,7 +58,7 @@ class RobustZBank(ScoreBank):
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
     ) -> Judged:
-        value = self.scaled(samples.value, enough)
+        value = single(self.scaled(samples.value, enough))
         ready = held["filled"] >= self._warm_up
         looked = enough & ready
         normal, scored = self._scores(rows, held, samples, looked, value)
@@ -88,14 +90,14 @@ class RobustZBank(ScoreBank):
             place = place[0][far], place[1][far]
             of = samples.value[place], samples.n[place], samples.stderr[place]
             spread = _spread(past[far], count[far], change[far] > 0.0)
-            noise = most(spread, self.noise_of(*of, usual[far]))
+            noise = most(most(spread, rounding(usual[far])), self.noise_of(*of, usual[far]))
             scored[place] = score(change[far], self.unit(usual[far], noise))
         return normal, scored
 
     def _ordered(self, rows: IntArray, columns: IntArray, count: IntArray) -> FloatArray:
         """The values remembered of each series in order, infinity behind them."""
         longest = int(count.max())
-        past = self._past.tables["past"][:longest, rows, columns].T.copy()
+        past = self._past.tables["past"][:longest, rows, columns].T.astype(np.float64, order="C")
         past[np.arange(longest) >= count[:, None]] = math.inf
         past.sort(axis=1)
         return past

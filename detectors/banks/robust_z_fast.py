@@ -15,8 +15,10 @@ from watchkeeper.detectors.banks.arithmetic_fast import (
     noise_of,
     note,
     plain,
+    rounding,
     scaled,
     score,
+    single,
     statistic,
     sustained,
     unit,
@@ -35,7 +37,8 @@ _TAIL, _TAIL_Z = TAIL, TAIL_Z
 
 
 def _example() -> tuple[Any, ...]:
-    return example(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), np.zeros((2, 1)))
+    held = np.zeros((2, 2, 2), dtype=np.float32)
+    return example(held, held, np.zeros((2, 1)))
 
 
 @kernel(_example)
@@ -67,7 +70,7 @@ def judge(
             if not (given[i, c] and math.isfinite(value[i, c]) and n[i, c] >= of[_LEAST]):
                 continue
             marks[ENOUGH, i, first + j] = 1
-            at, here = j * WORDS, scaled(value[i, c], of)
+            at, here = j * WORDS, single(scaled(value[i, c], of))
             count = whole[row, at + _FILLED]
             if count < of[_WARM_UP]:
                 _remember(whole, row, at, past[:, row, j], here, of)
@@ -80,10 +83,8 @@ def judge(
             limit = lowered(settings[_THRESHOLD], whole[row, at + 1] >= of[_NEEDED])
             # Noise only makes a score smaller: it need not be known where there is no passing.
             if statistic(score(change, unit(normal, 0.0, settings, of)), of) > limit:
-                noise = most(
-                    _spread(room, count, change > 0.0),
-                    noise_of(value[i, c], n[i, c], stderr[i, c], normal, of),
-                )
+                spread = most(_spread(room, count, change > 0.0), rounding(normal, 1.0))
+                noise = most(spread, noise_of(value[i, c], n[i, c], stderr[i, c], normal, of))
                 scored = score(change, unit(normal, noise, settings, of))
             said = statistic(scored, of)
             if sustained(floats, whole, row, at, start[i], said > limit, of):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.detectors.banks.arithmetic import most, score, spread_of
+from watchkeeper.detectors.banks.arithmetic import most, rounding, score, single, spread_of
 from watchkeeper.detectors.banks.bank import Fields
 from watchkeeper.detectors.banks.columns import Columns
 from watchkeeper.detectors.banks.judged import Judged
@@ -16,10 +16,9 @@ from watchkeeper.detectors.banks.records import State
 from watchkeeper.detectors.banks.score_bank import ScoreBank
 from watchkeeper.detectors.banks.sheet import Sheet
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
-from watchkeeper.detectors.seasonal import HOUR, HOURS, Seasonal
+from watchkeeper.detectors.seasonal import HOUR, HOURS, LONGEST, Seasonal
 
-_NAMES = ("mean", "variance", "seen")  # of what is known of an hour
-_LONGEST = 2.0**31 - 1  # windows that are counted of an hour of the week
+_NAMES = ("mean", "spread", "seen")  # of what is known of an hour
 
 
 class SeasonalBank(ScoreBank):
@@ -46,12 +45,11 @@ class SeasonalBank(ScoreBank):
         return width, hour, longest, *(self._past.tables[n] for n in _NAMES)
 
     def past(self) -> Fields:
-        hours = (("mean", "<f8"), ("variance", "<f8"), ("seen", "<i4"))
+        hours = (("mean", "<f4"), ("spread", "<f4"), ("seen", "<u2"))
         return [(name, kind, (HOURS,)) for name, kind in hours]
 
     def sound(self, parts: list[State]) -> bool:
-        counted = (parts[1]["variance"] >= 0.0) & (parts[1]["seen"] >= 0)
-        return super().sound(parts) and bool(counted.all())
+        return super().sound(parts) and bool((parts[1]["spread"] >= 0.0).all())
 
     def judge_enough(
         self, rows: IntArray, held: State, samples: Columns, enough: BoolArray
@@ -60,11 +58,11 @@ class SeasonalBank(ScoreBank):
         timed = _timed(samples.start, width)
         looked = enough & timed[:, None]
         place = self._places(rows, np.where(timed, samples.start, 0.0))
-        mean, variance, seen = (self._past.tables[n][place] for n in _NAMES)
-        value = self.scaled(samples.value, looked)
-        known = looked & (seen * width[:, None] >= self._known)
+        mean, spread, seen = self._hour(place)
+        value = single(self.scaled(samples.value, looked))
+        known = looked & ((seen * width[:, None] >= self._known) | (seen == LONGEST))
         error = self.error_of(samples.value, samples.n, samples.stderr, mean)
-        noise = most(spread_of(variance, seen), error)
+        noise = most(most(spread_of(spread * spread, seen), rounding(mean, seen)), error)
         scored = score(value - mean, self.unit(mean, noise))
         found = self.scored(held, samples, enough, known, scored, mean)
         learned = looked & ~self.firing(held)
@@ -73,11 +71,18 @@ class SeasonalBank(ScoreBank):
 
     def _longest(self, width: FloatArray) -> FloatArray:
         """After how many windows of such a width an hour's mean forgets."""
-        return np.minimum(np.maximum(np.rint(self._weeks * HOUR / width), 1.0), _LONGEST)
+        return np.minimum(np.maximum(np.rint(self._weeks * HOUR / width), 1.0), LONGEST)
 
     def _places(self, rows: IntArray, start: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
         """Hour of the week, row and column of each sample in the state."""
         return _hours(start)[:, None], rows[:, None], np.arange(self.columns)[None, :]
+
+    def _hour(
+        self, place: tuple[IntArray, IntArray, IntArray]
+    ) -> tuple[FloatArray, FloatArray, IntArray]:
+        """Mean, spread and number of windows at these places, as numbers to reckon with."""
+        mean, spread, seen = (self._past.tables[n][place] for n in _NAMES)
+        return mean.astype(np.float64), spread.astype(np.float64), seen.astype(np.int64)
 
     def _learn(
         self,
@@ -86,14 +91,15 @@ class SeasonalBank(ScoreBank):
         value: FloatArray,
         longest: FloatArray,
     ) -> None:
-        old = {name: self._past.tables[name][place] for name in _NAMES}
-        seen = np.minimum(old["seen"] + 1, longest[:, None].astype(np.int64))
+        mean, spread, seen = before = self._hour(place)
+        seen = np.minimum(seen + 1, longest[:, None].astype(np.int64))
         rate = 1.0 / seen
-        change = value - old["mean"]
-        mean = old["mean"] + rate * change
-        variance = (1.0 - rate) * (old["variance"] + rate * change * change)
-        for name, new in zip(_NAMES, (mean, variance, seen), strict=True):
-            self._past.tables[name][place] = np.where(where, new, old[name])
+        change = value - mean
+        mean = mean + rate * change
+        variance = (1.0 - rate) * (spread * spread + rate * change * change)
+        after = single(mean), single(np.sqrt(variance)), seen
+        for name, old, new in zip(_NAMES, before, after, strict=True):
+            self._past.tables[name][place] = np.where(where, new, old)
 
 
 def _timed(start: FloatArray, width: FloatArray) -> BoolArray:

@@ -15,8 +15,10 @@ from watchkeeper.detectors.banks.arithmetic_fast import (
     most,
     note,
     plain,
+    rounding,
     scaled,
     score,
+    single,
     spread_of,
     statistic,
     sustained,
@@ -26,14 +28,17 @@ from watchkeeper.detectors.banks.level_bank import LEAST, NEEDED
 from watchkeeper.detectors.banks.score_bank import OWN, THRESHOLD
 from watchkeeper.detectors.banks.sheet import example
 from watchkeeper.detectors.fast import kernel
+from watchkeeper.detectors.seasonal import LONGEST
 
 WORDS = 2
 _LEAST, _NEEDED, _THRESHOLD, _KNOWN = LEAST, NEEDED, THRESHOLD, OWN
+_LONGEST = LONGEST
 
 
 def _example() -> tuple[Any, ...]:
     line, places = np.zeros(1), np.zeros(1, dtype=np.int64)
-    hours, seen = np.zeros((2, 2, 2)), np.zeros((2, 2, 2), dtype=np.int32)
+    hours = np.zeros((2, 2, 2), dtype=np.float32)
+    seen = np.zeros((2, 2, 2), dtype=np.uint16)
     return example(line, places, places, hours, hours, seen)
 
 
@@ -58,7 +63,7 @@ def judge(
     hour: Table,
     longest: Table,
     means: Table,
-    variances: Table,
+    spreads: Table,
     seens: Table,
 ) -> None:
     """As `SeasonalBank.judge_enough`. `width` are the windows' seconds, `hour` is the hour of the
@@ -73,11 +78,11 @@ def judge(
             if h < 0:
                 continue
             at = j * WORDS
-            here, mean = scaled(value[i, c], of), means[h, row, j]
-            seen, variance = seens[h, row, j], variances[h, row, j]
-            if seen * width[i] >= settings[_KNOWN]:
+            here, mean = single(scaled(value[i, c], of)), np.float64(means[h, row, j])
+            seen, spread = int(seens[h, row, j]), np.float64(spreads[h, row, j])
+            if seen * width[i] >= settings[_KNOWN] or seen == _LONGEST:
                 wrong = error_of(value[i, c], n[i, c], stderr[i, c], mean, of)
-                noise = most(spread_of(variance, seen), wrong)
+                noise = most(most(spread_of(spread * spread, seen), rounding(mean, seen)), wrong)
                 scored = score(here - mean, unit(mean, noise, settings, of))
                 said = statistic(scored, of)
                 limit = lowered(settings[_THRESHOLD], whole[row, at + 1] >= of[_NEEDED])
@@ -89,6 +94,7 @@ def judge(
                 continue
             seen = min(seen + 1, longest[i])
             rate, change = 1.0 / seen, here - mean
-            means[h, row, j] = mean + rate * change
-            variances[h, row, j] = (1.0 - rate) * (variance + rate * change * change)
+            variance = (1.0 - rate) * (spread * spread + rate * change * change)
+            means[h, row, j] = single(mean + rate * change)
+            spreads[h, row, j] = single(math.sqrt(variance))
             seens[h, row, j] = seen

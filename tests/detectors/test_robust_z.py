@@ -85,3 +85,15 @@ def test_a_seasonal_day_is_followed() -> None:
     values = 30 + 15 * np.sin(2 * np.pi * minutes / 1440) + noise(8, len(minutes))
 
     assert fired(RobustZ(threshold=6.0, for_windows=5), samples(values)) == []
+
+
+@pytest.mark.parametrize("level", [0.1, 1 / 3, 1.7e9 + 0.1, 1e-41, -1e-200, 1e39, -1e200])
+def test_a_value_that_stays_is_no_change_however_it_is_rounded(level: float) -> None:
+    assert fired(RobustZ(), samples(np.full(400, level))) == []
+
+
+def test_noise_that_single_precision_cannot_hold_is_none() -> None:
+    times = 1.7e9 + 5 * noise(9, 2_000)
+
+    assert fired(RobustZ(), samples(times)) == []
+    assert fired(RobustZ(), samples(np.append(times, [1.7e9 + 2_000]))) == [2_000]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detectors.streams import fired, samples
-from watchkeeper.detectors.seasonal import Seasonal
+from watchkeeper.detectors.seasonal import LONGEST, Seasonal
 from watchkeeper.detectors.types import FloatArray
 
 WEEK = 168
@@ -59,3 +59,23 @@ def test_a_fault_is_not_learned() -> None:
     values[3 * WEEK :] += 200
 
     assert len(fired(detector, samples(values, width=3600.0))) == 3 * WEEK
+
+
+@pytest.mark.parametrize("level", [0.1, 1 / 3, 1.7e9 + 0.1, 1e-41, -1e-200, 1e39, -1e200])
+def test_a_value_that_stays_is_no_change_however_it_is_rounded(level: float) -> None:
+    detector = Seasonal(min_n=0)
+
+    assert fired(detector, samples(np.full(6 * WEEK, level), width=3600.0)) == []
+
+
+def test_a_mean_that_rounding_holds_back_is_no_change() -> None:
+    rising = 1_000.0 + 1e-6 * np.arange(36_000)
+    detector = Seasonal(weeks=36_000, min_hours=0.1, min_n=0)
+
+    assert fired(detector, samples(rising, width=0.1)) == []
+
+
+def test_an_hour_is_known_after_the_most_windows_that_are_counted() -> None:
+    values = np.append(np.random.default_rng(6).normal(100, 1, LONGEST), [300.0])
+
+    assert fired(Seasonal(min_hours=2.0), samples(values, width=0.05)) == [LONGEST]
