@@ -27,6 +27,7 @@ Task = Literal["binary", "multiclass", "regression", "unknown"]
 POSITIVE_NAMES = ("1", "true", "yes", "positive")
 _HUGE = float(np.finfo(np.float64).max)
 _SD_PER_IQR = 0.741301109252801  # of a normal distribution
+_DIGITS = (24, 16)  # binary ones of an edge, where it need have no more: 24 fit four bytes
 _WIDEST = 64.0  # a column's standard deviation is at most that many scales
 
 
@@ -192,19 +193,35 @@ def _edges(values: FloatArray) -> tuple[float, ...]:
     """Edges between the values where they are few, else at quantiles of the sorted values."""
     distinct = np.unique(values)
     if len(distinct) <= BINS:
-        return _between(distinct[:-1], distinct[1:])
+        return tuple(_between(distinct[:-1], distinct[1:]).tolist())
     cuts = values[np.arange(1, BINS) * len(values) // BINS]
     above, repeats = np.unique(cuts, return_counts=True)
     at = np.searchsorted(distinct, above)
     own = at[(repeats > 1) & (at + 1 < len(distinct))] + 1  # a frequent value has its own bin
     at = np.unique(np.concatenate((at[at > 0], own)))
-    return _between(distinct[at - 1], distinct[at])
+    return tuple(_of_four_bytes(_between(distinct[at - 1], distinct[at]), values).tolist())
 
 
-def _between(lower: FloatArray, upper: FloatArray) -> tuple[float, ...]:
-    """Numbers above the lower and not above the upper values, half-way where there is room."""
+def _between(lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """Numbers above the lower and not above the upper values, half-way where there is room, and
+    rounded where that leaves them between: a long number takes memory and says no more."""
     middle = lower / 2 + upper / 2
-    return tuple(np.where((middle > lower) & (middle <= upper), middle, upper).tolist())
+    cut = np.where((middle > lower) & (middle <= upper), middle, upper)
+    part, power = np.frexp(cut)
+    for digits in _DIGITS:
+        shorter = np.ldexp(np.round(np.ldexp(part, digits)), power - digits)
+        cut = np.where((shorter > lower) & (shorter <= upper), shorter, cut)
+    return cut
+
+
+def _of_four_bytes(edges: FloatArray, values: FloatArray) -> FloatArray:
+    """The edges in single precision, but for those that would leave more than a tenth of a bin of
+    the sorted values on their other side."""
+    with np.errstate(over="ignore"):
+        short = edges.astype(np.float32).astype(np.float64)
+    moved = np.abs(np.searchsorted(values, short) - np.searchsorted(values, edges))
+    near = np.isfinite(short) & (moved <= len(values) // (10 * BINS))
+    return np.unique(np.where(near, short, edges))
 
 
 def _output_profile(name: str, column: FloatArray | None) -> NumericProfile | None:

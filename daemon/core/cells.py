@@ -80,7 +80,8 @@ def _counts(schema: Schema, cut: Cut, joined: Joined, rows: IntArray) -> IntArra
 def _cut(references: References, row: int, column: int) -> Cut:
     known = references.arrays
     used = max(int(known["bins"][row, column]) - 1, 0)
-    return Cut(known["edges"][row, column, :used], float(known["scale"][row, column]))
+    edges = known["edges"][row, column, :used].astype(np.float64)
+    return Cut(edges, float(known["scale"][row, column]))
 
 
 def celled(

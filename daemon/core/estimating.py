@@ -114,7 +114,8 @@ def _windows(
     head, truths = of.tally.counted("head", slots), of.tally.counted("scores", slots)
     column = len(of.schema.numeric)
     scores = of.tally.counted("numeric", slots)[:, column, t.FIRST_BIN :]
-    edges, bins = (of.references.arrays[name][refs, column] for name in ("edges", "bins"))
+    edges = of.references.arrays["edges"][refs, column].astype(np.float64)
+    bins = of.references.arrays["bins"][refs, column]
     made: list[Windowed | None] = []
     for row, (model, version, *_) in enumerate(rows):
         if model.estimates is None:

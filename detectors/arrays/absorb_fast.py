@@ -16,10 +16,12 @@ from watchkeeper.detectors.arrays.fast_counts import (
     count_answers,
     count_few_heads,
     count_few_numbers,
+    count_few_numbers_finely,
     count_few_pairs,
     count_few_texts,
     count_heads,
     count_numbers,
+    count_numbers_finely,
     count_pairs,
     count_texts,
 )
@@ -31,6 +33,12 @@ from watchkeeper.detectors.frames import IntArray
 from watchkeeper.detectors.keys import Keys
 
 _NO_WORDS: Keys = np.zeros(1, dtype=np.uint64)
+_COUNT_NUMBERS = {
+    (False, False): count_numbers,
+    (True, False): count_few_numbers,
+    (False, True): count_numbers_finely,
+    (True, True): count_few_numbers_finely,
+}
 
 
 def absorb_predictions(
@@ -123,7 +131,8 @@ def _kind(schema: Schema) -> int:
 def _numbers(
     tally: t.Tally, references: References, slot: IntArray, ref: IntArray, block: PredictionBlock
 ) -> None:
-    known, count = references.arrays, count_few_numbers if _few(tally) else count_numbers
+    known = references.arrays
+    count = _COUNT_NUMBERS[_few(tally), known["edges"].dtype == np.float64]
     values = np.empty((tally.schema.numbers, len(slot)))
     for column, given in enumerate(absorb.numbers(tally.schema, block)):
         values[column] = np.nan if given is None else given

@@ -100,14 +100,14 @@ def count_answers(
             row[_POSITIVE] += score[i] >= 0.5
 
 
-def _example_of_numbers(kind: npt.DTypeLike) -> tuple[Any, ...]:
+def _example_of_numbers(kind: npt.DTypeLike, edge: npt.DTypeLike) -> tuple[Any, ...]:
     limits = [_ints(1, 1, kind=float) for _ in range(4)]
-    bins, edges = _ints(1, 1, kind=np.int32), _ints(1, 1, 2, kind=float)
+    bins, edges = _ints(1, 1, kind=np.int32), _ints(1, 1, 2, kind=edge)
     tables = _ints(1, 1, t.NUMERIC, kind=kind), _ints(1, 1)
     return _given(1), _given(1), _ints(1, 1, kind=float), *limits, bins, edges, *tables
 
 
-@kernel(partial(_example_of_numbers, np.int32))
+@kernel(partial(_example_of_numbers, np.int32, np.float32))
 def count_numbers(
     slot: Table,
     ref: Table,
@@ -228,6 +228,16 @@ def count_pairs(
 count_few_heads = kernel(partial(_example_of_heads, np.uint8, np.uint16, True))(
     count_heads.function
 )
-count_few_numbers = kernel(partial(_example_of_numbers, np.uint8))(count_numbers.function)
+count_few_numbers = kernel(partial(_example_of_numbers, np.uint8, np.float32))(
+    count_numbers.function
+)
 count_few_texts = kernel(partial(_example_of_texts, np.uint8))(count_texts.function)
 count_few_pairs = kernel(partial(_example_of_pairs, np.uint16, True))(count_pairs.function)
+
+# The same by edges of which one has more digits than four bytes hold.
+count_numbers_finely = kernel(partial(_example_of_numbers, np.int32, np.float64))(
+    count_numbers.function
+)
+count_few_numbers_finely = kernel(partial(_example_of_numbers, np.uint8, np.float64))(
+    count_numbers.function
+)

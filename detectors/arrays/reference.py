@@ -33,8 +33,9 @@ class References(Grown):
     of the whole: `n` (events);
     numeric, shape (P,): `centre`, `scale`, `low`, `high` (beyond which a value is out of range),
     `mean`, `sd`, `known` (events of the reference), `missing`, `bins` (how many are used);
-    (P, 31): `edges`, ascending, infinite from `bins` - 1 on; (P, 32): `counts`, of two bytes until
-    one is larger: `read` gives them in a type in which they can be added up;
+    (P, 31): `edges`, ascending, infinite from `bins` - 1 on, of four bytes until one has more
+    digits; (P, 32): `counts`, of two bytes until one is larger: `read` gives them in a type in
+    which they can be added up;
     categorical, (Q,): `c_known`, `c_missing`, `kept` (how many categories are); (Q, K): `keys`,
     ascending, and `places`, the category's number for each of these keys; (Q, K + 1): `c_counts` by
     number, the last being that of all others. K grows with the references, up to 63.
@@ -50,7 +51,7 @@ class References(Grown):
                     ("centre", "scale", "low", "high", "mean", "sd"), (np.float64, (p,))
                 ),
                 **dict.fromkeys(("known", "missing", "bins"), (np.int32, (p,))),
-                "edges": (np.float64, (p, EDGES)),
+                "edges": (np.float32, (p, EDGES)),
                 "counts": (_SMALL, (p, BINS)),
                 **dict.fromkeys(("c_known", "c_missing", "kept"), (np.int32, (q,))),
                 "keys": (np.uint64, (q, FEWEST)),
@@ -99,15 +100,24 @@ class References(Grown):
             "known": [each.n for each in columns],
             "missing": [each.missing for each in columns],
             "bins": [len(each.counts) for each in columns],
-            "edges": [(*each.edges, *_NO_EDGES[len(each.edges) :]) for each in columns],
         }
         for name, value in values.items():
             self.arrays[name][row] = np.array(value).reshape(self.arrays[name].shape[1:])
+        self._edges(row, columns)
         padded = [(*each.counts, *_NO_COUNTS[len(each.counts) :]) for each in columns]
         counts = np.array(padded, dtype=np.int64).reshape(-1, BINS)
         if counts.max(initial=0) > np.iinfo(self.arrays["counts"].dtype).max:
             self.retype("counts", _LARGE)
         self.arrays["counts"][row] = counts
+
+    def _edges(self, row: int, columns: Sequence[NumericProfile]) -> None:
+        padded = [(*each.edges, *_NO_EDGES[len(each.edges) :]) for each in columns]
+        edges = np.array(padded, dtype=np.float64).reshape(-1, EDGES)
+        with np.errstate(over="ignore"):
+            whole = (edges.astype(self.arrays["edges"].dtype) == edges).all()
+        if not whole:
+            self.retype("edges", np.float64)
+        self.arrays["edges"][row] = edges
 
     def _texts(self, row: int, column: int, profile: CategoricalProfile) -> None:
         known = keys_of_known(profile.categories)

@@ -75,6 +75,27 @@ def test_neighbouring_numbers_are_told_apart() -> None:
     assert bins_of(numeric_profile("x", values), values) == [0, 1]
 
 
+@pytest.mark.parametrize(("n", "level"), [(400, 1.0), (5_000, 1e4), (20_000, 1e5)])
+def test_edges_of_many_values_are_of_four_bytes(n: int, level: float) -> None:
+    values = np.random.default_rng(4).normal(level, 1, n)
+
+    profile = numeric_profile("x", values)
+
+    edges, usual = np.array(profile.edges), n / BINS
+    assert (edges.astype(np.float32) == edges).all()
+    assert len(edges) == BINS - 1
+    assert 0.7 * usual < min(profile.counts) <= max(profile.counts) < 1.3 * usual
+
+
+def test_whole_numbers_of_many_digits_keep_their_bins() -> None:
+    values = np.repeat(1.7e9 + np.arange(200.0), 20)
+
+    profile = numeric_profile("x", values)
+
+    assert all(edge % 1 == 0.5 for edge in profile.edges)
+    assert max(profile.counts) <= 2 * len(values) / BINS
+
+
 def test_outliers_move_the_scale_little() -> None:
     values = np.random.default_rng(3).normal(0, 1, 10_000)
     values[:10] = 1e3

@@ -56,8 +56,9 @@ def spoilt(whole: PredictionBlock, random: np.random.Generator) -> PredictionBlo
     [(1, 500, Tally), (3, 300, Tally), (60, 9, Tally), (1, 255, Few), (60, 9, Few)],
 )
 @pytest.mark.parametrize("shift", [0.0, 30.0])
+@pytest.mark.parametrize("fine", [False, True])
 def test_predictions_are_counted_alike(
-    models: int, each: int, kind: Callable[[Schema], Tally], shift: float
+    models: int, each: int, kind: Callable[[Schema], Tally], shift: float, fine: bool
 ) -> None:
     random = np.random.default_rng(models)
     profiles = [profile(random, f"m{i}") for i in range(models)]
@@ -67,6 +68,8 @@ def test_predictions_are_counted_alike(
     slots, _ = one.claim(models)[::-1].copy(), other.claim(models)
     frames = [frame(random, f"m{i}", each, shift) for i in range(models)]
     whole = spoilt(block(frames, random), random)
+    if fine:
+        references.retype("edges", np.float64)
     edges = references.arrays["edges"]
     whole.numeric["amount"][: edges.shape[2]] = edges[0, 0, : len(whole)]
 

@@ -65,3 +65,24 @@ def test_rows_that_come_later_have_room_for_large_counts() -> None:
     rows = np.array([references.add(large) for _ in range(9)])
 
     assert (references.read("counts", rows)[:, 0] == 1_000_000).all()
+
+
+@pytest.mark.parametrize("edge", [0.1, 1.0 + 2.0**-30, 1e39, 1e-50, -1.7e9 - 0.5])
+def test_an_edge_of_many_digits_is_kept_to_the_last(edge: float) -> None:
+    short = counting(7)
+    first = short.numeric[0]
+    edges = tuple(sorted({*first.edges[1:], edge}))
+    long = msgspec.structs.replace(
+        short, numeric=(msgspec.structs.replace(first, edges=edges), *short.numeric[1:])
+    )
+    references = References(Schema.of(short))
+    before = references.add(short)
+    kept = references.arrays["edges"].itemsize
+
+    added = references.add(long)
+    after = references.add(short)
+
+    held = references.arrays["edges"][:, 0]
+    assert held[before].tolist() == held[after].tolist() == list(first.edges)
+    assert held[added].tolist() == list(edges)
+    assert (kept, held.itemsize) == (4, 8)
