@@ -10,7 +10,7 @@ import zstandard
 from watchkeeper.detectors.profile import Profile
 
 _LIMIT = 1 << 24  # bytes of one reference
-_packer, _unpacker = zstandard.ZstdCompressor(level=3), zstandard.ZstdDecompressor()
+_packer, _unpacker = zstandard.ZstdCompressor(level=12), zstandard.ZstdDecompressor()
 _profiles = msgspec.msgpack.Decoder(Profile)
 
 
