@@ -85,7 +85,7 @@ class Levelled(Protocol):
     """A detector that says all the time how odd its series is, not only where that is a finding."""
 
     @property
-    def level(self) -> float:
+    def oddness(self) -> float:
         """How odd the newest samples are, smoothed; 0 is as usual."""
 
 

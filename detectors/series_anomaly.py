@@ -67,7 +67,7 @@ class SeriesAnomaly(EachSample):
         self._watched = Anomalies(Rules(self.memory, self.quiet, self.worse), 1)
 
     @property
-    def level(self) -> float:
+    def oddness(self) -> float:
         """The evidence, -log10 p, smoothed over the last windows: high during an incident."""
         return float(self._watched.state["level"][0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
 from watchkeeper.daemon.core.labelling import note_judged
@@ -67,8 +68,8 @@ def judge_one(
             closing.add((series.version, series.signal, *place, number), finding)
         if judge_.watch.severity is not Severity.INFO and enough:
             closing.judged(series, judge_.watch, bool(found))
-        if series.version == closing.model.live_version and isinstance(judge_.detector, Levelled):
-            step.levels[series, judge_.watch.detector] = judge_.detector.level
+        if series.version == closing.model.live_version:
+            _show(series, judge_, step)
     return anything
 
 
@@ -94,6 +95,13 @@ def _findings_of(
         model.judges[sample.series] = [j for j in model.judges[sample.series] if j is not judge_]
         failures.append(f"{sample.series}: detector {judge_.watch.detector} dismissed: {error!r}")
         return []
+
+
+def _show(series: Series, judge_: Judge, step: Step) -> None:
+    """Says how odd the series is by a detector that says so all the time; a plugin's may fail."""
+    with suppress(Exception):
+        if isinstance(judge_.detector, Levelled):
+            step.levels[series, judge_.watch.detector] = float(judge_.detector.oddness)
 
 
 def _posted(closing: Closing, series: Series, watches: Sequence[Watch]) -> list[Judge]:

@@ -79,4 +79,4 @@ def test_the_level_is_high_while_it_is_odd() -> None:
     values[770:] += np.arange(30) * 5.0
     odd.update(samples(values))
 
-    assert odd.level > 3 * calm.level
+    assert odd.oddness > 3 * calm.oddness
