@@ -10,7 +10,6 @@ from watchkeeper.handlers.rules import facts
 from watchkeeper.handlers.rules.known_attacks import POISONING
 from watchkeeper.handlers.types import Context, Evidence, Incident, Kind
 
-ENOUGH = 0.1  # share of all labels from which those of a source can make a model look worse
 MOST = 0.6  # share of all labels up to which a source is one among others
 ONE_CLASS = 0.01  # a share of positive labels this near to 0 or 1 is that of one class alone
 
@@ -24,9 +23,6 @@ class Labels:
     def weigh(self, incident: Incident, context: Context) -> list[Evidence]:
         odd, alike = _odd(incident, context), _of_one_class(incident, context)
         if not odd and not alike:
-            if _may_be_of_one(incident, context):
-                text = "labels of several sources do not say yet that it got worse for all of them"
-                return [Evidence(Kind.LABELS, 0.0, text), Evidence(Kind.MODEL, -1.0, text)]
             text = "no source of labels stands out, nor do all labels say the same"
             return [Evidence(Kind.LABELS, -1.0, text)]
         found = _by_source(incident, context, odd) if odd else _one_class(alike)
@@ -89,16 +85,6 @@ def _for_the_version(incident: Incident, context: Context, odd: list[Finding]) -
         text = f"by labels of {names}, which have not judged it before, its answers are worse"
         found.append(Evidence(Kind.MODEL, 3.5, text))
     return found
-
-
-def _may_be_of_one(incident: Incident, context: Context) -> bool:
-    """Whether labels alone say that answers got worse, and those of one source could be enough for
-    that: it takes longer to find that one stands out than that all together do."""
-    by_labels = facts.harmful(facts.of(incident, "accuracy"))
-    if not by_labels or facts.foreseen(incident) or _near(incident, context, "rest"):
-        return False
-    largest = max((s.share for s in context.sources), default=0.0)
-    return len(context.sources) > 1 and ENOUGH <= largest <= MOST
 
 
 def doubted(incident: Incident, context: Context) -> list[str]:

@@ -139,17 +139,6 @@ def test_the_labels_of_a_liar_are_not_taken_for_those_of_others_where_they_are_f
     assert actions == []
 
 
-def test_what_one_liar_may_have_made_worse_is_for_a_person_until_others_say_so(
-    tmp_path: Path,
-) -> None:
-    names = (*NAMES, "bank", "shop", "post")
-    events = published(frozenset({"vendor"}), True, WINDOWS // 3, names, wrong=0.3)
-
-    incident, _ = judged(tmp_path, events)
-
-    assert incident.fault.confidence < SURE
-
-
 def test_a_new_version_that_one_source_alone_calls_worse_is_for_a_person(tmp_path: Path) -> None:
     incident, actions = judged(tmp_path, published(frozenset({"vendor"}), named=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core.guards import DOUBTED, SURE
+from watchkeeper.daemon.core.guards import DOUBTED
 from watchkeeper.daemon.core.locate import locate
 from watchkeeper.detectors.types import Change, Finding, Series, Severity, moment
 from watchkeeper.handlers.rules import RULES, facts
@@ -246,39 +246,6 @@ def known(around: Context, source: SourceRecord, *, rest: bool = True) -> Contex
     """A context in which a source is on record, and whether the rest was judged without it."""
     judged_at = NOW + 600 if rest else None
     return replace(around, sources=(source,), rest_judged_at=judged_at)
-
-
-def several(*shares: float) -> Context:
-    """A context in which several sources told such shares of all labels."""
-    sources = (SourceRecord(f"source-{i}", share) for i, share in enumerate(shares))
-    return replace(context(healthy=50), sources=tuple(sources))
-
-
-def test_one_of_several_sources_may_be_why_it_looks_worse_until_the_others_say_so() -> None:
-    rest = finding("labels", "rest", INFO)
-
-    before = locate(incident(WORSE), several(0.3, 0.3, 0.4), RULES)
-    after = locate(incident(WORSE, rest), several(0.3, 0.3, 0.4), RULES)
-
-    assert before.kind is after.kind is Kind.MODEL
-    assert before.confidence < SURE < after.confidence
-    assert "do not say yet" in " ".join(each.text for each in before.evidence)
-
-
-@pytest.mark.parametrize("shares", [(1.0,), (0.9, 0.1), (0.05, 0.05), ()])
-def test_labels_of_whom_no_liar_could_be_one_are_not_waited_for(shares: tuple[float, ...]) -> None:
-    fault = locate(incident(WORSE), several(*shares), RULES)
-
-    assert (fault.kind, fault.confidence > SURE) == (Kind.MODEL, True)
-
-
-def test_a_new_version_that_looks_worse_by_several_sources_is_blamed_at_once() -> None:
-    around = replace(several(0.3, 0.3, 0.4), changes=context(deployed=True).changes)
-    new = replace(around, versions=context(healthy=0, deployed=True).versions)
-
-    fault = locate(incident(WORSE), new, RULES)
-
-    assert fault.confidence > 0.9
 
 
 def test_a_source_of_most_labels_is_only_doubted() -> None:
