@@ -194,7 +194,8 @@ class KafkaSource:
         for partition, (offset, topic) in list(self._pending.items()):
             if partition in self._member.assignment.ours:
                 try:
-                    self._begin(partition, offset, topic)
+                    if not self._begin(partition, offset, topic):
+                        continue
                 except (KafkaError, KeyError) as error:
                     self._member.failed(error)  # it stays paused, and is tried again
                     continue
@@ -203,10 +204,13 @@ class KafkaSource:
                     log.info("not begun", partition=f"{partition}", reason=str(error))
             self._pending.pop(partition, None)
 
-    def _begin(self, partition: Partition, offset: int | None, topic: str | None) -> None:
+    def _begin(self, partition: Partition, offset: int | None, topic: str | None) -> bool:
+        """False where it has to be learnt first of which topic it is to be read."""
         consumer = self._member.consumer
         if topic is not None:
             self._positions.believe(partition, topic)
+        if not self._positions.settled(partition):
+            return False
         wanted = offset = self._positions.first(partition) if offset is None else offset
         if self._positions.made_anew(partition):
             offset = self._member.beginning(partition)
@@ -214,6 +218,7 @@ class KafkaSource:
         self._positions.begin(partition, offset)
         self._aligner.drop(partition)
         consumer.resume(spot(partition))
+        return True
 
     # ---------------------------------------------------------------------------------- fetching
 

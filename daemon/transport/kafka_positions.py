@@ -38,6 +38,8 @@ class KafkaPositions:
         self._known_topics: Any = None
         # What is known of topics that may be known no more, by partition.
         self._outdated: dict[Partition, Any] = {}
+        # What was known when brokers were asked whether a topic is another one by now.
+        self._asked: dict[Partition, Any] = {}
         # Where partitions were begun that nobody had stored an offset of.
         self._first: dict[Partition, int] = {}
 
@@ -101,6 +103,20 @@ class KafkaPositions:
         here = self._topic(partition)
         return here is not None and self._topics.get(partition, here) != here
 
+    def settled(self, partition: Partition) -> bool:
+        """Whether it is sure of which topic a partition is to be read. Where it was read of another
+        one than is known here, it is this that may be the older: then brokers are asked, and a
+        later call tells."""
+        known = self._known()
+        if not self.made_anew(partition):
+            self._asked.pop(partition, None)
+            return True
+        if self._asked.setdefault(partition, known) is not known:
+            del self._asked[partition]
+            return True
+        self._cluster().request_update()
+        return False
+
     def all_made_anew(self) -> list[Partition]:
         """The started partitions of which that is true; looked for when topics may have changed."""
         known = self._known()
@@ -142,6 +158,7 @@ class KafkaPositions:
         self._next.pop(partition, None)
         self._fruitless.pop(partition, None)
         self._ends.pop(partition, None)
+        self._asked.pop(partition, None)
         self._left = None
 
     def note(self, moved: Collection[Partition]) -> None:

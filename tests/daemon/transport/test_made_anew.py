@@ -22,6 +22,10 @@ class Metadata:
 
     def __init__(self) -> None:
         self._topic_ids: dict[str, uuid.UUID] = {}
+        self.asked = 0
+
+    def request_update(self) -> None:
+        self.asked += 1
 
     def topic_id(self, name: str) -> uuid.UUID | None:
         return self._topic_ids.get(name)
@@ -125,6 +129,34 @@ def test_what_another_member_read_of_the_new_topic_is_not_read_again(line: Line)
 
     assert not line.positions.made_anew(HERE)
     assert line.positions.topics == {HERE: str(line.new)}
+
+
+def test_who_knows_an_older_topic_than_it_was_read_of_asks_before_it_begins(line: Line) -> None:
+    line.positions.forget(HERE)
+
+    line.positions.believe(HERE, str(line.new))
+    before = [line.positions.settled(HERE), line.positions.settled(HERE)]
+    asked = line.metadata.asked
+    line.metadata.refresh(line.new)
+
+    assert (before, asked) == ([False, False], 2)
+    assert line.positions.settled(HERE)
+    assert not line.positions.made_anew(HERE)
+
+
+def test_a_topic_that_is_still_another_one_once_brokers_were_asked_is_made_anew(
+    line: Line,
+) -> None:
+    line.positions.forget(HERE)
+    line.metadata.refresh(line.new)
+
+    line.positions.believe(HERE, str(line.old))
+    before = line.positions.settled(HERE)
+    line.metadata.refresh(line.new)
+
+    assert not before
+    assert line.positions.settled(HERE)
+    assert line.positions.made_anew(HERE)
 
 
 def test_a_topic_made_anew_while_nobody_read_is_noticed_at_the_first_look(line: Line) -> None:
