@@ -19,8 +19,10 @@ WRITING_SHARE = 0.25  # of the time that one may be being written: most of it is
 FURTHEST = 1_600  # times `checkpoint_events` that may wait for one: some 25 to 30 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02
-LONGEST_S = 60.0  # between two, however much the last one cost
-LONGEST_SLOW_S = 20.0  # between two, where the last one cost little and yet took long
+LONGEST_S = 20.0  # between two, however much the last one cost, or however long it took
+LONGEST_BEHIND_S = 60.0  # the same while a backlog is worked off
+_BEHIND = 100  # times `checkpoint_events` since the last one: that is a backlog
+MOST_WHOLE = 1_000_000  # events kept whole that may wait for one: some 250 bytes each
 HANGING_S = 120.0  # longer than any time-out of a database
 LAST_S = 5.0  # for one that is to stop
 SLICE_S = 0.2
@@ -63,18 +65,22 @@ class Checkpoints:
     _begun: float = float("-inf")
     _begun_at: float = 0.0
     _built_s: float = 0.0
-    _rest_s: float = 0.0
+    _dear_s: float = 0.0
+    _slow_s: float = 0.0
     _writing: Writing | None = None
 
     def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
         """Checkpoints may take a twenty-fifth of a core, unless one is urgent or memory would grow
         too far: what a crash makes read again is so much the more the more there is to write."""
-        waited = self.steady() - self._begun
-        far = pending.events >= FURTHEST * every_events
+        if not pending.events and pending.empty:
+            return False
+        far = pending.events >= FURTHEST * every_events or pending.keeping.whole >= MOST_WHOLE
         if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
+        waited, behind = self.steady() - self._begun, pending.events >= _BEHIND * every_events
         often = waited >= every_s or pending.events >= every_events
-        return often and self._writing is None and waited >= self._rest_s
+        dear = min(self._dear_s, LONGEST_BEHIND_S if behind else LONGEST_S)
+        return often and self._writing is None and waited >= max(dear, self._slow_s)
 
     def may_wait(self, pending: Pending) -> bool:
         """Whether it is a routine checkpoint, which the loop need not stand still for."""
@@ -126,9 +132,8 @@ class Checkpoints:
     def _cost(self, wrote: Cost) -> None:
         """So much was spent on the last one, from the beginning of which the next one is put
         off."""
-        dear = (self._built_s + wrote.spent_s) / CHECKPOINT_SHARE
-        slow = wrote.took_s / WRITING_SHARE
-        self._rest_s = max(min(dear, LONGEST_S), min(slow, LONGEST_SLOW_S))
+        self._dear_s = (self._built_s + wrote.spent_s) / CHECKPOINT_SHARE
+        self._slow_s = min(wrote.took_s / WRITING_SHARE, LONGEST_S)
 
     def _see_it_end(self, writing: Writing) -> None:
         """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""

@@ -71,10 +71,11 @@ class Keeping:
     """Gathers what is kept of events until it is stored, each with the home of its models.
 
     Small blocks that are kept whole are worked on some at a time: at low load a turn brings a few
-    events, and each block is many arrays.
+    events, and each block is many arrays. `whole` is how many events are kept whole.
     """
 
     def __init__(self) -> None:
+        self.whole = 0
         self._journals: dict[int, Journal] = {}
         self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
         self._numbers: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
@@ -117,6 +118,7 @@ class Keeping:
                 self._take(number, chosen)
 
     def _take(self, number: int, block: Block) -> None:
+        self.whole += len(block)
         alike = self._whole.setdefault(number, {})
         join: Any = labels if isinstance(block, LabelBlock) else predictions
         alike.setdefault(_shape(block), Pieces(join)).add(block)

@@ -245,7 +245,6 @@ class Loop:
             return False
         pending = self._pending
         if pending.empty:
-            self._checkpoints.begin()
             return True
         checkpoint = self._build(pending)
         try:

@@ -11,7 +11,13 @@ import pytest
 from tests.daemon.looped import MODEL, World, drain
 from tests.services.base import wait_until
 from watchkeeper.daemon import checkpointing
-from watchkeeper.daemon.checkpointing import FURTHEST, LONGEST_S, LONGEST_SLOW_S, Checkpoints
+from watchkeeper.daemon.checkpointing import (
+    FURTHEST,
+    LONGEST_BEHIND_S,
+    LONGEST_S,
+    MOST_WHOLE,
+    Checkpoints,
+)
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
@@ -257,7 +263,7 @@ class Priced:
         else:
             self.points.write(NOTHING)
 
-    def due_after(self, seconds: float, events: int = 50_000) -> bool:
+    def due_after(self, seconds: float, events: int = 1_000_000) -> bool:
         """Whether another one is due so long after the last one was begun."""
         self.now = 1_000.0 + seconds
         return self.points.due(Pending(events=events), 1.0, 5_000)
@@ -286,15 +292,41 @@ def test_a_slow_write_that_cost_little_puts_the_next_one_off_for_a_little() -> N
 
     assert not slow.due_after(1.9)
     assert slow.due_after(2.1)
-    assert not stuck.due_after(LONGEST_SLOW_S - 0.1)
-    assert stuck.due_after(LONGEST_SLOW_S + 0.1)
+    assert not stuck.due_after(LONGEST_S - 0.1)
+    assert stuck.due_after(LONGEST_S + 0.1)
 
 
 def test_no_cost_puts_one_off_for_ever_nor_memory_grow() -> None:
     priced = Priced(build_s=50.0, write_s=100.0)
     priced.make_one()
 
-    assert not priced.due_after(LONGEST_S - 0.1)
-    assert priced.due_after(LONGEST_S + 0.1)
+    assert not priced.due_after(LONGEST_BEHIND_S - 0.1)
+    assert priced.due_after(LONGEST_BEHIND_S + 0.1)
     assert not priced.due_after(1.0, events=FURTHEST * 5_000 - 1)
     assert priced.due_after(1.0, events=FURTHEST * 5_000)
+
+
+def test_a_dear_one_puts_the_next_one_off_for_longer_only_behind_a_backlog() -> None:
+    priced = Priced(build_s=50.0, write_s=100.0)
+    priced.make_one()
+
+    assert not priced.due_after(LONGEST_S - 0.1, events=400_000)
+    assert priced.due_after(LONGEST_S + 0.1, events=400_000)
+
+
+def test_time_without_anything_to_make_true_is_rest() -> None:
+    priced = Priced(build_s=1.0, write_s=1.0)
+    priced.make_one()
+
+    assert not priced.due_after(3_600.0, events=0)
+    assert priced.due_after(3_601.0, events=1)
+
+
+def test_events_kept_whole_wait_in_bounded_number() -> None:
+    priced, pending = Priced(build_s=1.0, write_s=1.0), Pending(events=1)
+    priced.make_one()
+
+    pending.keeping.whole = MOST_WHOLE - 1
+    assert not priced.points.due(pending, 1.0, 5_000)
+    pending.keeping.whole = MOST_WHOLE
+    assert priced.points.due(pending, 1.0, 5_000)
