@@ -140,10 +140,12 @@ class Outbox:
     def deliver_due(self, channel: Channel) -> int:
         """Tells one batch of what is due; returns how many messages it tried."""
         line, now = self._lines[channel], self.clock()
-        if now < max(line.own.quiet_until, line.look_at):
-            return 0
-        if line.told:
+        resting = now < max(line.own.quiet_until, line.look_at)
+        # Who stops has no later turn to record what was told.
+        if line.told and (not resting or self._stopping.is_set()):
             self._end(channel, line)
+        if resting:
+            return 0
         if channel == "dlq":
             self._skip(line)
             self._drop()
@@ -209,8 +211,8 @@ class Outbox:
             log.error("message expired before it could be told", channel=channel, id=each)
 
     def _end(self, channel: Channel, line: _Line) -> None:
-        """Records what was told. Where the database fails, the rest waits in memory, so that
-        nothing is told once more because of it, unless this process ends as well."""
+        """Records what was told. While the database is away the rest waits in memory, so that it is
+        not told once more because of that, but by another instance after `hold_s`."""
         now = self.clock()
         fine = [row.id for row, said in line.told if said.outcome == "ok"]
         self.letters.sent(fine, now)
@@ -270,6 +272,7 @@ class Outbox:
             except Exception:
                 # Reporter fan-out: one channel's bug or a dead database must not end the sender.
                 log.exception("sender failed", channel=channel)
+                line.told = []  # what it cannot record it tells again, after its hold
                 self._counts[channel, "error"] += 1
                 self._rest(line)
             if not last:

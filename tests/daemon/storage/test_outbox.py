@@ -202,6 +202,48 @@ def test_what_was_told_while_the_database_went_away_is_recorded_once_it_is_back(
     assert outbox.counts()["sentry", said.outcome] == 1
 
 
+def test_who_stops_records_what_was_told_though_the_database_was_away_just_now(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.letters.add([letter()])
+    sent, failed = store.letters.sent, Event()
+
+    def away_once(*given: Any) -> None:
+        if failed.is_set():
+            return sent(*given)
+        failed.set()
+        gone()
+
+    monkeypatch.setattr(store.letters, "sent", away_once)
+    outbox = Outbox(store.letters, {"sentry": receiver}, base_s=1_000, database_cap_s=1_000)
+    outbox.start()
+    assert failed.wait(10)
+
+    assert outbox.stop(10)
+
+    assert receiver.calls == 1
+    assert store.letters.pending("sentry") == 0
+
+
+def test_what_cannot_be_recorded_holds_up_nothing_else(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.letters.add([letter("a", "inc-a"), letter("b", "inc-b")])
+    sent = store.letters.sent
+
+    def refused(ids: Sequence[str], at: float) -> None:
+        if "a" in ids:
+            raise ValueError("it cannot be")
+        sent(ids, at)
+
+    monkeypatch.setattr(store.letters, "sent", refused)
+    outbox = Outbox(store.letters, {"sentry": receiver}, batch=1, base_s=0.01, poll_s=0.01)
+
+    running(outbox, lambda: "b" in receiver.ids)
+
+    assert store.letters.pending("sentry") == 1
+
+
 def test_a_database_that_is_back_is_asked_soon(
     store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
