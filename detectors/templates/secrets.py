@@ -97,20 +97,31 @@ def _hidden(text: str) -> str:
     text = _TOKENS.sub(HIDDEN, text)
     text = _MAIL.sub(HIDDEN, text)
     text = _LONG.sub(HIDDEN, text)
-    text = _IBAN.sub(_iban, text)
+    text = _without_ibans(text)
     return _CARD.sub(_card, text)
 
 
-def _iban(found: re.Match[str]) -> str:
-    """Hides an account number whose check digits are right (ISO 13616, ISO/IEC 7064 mod 97-10).
-    What looks like further groups may be the next words."""
-    text = found[0]
+def _without_ibans(text: str) -> str:
+    """Hides account numbers whose check digits are right (ISO 13616, ISO/IEC 7064 mod 97-10). What
+    looks like further groups may be the next words, and what stands before one may look like it."""
+    parts, done, found = [], 0, _IBAN.search(text)
+    while found is not None:
+        end = found.start() + _iban(found[0])
+        if end > found.start():
+            parts += [text[done : found.start()], HIDDEN]
+            done = end
+        found = _IBAN.search(text, max(end, found.start() + 4))
+    return "".join([*parts, text[done:]])
+
+
+def _iban(text: str) -> int:
+    """How many characters of what looks like groups of an account number are one; 0 when none."""
     ends = [len(text), *(at for at in range(len(text) - 1, 0, -1) if text[at] in " -")]
     for end in ends:
         number = text[:end].replace(" ", "").replace("-", "")
         if len(number) >= _IBAN_LEAST and _checks(number):
-            return HIDDEN + text[end:]
-    return text
+            return end
+    return 0
 
 
 def _checks(number: str) -> bool:

@@ -97,6 +97,21 @@ def test_words_behind_an_account_number_are_shown() -> None:
     assert shown(line) == "from *** OVER 1200 DONE, iban=***;next"
 
 
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        (
+            "transfer BE68 5390 0754 7034 DE89 3704 0044 0532 0130 00 done",
+            "transfer *** *** done",
+        ),
+        ("node AB12 DE89 3704 0044 0532 0130 00", "node AB12 ***"),
+        ("REF-TX42-DE89-3704-0044-0532-0130-00", "REF-TX42-***"),
+    ],
+)
+def test_an_account_number_behind_another_group_is_not_shown(line: str, seen: str) -> None:
+    assert shown(line) == seen
+
+
 @pytest.mark.parametrize("line", HARMLESS)
 def test_other_lines_are_shown_as_they_are(line: str) -> None:
     assert shown(line) == line
