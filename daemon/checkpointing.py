@@ -72,8 +72,6 @@ class Checkpoints:
     def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
         """Checkpoints may take a twenty-fifth of a core, unless one is urgent or memory would grow
         too far: what a crash makes read again is so much the more the more there is to write."""
-        if not pending.events and pending.empty:
-            return False
         far = pending.events >= FURTHEST * every_events or pending.keeping.whole >= MOST_WHOLE
         if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
@@ -95,6 +93,11 @@ class Checkpoints:
     def begin(self) -> None:
         """One is being made from here on."""
         self._begun, self._begun_at = self.steady(), self.spent()
+
+    def rested(self) -> None:
+        """One was due, and there was nothing to write: what the last one cost is over and done."""
+        self.begin()
+        self._dear_s = self._slow_s = 0.0
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""

@@ -245,6 +245,7 @@ class Loop:
             return False
         pending = self._pending
         if pending.empty:
+            self._checkpoints.rested()
             return True
         checkpoint = self._build(pending)
         try:

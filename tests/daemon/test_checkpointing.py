@@ -318,8 +318,11 @@ def test_time_without_anything_to_make_true_is_rest() -> None:
     priced = Priced(build_s=1.0, write_s=1.0)
     priced.make_one()
 
-    assert not priced.due_after(3_600.0, events=0)
-    assert priced.due_after(3_601.0, events=1)
+    priced.now += LONGEST_BEHIND_S
+    priced.points.rested()
+
+    assert not priced.due_after(LONGEST_BEHIND_S + 0.9, events=1)
+    assert priced.due_after(LONGEST_BEHIND_S + 1.1, events=1)
 
 
 def test_events_kept_whole_wait_in_bounded_number() -> None:
