@@ -107,8 +107,8 @@ def _starts_too_late() -> None:
     """Sabotage: a partition that was taken up is read from a few records behind its offset."""
     start = KafkaSource.start
 
-    def late(source: KafkaSource, partition: Any, offset: int | None) -> None:
-        start(source, partition, None if offset is None else offset + 3)
+    def late(source: KafkaSource, place: Any, offset: int | None, topic: str | None) -> None:
+        start(source, place, None if offset is None else offset + 3, topic)
 
     KafkaSource.start = late  # type: ignore[method-assign, assignment]
 
