@@ -72,11 +72,6 @@ class KafkaSource:
         return self._member.way.reading
 
     @property
-    def reading_reason(self) -> str:
-        """Why they are read one by one, "" when they are not."""
-        return self._member.way.reason
-
-    @property
     def trouble(self) -> str | None:
         """What keeps it from reading now, None when nothing does."""
         return self._member.trouble

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.estimation.classified import Measured
-from watchkeeper.detectors.estimation.kinds import Kind
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray, StateError
 
 BAND = 1.96  # errors to either side: 19 truths of 20 lie within
@@ -114,21 +113,3 @@ class Trusts:
             wider = np.zeros((max(need, held + held // 4), self.measures, _FIELDS))
             wider[:held] = self.sums
             self.sums = wider
-
-
-def cross_fitted(
-    kind: Kind, known: IntArray, answers: FloatArray, folds: int = 5
-) -> tuple[list[Measured], list[Measured]]:
-    """Estimates of labelled windows by lessons that did not see them, and their truths, fold by
-    fold: a record to begin with. `known` (K, parts, cells) in order of time; each fold is a
-    stretch of neighbours. Nothing where there are fewer windows than two.
-    """
-    total, guesses, truths = known.sum(axis=0), [], []
-    for places in np.array_split(np.arange(len(known)), min(folds, max(len(known), 1))):
-        if len(places) == len(known):
-            continue
-        fold, said = known[places], answers[places]
-        lesson, told = kind.lesson(total - fold.sum(axis=0)), kind.told(fold)
-        guesses.append(lesson.restated(np.zeros_like(fold), told, said))
-        truths.append(lesson.restated(fold, np.zeros_like(told), said))
-    return guesses, truths

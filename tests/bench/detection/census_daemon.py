@@ -54,11 +54,13 @@ def through_the_core(found: Heard, truth: FloatArray) -> dict[str, object]:
     off = np.abs(found.estimate - truth)
     given = np.isfinite(off)
     mean = np.where(given, off, 0.0).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
-    inside = (off <= found.band)[given]
+    inside = off <= found.band
+    each = (inside & given).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
     return {
-        "estimate_error_by_daemon": dict(zip(_SHOWN, mean.tolist(), strict=True)),
-        "estimate_coverage_by_daemon": float(inside.mean()) if len(inside) else 0.0,
-        "estimate_given_by_daemon": float(given.mean()),
+        "estimate_error": dict(zip(_SHOWN, mean.tolist(), strict=True)),
+        "estimate_coverage": float(inside[given].mean()) if given.any() else 0.0,
+        "estimate_coverage_by_measure": dict(zip(_SHOWN, each.tolist(), strict=True)),
+        "estimate_given": float(given.mean()),
     }
 
 

@@ -74,10 +74,4 @@ def test_the_figures_keep_to_their_goals(data_dir: Path) -> None:
     assert figures["harm_recall"] >= 0.8
     assert figures["harm_page_precision"] >= 0.8
     assert figures["harm_page_recall"] >= 0.8
-    by_daemon = found["estimate_error_by_daemon"]
-    assert isinstance(by_daemon, dict)
-    assert by_daemon["accuracy"] <= 0.75
-    assert by_daemon["auc"] <= 0.66
-    assert by_daemon["f1"] <= 1.00
-    assert 0.90 <= figures["estimate_coverage_by_daemon"] <= 0.97
     assert {key for key, _, _ in anchors()} <= found.keys()

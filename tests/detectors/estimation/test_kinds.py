@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF
 from watchkeeper.detectors.estimation.confident import Confident
-from watchkeeper.detectors.estimation.kinds import Binary, Kind
+from watchkeeper.detectors.estimation.kinds import Kind
 from watchkeeper.detectors.estimation.regression import Regression
 from watchkeeper.detectors.types import IntArray
 
-KINDS = (Binary(), Confident(32), Regression(8, 2.0))
+KINDS = (Confident(32), Regression(8, 2.0))
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
 
 
@@ -48,13 +47,3 @@ def test_what_is_known_has_no_error(kind: Kind, seed: int) -> None:
     found = kind.lesson(known[0]).restated(known, nothing, kind.answers(nothing, np.zeros(2)))
 
     assert np.all(found.error[np.isfinite(found.value)] == 0)
-
-
-def test_answers_from_one_half_up_are_told_from_other_thresholds() -> None:
-    scored = np.ones((2, Binary.cells), dtype=np.int64)
-
-    answers = Binary().answers(scored, np.array([256, 100]))
-
-    assert np.array_equal(answers[0], SAID_FROM_HALF)
-    assert answers[1].sum() == 100
-    assert np.all(answers[1, -100:] == 1)

@@ -7,11 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.detectors.estimation.made import stretches
-from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF
 from watchkeeper.detectors.estimation.classified import Measured
-from watchkeeper.detectors.estimation.kinds import Binary
-from watchkeeper.detectors.estimation.trust import Trusts, cross_fitted
+from watchkeeper.detectors.estimation.trust import Trusts
 from watchkeeper.detectors.types import StateError
 
 ROW = np.array([0])
@@ -87,17 +84,3 @@ def test_the_record_reads_back_and_refuses_what_is_damaged() -> None:
         read.load(0, trusts.dump(0)[:-1])
     with pytest.raises(StateError):
         read.load(0, np.full(4, np.nan).tobytes())
-
-
-def test_the_reference_is_scored_by_lessons_that_did_not_see_it() -> None:
-    known = stretches(1, 20)
-    answers = np.repeat(SAID_FROM_HALF[None], 20, axis=0)
-
-    guesses, truths = cross_fitted(Binary(), known, answers)
-
-    gap = np.concatenate([t.value - g.value for g, t in zip(guesses, truths, strict=True)])
-    error = np.concatenate([each.error for each in guesses])
-    assert gap.shape == (20, 7)
-    assert (np.abs(gap) <= 1.96 * error).mean() > 0.85
-    assert cross_fitted(Binary(), known[:1], answers[:1]) == ([], [])
-    assert cross_fitted(Binary(), known[:0], answers[:0]) == ([], [])
