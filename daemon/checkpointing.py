@@ -15,7 +15,7 @@ from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take of a core
-WRITING_SHARE = 0.25  # of the time that one may be being written: most of it is spent waiting
+WRITING_SHARE = 0.5  # of the time that one may be being written: most of it is spent waiting
 FURTHEST = 1_600  # times `checkpoint_events` that may wait for one: some 25 to 30 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02

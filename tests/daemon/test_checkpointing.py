@@ -290,8 +290,8 @@ def test_a_slow_write_that_cost_little_puts_the_next_one_off_for_a_little() -> N
     slow.make_one(beside=True)
     stuck.make_one(beside=True)
 
-    assert not slow.due_after(1.9)
-    assert slow.due_after(2.1)
+    assert not slow.due_after(0.9)
+    assert slow.due_after(1.1)
     assert not stuck.due_after(LONGEST_S - 0.1)
     assert stuck.due_after(LONGEST_S + 0.1)
 
