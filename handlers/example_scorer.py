@@ -11,9 +11,10 @@ import numpy as np
 
 from watchkeeper.handlers.comparing import Comparison
 from watchkeeper.handlers.examples import Examples, ExampleSource
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.losses import Answers, contest
 from watchkeeper.handlers.onnx_file import BadModel
-from watchkeeper.handlers.scorer import Unscorable
+from watchkeeper.handlers.scorer import NOTHING, Unscorable
 from watchkeeper.handlers.scoring import Limits, score_onnx
 from watchkeeper.handlers.targets.registry import Artefact
 
@@ -42,12 +43,17 @@ class ExampleScorer:
     limits: Limits = field(default_factory=Limits)
 
     def compare(
-        self, model: str, current: str, target: str, since: float | None = None
+        self,
+        model: str,
+        current: str,
+        target: str,
+        since: float | None = None,
+        left_out: LeftOut = NOTHING,
     ) -> Comparison:
         artefact = self.artefacts.artefact(model, target)
         if artefact is None:
             raise Unscorable(f"no file of {target} is registered")
-        examples = self._of(model, current, since)
+        examples = self._of(model, current, since, left_out)
         positive = self.positive.get(model)
         answers = self._answers(artefact, examples, positive)
         comparison = contest(examples, Answers.recorded(examples), answers, positive)
@@ -55,12 +61,12 @@ class ExampleScorer:
             raise Unscorable(f"{target} and {current} cannot be compared answer by answer")
         return comparison
 
-    def _of(self, model: str, version: str, since: float | None) -> Examples:
+    def _of(self, model: str, version: str, since: float | None, left_out: LeftOut) -> Examples:
         examples = self.examples.newest(model, self.limit)
         wanted = np.array([each == version for each in examples.version], dtype=np.bool_)
         if since is not None:
             wanted &= examples.at > since
-        found = examples.take(wanted)
+        found = examples.take(wanted & left_out.kept(examples))
         if len(found) < self.examples_min:
             raise Unscorable(f"only {len(found)} labelled examples of {version}")
         return found

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.scorer import Scorer, preflight
 from watchkeeper.handlers.switching import Deployer, back, forward
@@ -24,7 +25,8 @@ class Promote:
     """Plans a promotion after a retraining of the same incident that gave a better candidate.
 
     A finished retraining carries `candidate`, `better` and `trained_until` in its `args`; the
-    preflight check compares only on examples newer than the last one the candidate learned from.
+    preflight check compares only on examples newer than the last one the candidate learned from,
+    and not on labels of sources that it learned nothing from.
     """
 
     name: ClassVar[str] = "promote"
@@ -51,14 +53,16 @@ class Promote:
                 "from_version": live,
                 "to_version": candidate,
                 "trained_until": retraining.args.get("trained_until"),
-            },
+            }
+            | LeftOut.of_args(retraining.args).args(),
             target=candidate,
         )
 
     def preflight(self, action: Action) -> Outcome:
         until = action.args.get("trained_until")
         since = float(until) if isinstance(until, int | float) else None
-        return preflight(self.deployer, self.scorer, action, self.clock(), since)
+        left_out = LeftOut.of_args(action.args)
+        return preflight(self.deployer, self.scorer, action, self.clock(), since, left_out)
 
     def run(self, action: Action) -> Outcome:
         return forward(self.deployer, action, self.clock())

@@ -9,7 +9,8 @@ from typing import TypeVar
 from watchkeeper.detectors.types import Scalar
 from watchkeeper.handlers.comparing import Comparison
 from watchkeeper.handlers.errors import Refused
-from watchkeeper.handlers.scorer import Unscorable
+from watchkeeper.handlers.left_out import LeftOut
+from watchkeeper.handlers.scorer import NOTHING, Unscorable
 from watchkeeper.handlers.targets.registry import Artefact, NewVersion
 from watchkeeper.handlers.types import Outcome, Phase
 
@@ -76,11 +77,18 @@ class FakeScorer:
 
     comparison: Comparison | None = None
     asked: list[tuple[str, str, str, float | None]] = field(default_factory=list)
+    left_out: LeftOut = NOTHING
 
     def compare(
-        self, model: str, current: str, target: str, since: float | None = None
+        self,
+        model: str,
+        current: str,
+        target: str,
+        since: float | None = None,
+        left_out: LeftOut = NOTHING,
     ) -> Comparison:
         self.asked.append((model, current, target, since))
+        self.left_out = left_out
         if self.comparison is None:
             raise Unscorable("only 3 labelled examples")
         return self.comparison

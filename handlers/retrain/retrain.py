@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
 
-from watchkeeper.detectors.signals.labels import OTHERS
-from watchkeeper.detectors.types import BoolArray, Scalar
+from watchkeeper.detectors.types import Scalar
 from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.examples import Examples, ExampleSource
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.planning import new_action, planned
 from watchkeeper.handlers.retrain.dataset import MODEL, RESULT, BadJob, Result, Task, write
 from watchkeeper.handlers.retrain.dataset import read_result as read
@@ -35,7 +34,6 @@ from watchkeeper.handlers.types import (
 
 # How the reason of an action begins that was refused for no other cause than the mode.
 OBSERVED = "mode is observe"
-_WITHOUT, _APART = "without_sources", "sources_told_apart"  # JSON lists of names
 BUILT_IN = (sys.executable, "-P", "-m", "watchkeeper.handlers.retrain.trainer")
 
 
@@ -104,8 +102,9 @@ class Retrain:
             return None
         if context.examples < self.examples_min or self._can_go_back(incident, context):
             return None
-        live, sources = context.live_version, doubted(incident, context)
-        but = f", but for the labels of {', '.join(sources)}" if sources else ""
+        live = context.live_version
+        out = LeftOut.of(doubted(incident, context), (each.name for each in context.sources))
+        but = f", but for the labels of {out}" if out.sources else ""
         args: dict[str, Scalar] = {
             "from_version": live,
             "examples": context.examples,
@@ -116,16 +115,17 @@ class Retrain:
             context,
             self.name,
             f"train a successor of {live} on {context.examples} new examples{but}",
-            args | _left_out(sources, context),
+            args | out.args(),
             target=live,
         )
 
     def preflight(self, action: Action) -> Outcome:
         """Only examples that are fit to learn from; an attack may have made them."""
         examples = self._since(action)
-        fit = examples.take(_trusted(action, examples))
+        left_out = LeftOut.of_args(action.args)
+        fit = examples.take(left_out.kept(examples))
         out = len(examples) - len(fit)
-        but = f"; {out} by labels of {action.args[_WITHOUT]} are left out" if out else ""
+        but = f"; {out} by labels of {left_out} are left out" if out else ""
         why_not = objection(fit)
         if why_not:
             return self._outcome(action, Phase.FAILED, why_not + but, "preflight")
@@ -170,7 +170,7 @@ class Retrain:
             dataset_digest="",
         )
         examples = self._since(action)
-        write(folder, task, examples.take(_trusted(action, examples)))
+        write(folder, task, examples.take(LeftOut.of_args(action.args).kept(examples)))
 
     def _since(self, action: Action) -> Examples:
         newest, since = self.examples.newest(action.model, self.limit), action.args.get("since")
@@ -204,37 +204,6 @@ class Retrain:
     ) -> Outcome:
         at = self.clock()
         return Outcome(action.id, action.model, phase, reason, at, step, result or {})
-
-
-def _left_out(sources: list[str], context: Context) -> dict[str, Scalar]:
-    """Which sources' labels are left out, as an action remembers it. Where these are all that are
-    not told apart, it has to know those that are."""
-    if not sources:
-        return {}
-    found: dict[str, Scalar] = {_WITHOUT: _listed(sources)}
-    if OTHERS in sources:
-        names = (each.name for each in context.sources)
-        found[_APART] = _listed([name for name in names if name != OTHERS])
-    return found
-
-
-def _trusted(action: Action, examples: Examples) -> BoolArray:
-    """Which examples may be learned from: not those by the labels of sources that are left out."""
-    without, apart = (_unlisted(action.args.get(name)) for name in (_WITHOUT, _APART))
-    source = [] if examples.source is None else examples.source.tolist()
-    if not without or not source:
-        return np.ones(len(examples), dtype=np.bool_)
-    others = OTHERS in without
-    out = [s in without or (others and s is not None and s not in apart) for s in source]
-    return ~np.array(out, dtype=np.bool_)
-
-
-def _listed(names: list[str]) -> str:
-    return msgspec.json.encode(names).decode()
-
-
-def _unlisted(text: Scalar | None) -> set[str]:
-    return set(msgspec.json.decode(text, type=list[str])) if isinstance(text, str) else set()
 
 
 def _told(result: Result, folder: Path) -> dict[str, Scalar]:

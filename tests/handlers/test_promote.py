@@ -7,9 +7,11 @@ import pytest
 
 from tests.fakes import FakeDeployer, FakeScorer
 from tests.handlers import cases
+from watchkeeper.detectors.signals.labels import OTHERS
 from watchkeeper.detectors.types import Scalar
 from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.comparing import Comparison
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.promote import Promote
 from watchkeeper.handlers.types import Action, ActionState, Phase
 
@@ -45,6 +47,19 @@ def test_the_preflight_compares_on_examples_newer_than_the_training() -> None:
 
     assert outcome.phase is Phase.SUCCESSFUL
     assert scorer.asked == [("churn", "v2", "v3", 1_700.0)]
+
+
+def test_it_is_compared_without_the_labels_that_it_did_not_learn_from() -> None:
+    scorer, out = FakeScorer(_BETTER), LeftOut.of(["vendor", OTHERS], ["crew", "vendor", OTHERS])
+    retrained = cases.action("retrain", ActionState.SUCCESSFUL, _RESULT | out.args())
+    handler = Promote(FakeDeployer(), scorer)
+    action = handler.plan(cases.incident(), cases.context(actions=(retrained,)))
+    assert action is not None
+
+    outcome = handler.preflight(action)
+
+    assert scorer.left_out == out
+    assert "without labels of __other__, vendor" in outcome.reason
 
 
 @pytest.mark.parametrize(

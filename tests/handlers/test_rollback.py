@@ -12,7 +12,9 @@ from tests.handlers import cases
 from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.comparing import Comparison, Verdict
 from watchkeeper.handlers.errors import Refused, Unreachable
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.rollback import Rollback
+from watchkeeper.handlers.scorer import NOTHING
 from watchkeeper.handlers.types import ActionState, Context, Incident, Kind, Phase
 
 
@@ -169,7 +171,12 @@ class _Away(FakeScorer):
     """Cannot reach the files it would compare."""
 
     def compare(
-        self, model: str, current: str, target: str, since: float | None = None
+        self,
+        model: str,
+        current: str,
+        target: str,
+        since: float | None = None,
+        left_out: LeftOut = NOTHING,
     ) -> Comparison:
         raise Unreachable("no route")
 

@@ -25,6 +25,7 @@ from watchkeeper.handlers.checks import HandlerTrial, check_handler
 from watchkeeper.handlers.errors import Interrupted, Unreachable
 from watchkeeper.handlers.example_scorer import ExampleScorer
 from watchkeeper.handlers.examples import Examples
+from watchkeeper.handlers.left_out import LeftOut
 from watchkeeper.handlers.promote import Promote
 from watchkeeper.handlers.retrain.dataset import Result, read, write_result
 from watchkeeper.handlers.retrain.retrain import JobFailed, JobOrder, Retrain
@@ -194,7 +195,7 @@ def test_nothing_is_learned_from_labels_of_a_source_that_stands_out(
     expected = [at for at, s in zip(examples.at, examples.source, strict=True) if s in kept]
     assert learned.at.tolist() == expected
     left_out = len(examples) - len(expected)
-    assert f'{left_out} by labels of ["{odd}"] are left out' in checked.reason
+    assert f"{left_out} by labels of {odd} are left out" in checked.reason
 
 
 def test_a_source_of_most_labels_is_learned_from(tmp_path: Path) -> None:
@@ -272,7 +273,8 @@ def test_a_stopping_daemon_leaves_the_action_started(tmp_path: Path) -> None:
 def test_from_a_stale_model_to_a_better_one_that_is_live(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/watchkeeper.db"
     migrate.upgrade(url)
-    store, registry, examples = Store(url), FakeRegistry(), FakeExamples()
+    store, registry = Store(url), FakeRegistry()
+    examples = FakeExamples(told_by(["crew", "vendor"]))
     jobs = JobRunner(store.jobs, tmp_path / "jobs", poll_s=0.05, wall_s=120)
     target, positive = Registry(registry), {"churn": "yes"}
     retrain = Retrain(Rollback(target), examples, jobs, target, positive=positive)
@@ -291,6 +293,13 @@ def test_from_a_stale_model_to_a_better_one_that_is_live(tmp_path: Path) -> None
     assert promotion is not None
     checked = promote.preflight(promotion)
     assert (checked.phase, "(n=300," in checked.reason) == (Phase.SUCCESSFUL, True), checked.reason
+    until = outcome.result["trained_until"]
+    assert isinstance(until, float)
+    candidate, vendor = (
+        str(promotion.args["to_version"]),
+        LeftOut.of(["vendor"], ["crew", "vendor"]),
+    )
+    assert scorer.compare("churn", "v2", candidate, until, vendor).n == 150
     assert promote.run(promotion).phase is Phase.SUCCESSFUL
     assert registry.lives["churn"] == f"v2.r-{action.id.removeprefix('act-')}"
     with pytest.raises(Unscorable, match=r"no file of v1 is registered"):
