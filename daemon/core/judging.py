@@ -57,7 +57,7 @@ def judge(state: State, closing: Sequence[Closing], step: Step) -> None:
         _judge_arrays(state, closing[first : first + AT_ONCE], step)
     state.arrays.joins.settle(each.model.row for each in closing)
     for each in closing:
-        tell_apart(state, each)
+        tell_apart(state, each, step)
         add_answered(each)
         judge_objects(each, step)
         judge_statements(each, step)

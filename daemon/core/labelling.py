@@ -26,6 +26,7 @@ from watchkeeper.detectors.types import IntArray, Partial, Sample, Series
 
 if TYPE_CHECKING:
     from watchkeeper.daemon.core.closing import Closing
+    from watchkeeper.daemon.core.step import Step
 
 ERRORS = "errors"  # how many errors of a regressor the signal `accuracy` has summed up
 _LABELS = Labels()
@@ -45,7 +46,7 @@ def count_sources(state: State, joined: Joined, members: IntArray, window: IntAr
         cut.part(_LABELS.name).merge(_LABELS.by_source(names, place, pairs))
 
 
-def tell_apart(state: State, closing: Closing) -> None:
+def tell_apart(state: State, closing: Closing, step: Step) -> None:
     """Decides which sources of a closed window's labels are told apart: all others are one."""
     model = closing.model
     here = model.partials.get(closing.index, {})
@@ -65,7 +66,7 @@ def tell_apart(state: State, closing: Closing) -> None:
     gone = model.heard.hear(closing.index, counts, every)
     model.heard.keep(model.versions)
     for series in [s for s in model.judges if _source(s) in gone]:
-        del model.judges[series]
+        step.let_go(series, model.dismiss(series))
     for part in parts.values():
         if isinstance(part, Told):
             part.fold(model.heard.apart)

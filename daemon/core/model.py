@@ -254,6 +254,10 @@ class ModelState:
         live, records = self.live_version, self.versions
         return sorted(others, key=lambda v: (v == live, records[v].last_seen), reverse=True)
 
+    def dismiss(self, series: Series) -> list[str]:
+        """Lets the judges of a series go; gives the names of their detectors."""
+        return [judge.watch.detector for judge in self.judges.pop(series, ())]
+
     def forget(self, version: str) -> None:
         """Lets go of what a version taught."""
         self.lasts = self.refers = False

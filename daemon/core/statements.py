@@ -28,7 +28,8 @@ def judge_statements(closing: Closing, step: Step) -> None:
     version = model.live_version
     watched = model.statements.close(model.model, version, closing.window, part)
     for target in watched.gone:
-        model.judges.pop(Series(model.model, version, LOGS, target), None)
+        series = Series(model.model, version, LOGS, target)
+        step.let_go(series, [*model.dismiss(series), *DETECTORS])
     for number, sample in enumerate(watched.samples):
         if is_watched(closing, sample.series):
             step.samples.append(sample)

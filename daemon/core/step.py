@@ -98,7 +98,8 @@ class Step:
     A, which it must pass to be worth a page, and how many of its series are not calibrated.
     `estimates` holds by model, of each measure of the live version, what it is expected to be, NaN
     where that is not to be trusted, and the trust. `levels` says how odd a series of a live version
-    is, by the series and its detector, of those detectors that say so all the time.
+    is, by the series and its detector, of those detectors that say so all the time; `gone` are the
+    series whose detectors were let go of, each with its detectors, before what `levels` says.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -121,6 +122,7 @@ class Step:
     evidence: dict[str, tuple[float, float, int]] = field(default_factory=dict)
     estimates: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     levels: dict[tuple[Series, str], float] = field(default_factory=dict)
+    gone: list[tuple[Series, str]] = field(default_factory=list)
 
     def note(
         self,
@@ -140,3 +142,9 @@ class Step:
         known = before if before is not None and before.id == after.id else None
         if known is None or known.revision != after.revision:
             self.incident_changes.append((known, after))
+
+    def let_go(self, series: Series, detectors: Iterable[str]) -> None:
+        """Records that nothing more is to be expected of a series."""
+        for detector in detectors:
+            self.levels.pop((series, detector), None)
+            self.gone.append((series, detector))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import Counter
 
 
 class Limits:
-    """Admits the first so many models, and the first so many targets of each model's detectors.
+    """Admits the first so many models, and the first so many targets of each model's detectors,
+    as long as they last.
 
     Labels come from events, so that anybody who may write those could make as many series as there
     is memory. `dropped` counts what is left out, by the limit that it is beyond.
@@ -39,3 +42,16 @@ class Limits:
             return False
         known.add((detector, target))
         return True
+
+    def free_target(self, model: str, detector: str, target: str) -> None:
+        """The target is shown no more: its place is another's."""
+        self._targets.get(model, set()).discard((detector, target))
+
+    def free(self, model: str) -> None:
+        """None of a model's targets is shown any more."""
+        self._targets.pop(model, None)
+
+    def keep_only(self, models: Collection[str]) -> None:
+        """No other model is shown any more, nor its targets."""
+        self._models.intersection_update(models)
+        self._targets = {m: known for m, known in self._targets.items() if m in models}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,6 +16,8 @@ from prometheus_client.exposition import choose_encoder
 from watchkeeper.daemon.core.state import whole
 from watchkeeper.daemon.core.step import Sampled, Step
 from watchkeeper.daemon.reporting.before import Before
+from watchkeeper.daemon.reporting.by_model import ByModel
+from watchkeeper.daemon.reporting.families import FAMILIES
 from watchkeeper.daemon.reporting.limits import Limits
 from watchkeeper.daemon.reporting.messages import health_of
 from watchkeeper.daemon.reporting.metric_names import Name
@@ -36,7 +39,7 @@ class Metrics:
     """A registry of its own. Call once a batch or step, from any thread.
 
     At most `models` models get series, and at most `targets` (detector, target) pairs a model;
-    what is left out is counted.
+    what is left out is counted. What is shown of a model is there as long as the model is held.
     """
 
     def __init__(self, version: str, models: int = 200, targets: int = 50) -> None:
@@ -45,6 +48,7 @@ class Metrics:
         self._versions: dict[str, str] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._uncounted = Sums()
+        self._counting = threading.Lock()
         self._turns = Turns(_STAGES)
         self.registry.register(self._turns)
         self.registry.register(Before(self._count))
@@ -53,8 +57,9 @@ class Metrics:
         )
         self._limits = Limits(models, targets, dropped)
         self._levels_shown = Limits(models, targets, dropped)
+        self._models = ByModel(FAMILIES)
+        self.registry.register(self._models)
         self._make_pipeline()
-        self._make_models()
         self._make_reports()
         build = self._gauge(
             "watchkeeper_build_info", "1, labelled by version.", "version", "python"
@@ -98,8 +103,9 @@ class Metrics:
             self._weighed(model, *weighed)
         for model, estimates in step.estimates.items():
             self._estimated(model, estimates)
-        self._levelled(step.levels)
         self._found(step.findings)
+        self._let_go(step.gone)
+        self._levelled(step.levels)
         for previous, incident in step.incident_changes:
             self._changed(previous, incident)
         for action in step.action_changes:
@@ -111,10 +117,24 @@ class Metrics:
             return
         if self._versions.get(model) == version or not self._limits.admit(model):
             return
-        if model in self._versions:
-            self._info.remove(model, self._versions[model])
+        before = self._versions.get(model)
+        if before is not None:
+            self._models.drop("watchkeeper_model_info", model, before)
+            self._models.drop_all("watchkeeper_detector_level", model)
+            self._levels_shown.free(model)
         self._versions[model] = version
-        self._info.labels(model, version).set(1)
+        self._models.set("watchkeeper_model_info", 1.0, model, version)
+
+    def keep_only(self, models: Collection[str]) -> None:
+        """These are held here, whole or a share of them; what is shown of others goes, and leaves
+        its place to others."""
+        held = set(map(whole, models))
+        with self._counting:
+            self._take_counts()
+            self._models.keep_only(held)
+            self._limits.keep_only(held)
+            self._levels_shown.keep_only(held)
+            self._versions = {m: v for m, v in self._versions.items() if m in held}
 
     def open_incident(self, model: str, incident: Incident | None) -> None:
         """Sets a model's health and open incident, for instance after a start."""
@@ -122,10 +142,10 @@ class Metrics:
             return
         health = health_of(incident)
         for each in HEALTHS:
-            self._health.labels(model, each).set(each == health)
+            self._models.set("watchkeeper_model_health", float(each == health), model, each)
         for severity in ("warning", "critical"):
             is_it = incident is not None and incident.open and incident.severity == severity
-            self._open.labels(model, severity).set(is_it)
+            self._models.set("watchkeeper_incidents_open", float(is_it), model, severity)
 
     def told(self, counts: Mapping[tuple[str, str], int], oldest_s: Mapping[str, float]) -> None:
         """The outbox's own totals by channel and outcome, and the age of its oldest message."""
@@ -153,14 +173,20 @@ class Metrics:
 
     def _count(self) -> None:
         """Adds up what was counted since the page was last read: a counter a model and turn would
-        cost as much as all the rest. What happened to shares is counted under their models."""
+        cost as much as all the rest."""
+        with self._counting:
+            self._take_counts()
+
+    def _take_counts(self) -> None:
+        """What happened to shares is counted under their models."""
         for name, counts in self._uncounted.take().items():
             model = whole(name)
             if self._limits.admit(model):
-                self._predictions.labels(model).inc(counts.predictions)
-                self._late.labels(model).inc(counts.late)
-                self._joined.labels(model).inc(counts.joined)
-                self._unmatched.labels(model).inc(counts.unmatched)
+                add = self._models.add
+                add("watchkeeper_model_predictions_total", counts.predictions, model)
+                add("watchkeeper_late_events_total", counts.late, model)
+                add("watchkeeper_labels_joined_total", counts.joined, model)
+                add("watchkeeper_labels_unmatched_total", counts.unmatched, model)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The page Prometheus reads, and its content type."""
@@ -169,15 +195,15 @@ class Metrics:
 
     def _weighed(self, model: str, logarithm: float, level: float, uncalibrated: int) -> None:
         if self._limits.admit(model):
-            self._evidence.labels(model).set(max(0.0, logarithm))
-            self._worth.labels(model).set(level)
-            self._doubtful.labels(model).set(uncalibrated)
+            self._models.set("watchkeeper_model_evidence", max(0.0, logarithm), model)
+            self._models.set("watchkeeper_model_evidence_threshold", level, model)
+            self._models.set("watchkeeper_model_evidence_not_calibrated", uncalibrated, model)
 
     def _estimated(self, model: str, estimates: Mapping[str, tuple[float, float]]) -> None:
         if self._limits.admit(model):
             for metric, (value, trust) in estimates.items():
-                self._expected.labels(model, metric).set(value)
-                self._trust.labels(model, metric).set(trust)
+                self._models.set("watchkeeper_model_estimate", value, model, metric)
+                self._models.set("watchkeeper_model_estimate_trust_ratio", trust, model, metric)
 
     def _levelled(self, levels: Mapping[tuple[Series, str], float]) -> None:
         """Bounded apart from findings, whose places these must not take: they come all the time."""
@@ -185,15 +211,27 @@ class Metrics:
             model, target = series.model, _target(series)
             if not self._limits.admit(model):
                 continue
+            if self._versions.get(model, series.version) != series.version:
+                continue  # it was live when that was said
             if self._levels_shown.admit_target(model, detector, target):
-                self._level.labels(model, detector, target).set(level)
+                self._models.set("watchkeeper_detector_level", level, model, detector, target)
+
+    def _let_go(self, gone: Iterable[tuple[Series, str]]) -> None:
+        """Nothing more will be said of these series by these detectors."""
+        for series, detector in gone:
+            labels = series.model, detector, _target(series)
+            self._models.drop("watchkeeper_detector_level", *labels)
+            self._models.drop("watchkeeper_detector_statistic", *labels)
+            self._models.drop("watchkeeper_detector_threshold", *labels)
+            self._levels_shown.free_target(*labels)
+            self._limits.free_target(*labels)
 
     def _sampled(self, samples: Iterable[Sample]) -> None:
         for each in samples:
             series = each.series
             known = series.signal == "accuracy" and series.target in QUALITY
             if known and self._limits.admit(series.model):
-                self._quality.labels(series.model, series.target).set(each.value)
+                self._rate(series.model, series.target, each.value)
 
     def _judged(self, sampled: Sampled) -> None:
         """The same of samples in columns: an object each would be made of models never shown."""
@@ -202,27 +240,30 @@ class Metrics:
             for row, column in np.argwhere(each.given & shown).tolist():
                 model = sampled.members[row].model
                 if self._limits.admit(model):
-                    value = float(each.value[row, column])
-                    self._quality.labels(model, each.targets[column]).set(value)
+                    self._rate(model, each.targets[column], float(each.value[row, column]))
+
+    def _rate(self, model: str, metric: str, value: float) -> None:
+        self._models.set("watchkeeper_model_quality_ratio", value, model, metric)
 
     def _found(self, findings: Sequence[Finding]) -> None:
         for each in findings:
             model, series = each.series.model, each.series
             if not self._limits.admit(model):
                 continue
-            self._findings.labels(model, each.severity.value).inc()
+            self._models.add("watchkeeper_findings_total", 1.0, model, each.severity.value)
             target = _target(series)
             if math.isnan(each.statistic):  # nothing was measured
                 continue
             if self._limits.admit_target(model, each.detector, target):
-                self._statistic.labels(model, each.detector, target).set(each.statistic)
-                self._threshold.labels(model, each.detector, target).set(each.threshold)
+                labels = model, each.detector, target
+                self._models.set("watchkeeper_detector_statistic", each.statistic, *labels)
+                self._models.set("watchkeeper_detector_threshold", each.threshold, *labels)
 
     def _changed(self, previous: Incident | None, incident: Incident) -> None:
         self.open_incident(incident.model, incident)
         if previous is None:
             if self._limits.admit(incident.model):
-                self._incidents.labels(incident.model).inc()
+                self._models.add("watchkeeper_incidents_total", 1.0, incident.model)
             self._delay.observe(max(0.0, incident.opened_at - incident.since))
 
     def _acted(self, action: Action) -> None:
@@ -238,66 +279,8 @@ class Metrics:
             "watchkeeper_reading_info", "1 for the way in which records are read.", "way"
         )
 
-    def _make_models(self) -> None:
-        count, gauge = self._counter, self._gauge
-        self._predictions = count(
-            "watchkeeper_model_predictions_total", "Predictions measured.", "model"
-        )
-        self._late = count(
-            "watchkeeper_late_events_total", "Events whose window had closed.", "model"
-        )
-        self._joined = count(
-            "watchkeeper_labels_joined_total", "Labels joined with their prediction.", "model"
-        )
-        self._unmatched = count(
-            "watchkeeper_labels_unmatched_total", "Labels without a known prediction.", "model"
-        )
-        self._info = gauge("watchkeeper_model_info", "1 for the live version.", "model", "version")
-        self._health = gauge(
-            "watchkeeper_model_health", "1 for the state the model is in.", "model", "health"
-        )
-        self._evidence = gauge(
-            "watchkeeper_model_evidence", "ln of the evidence of harm, from 0.", "model"
-        )
-        self._worth = gauge(
-            "watchkeeper_model_evidence_threshold", "ln of the evidence worth a page.", "model"
-        )
-        self._doubtful = gauge(
-            "watchkeeper_model_evidence_not_calibrated",
-            "Series of which alarms may be more frequent than asked for.",
-            "model",
-        )
-        self._expected = gauge(
-            "watchkeeper_model_estimate",
-            "Quality that is expected before labels come; NaN where it is not to be trusted.",
-            *("model", "metric"),
-        )
-        self._trust = gauge(
-            "watchkeeper_model_estimate_trust_ratio",
-            "Share of late estimates that labels bore out.",
-            *("model", "metric"),
-        )
-        self._quality = gauge(
-            "watchkeeper_model_quality_ratio",
-            "Quality of the newest closed window, 0 to 1.",
-            *("model", "metric"),
-        )
-        finding = ("model", "detector", "target")
-        self._statistic = gauge(
-            "watchkeeper_detector_statistic", "Statistic of the newest finding.", *finding
-        )
-        self._threshold = gauge(
-            "watchkeeper_detector_threshold", "Threshold of the newest finding.", *finding
-        )
-        self._level = gauge(
-            "watchkeeper_detector_level", "How odd a series is, smoothed; 0: as usual.", *finding
-        )
-        self._findings = count("watchkeeper_findings_total", "Findings.", "model", "severity")
-
     def _make_reports(self) -> None:
         count, gauge = self._counter, self._gauge
-        self._open = gauge("watchkeeper_incidents_open", "Open incidents.", "model", "severity")
-        self._incidents = count("watchkeeper_incidents_total", "Incidents opened.", "model")
         self._delay = self._histogram(
             "watchkeeper_incident_detection_delay_seconds",
             "From a fault's first sign to its incident, in event time.",

@@ -49,6 +49,7 @@ class StepReporter:
     _rebalances: Rebalances = field(default_factory=Rebalances)
     _busy_since: float | None = None
     _told: ModelSet = field(default_factory=ModelSet)
+    _left: bool = False
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -67,12 +68,15 @@ class StepReporter:
         self._progress(records)
         if decoded.dead:
             self._refused(decoded.dead)
+        if self._left:
+            self.metrics.keep_only(self.state.models)
+            self._left = False
+        for model, version in step.live.items():
+            self.metrics.live(model, version)
         self.metrics.stepped(step)
         for failure in step.failures:
             log.error("detector failed", said=failure)
         self._introduce(step.dirty)
-        for model, version in step.live.items():
-            self.metrics.live(model, version)
         for _, incident in step.incident_changes:
             log.warning(
                 "incident",
@@ -129,8 +133,9 @@ class StepReporter:
         return self._busy_since
 
     def released(self, partitions: Iterable[Partition]) -> None:
-        """Partitions that another instance owns now."""
-        self._told = ModelSet()
+        """Partitions that another instance owns now: what is shown of models that went with them
+        goes with the next step, once it is known which come back."""
+        self._told, self._left = ModelSet(), True
         self.metrics.released(partitions)
 
     def database_away(self, seconds: float, reason: str) -> None:

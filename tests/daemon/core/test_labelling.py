@@ -308,9 +308,12 @@ def test_a_new_source_takes_the_place_of_one_that_tells_nothing_any_more() -> No
     play.traffic(6, n=200)
 
     assert "source:new" in told_of(play)
-    heard = play.pipeline.state.models[MODEL].heard
-    assert heard is not None
-    assert len(heard.apart) == SOURCES - 1
+    model = play.pipeline.state.models[MODEL]
+    assert model.heard is not None
+    assert len(model.heard.apart) == SOURCES - 1
+    (gone,) = {series for step in play.steps for series, _ in step.gone}
+    assert gone.target.startswith("source:old-")
+    assert gone not in model.judges
 
 
 def test_a_restart_in_the_middle_changes_nothing() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.playbook import MODEL, Play, objects
 from watchkeeper.daemon.core.step import Batch, Step
+from watchkeeper.detectors.templates.watch import DETECTORS
 from watchkeeper.detectors.types import LogFrame
 
 
@@ -47,3 +48,15 @@ def test_a_heartbeat_that_stops_is_missed() -> None:
     steps = [minute(play, quiet=True) for _ in range(9)]
 
     assert "vanished_template" in {f.detector for step in steps for f in step.findings}
+
+
+def test_nothing_more_is_said_of_statements_that_became_one() -> None:
+    play, names = Play(), ["anna", "bert", "carl", "dora", "emil"]
+    for _ in range(70):
+        minute(play, "moved anna to archive")
+
+    steps = [minute(play, *(f"moved {name} to archive" for name in names)) for _ in range(2)]
+
+    gone = [(series, detector) for step in steps for series, detector in step.gone]
+    assert {detector for _, detector in gone} >= set(DETECTORS)
+    assert not {series for series, _ in gone} & play.pipeline.state.models[MODEL].judges.keys()

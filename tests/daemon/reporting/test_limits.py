@@ -20,7 +20,7 @@ def left_out(dropped: Counter, limit: str) -> float:
     )
 
 
-def test_the_first_models_are_shown_for_good(dropped: Counter) -> None:
+def test_the_first_models_stay_shown(dropped: Counter) -> None:
     limits = Limits(2, 1, dropped)
 
     shown = [limits.admit(model) for model in "abcab"]
@@ -37,3 +37,28 @@ def test_each_model_has_so_many_targets_of_its_own(dropped: Counter) -> None:
 
     assert shown == [True, True, False, True, True]
     assert left_out(dropped, "target") == 1
+
+
+def test_the_places_of_those_that_went_are_given_to_others(dropped: Counter) -> None:
+    limits = Limits(2, 1, dropped)
+    for model in "ab":
+        limits.admit(model)
+        limits.admit_target(model, "psi", "x")
+
+    limits.keep_only({"b", "z"})
+    limits.free_target("b", "psi", "x")
+
+    assert [limits.admit(model) for model in "bca"] == [True, True, False]
+    assert limits.admit_target("b", "psi", "y")
+    assert left_out(dropped, "target") == 0
+
+
+def test_all_places_of_a_models_targets_can_be_freed(dropped: Counter) -> None:
+    limits = Limits(2, 1, dropped)
+    limits.admit_target("a", "psi", "x")
+    limits.admit_target("b", "psi", "x")
+
+    limits.free("a")
+
+    assert limits.admit_target("a", "psi", "y")
+    assert not limits.admit_target("b", "psi", "y")

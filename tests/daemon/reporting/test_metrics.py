@@ -237,6 +237,64 @@ def test_only_one_version_is_live(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_model_info", model="fraud", version="12") == 1
 
 
+def test_nothing_is_left_of_a_model_that_went_away(metrics: Metrics) -> None:
+    metrics.stepped(step("churn"))
+    metrics.live("churn", "13")
+
+    metrics.keep_only(["churn"])
+
+    assert 'model="fraud"' not in page(metrics)
+    counted = "watchkeeper_model_predictions_total"
+    assert value(metrics, counted, model="churn") == 10
+    metrics.live("fraud", "13")
+    metrics.stepped(step())
+    assert value(metrics, counted, model="fraud") == 10
+    assert value(metrics, "watchkeeper_model_info", model="fraud", version="13") == 1
+
+
+def test_a_model_that_went_away_leaves_its_place_to_another() -> None:
+    metrics = Metrics("1", models=1)
+    metrics.live("fraud", "13")
+
+    metrics.keep_only(["churn"])
+    metrics.live("churn", "13")
+
+    assert value(metrics, "watchkeeper_model_info", model="churn", version="13") == 1
+    assert value(metrics, "watchkeeper_series_dropped_total", limit="model") is None
+
+
+def test_levels_go_with_the_version_that_they_are_of(metrics: Metrics) -> None:
+    name = "watchkeeper_detector_level"
+    labels = {"model": "fraud", "detector": "series_anomaly", "target": "latency[p95]"}
+    late = Step()
+    late.levels[Series("fraud", "13", "latency", "p95"), "series_anomaly"] = 0.5
+
+    metrics.live("fraud", "14")
+    metrics.stepped(late)
+
+    assert value(metrics, name, **labels) is None
+    late.levels[Series("fraud", "14", "latency", "p95"), "series_anomaly"] = 0.7
+    metrics.stepped(late)
+    assert value(metrics, name, **labels) == 0.7
+
+
+def test_what_is_shown_of_a_series_goes_with_it_and_leaves_its_place() -> None:
+    metrics, before, after = Metrics("1", targets=1), Step(), Step()
+    old, new = (Series("fraud", "13", "feature.missing", name) for name in ("f1", "f2"))
+    before.findings.append(finding(target="f1"))
+    before.levels[old, "threshold"] = 0.4
+    metrics.stepped(before)
+    after.let_go(old, ["threshold"])
+    after.levels[new, "threshold"] = 0.6
+
+    metrics.stepped(after)
+
+    assert "feature.missing[f1]" not in page(metrics)
+    assert "feature.missing[f2]" in page(metrics)
+    assert value(metrics, "watchkeeper_findings_total", model="fraud", severity="critical") == 1
+    assert value(metrics, "watchkeeper_series_dropped_total", limit="target") is None
+
+
 def test_a_partition_that_went_away_has_no_lag(metrics: Metrics) -> None:
     metrics.released([Partition("predictions", 0)])
 

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from tests.daemon.storage.examples import T0, action, incident
+from watchkeeper.daemon.core.counting import Counted, Counts
 from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.daemon.core.state import State
+from watchkeeper.daemon.core.state import State, share_of
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.announce import Audience
 from watchkeeper.daemon.reporting.metrics import Metrics
@@ -176,3 +177,19 @@ def test_a_model_is_shown_once_it_changed_and_again_where_it_came_back(world: Wo
     reporter.observe(step, Records.of([]), Decoded([], [], []))
 
     assert world.value("watchkeeper_model_health", **health) == 1
+
+
+def test_what_is_shown_of_models_goes_with_their_partitions(world: World) -> None:
+    for name in ("fraud", share_of("churn", 3), "spam"):
+        world.state.model(name)
+    reporter, step = world.reporter(), Step()
+    step.counts = Counted.of({name: Counts(predictions=2) for name in world.state.models})
+    reporter.observe(step, Records.of([]), Decoded([], [], []))
+
+    reporter.released([P])
+    world.state.forget(["fraud"])
+    reporter.observe(Step(), Records.of([]), Decoded([], [], []))
+
+    counted = "watchkeeper_model_predictions_total"
+    assert world.value(counted, model="fraud") is None
+    assert world.value(counted, model="churn") == world.value(counted, model="spam") == 2
