@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
 
 from watchkeeper.daemon.core.model_set import ModelSet
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.kept import Keeping
+from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.storage.values import (
     AuditEntry,
     Checkpoint,
@@ -24,7 +28,16 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
 
+_AT_ONCE = 256  # models whose states are plain data at a time
 GOES_LIVE = ("deployment", "promotion", "rollback")  # the kinds of change that make a version live
+
+
+class Packed(NamedTuple):
+    """As `Dumped`, ready to be stored."""
+
+    changed: dict[str, msgspec.Raw]
+    lasting: dict[str, msgspec.Raw]
+    references: dict[str, msgspec.Raw]
 
 
 @dataclass(slots=True)
@@ -85,7 +98,7 @@ class Pending:
     ) -> Checkpoint:
         """All of it as one checkpoint. `homes` are the partition numbers of models."""
         models = sorted(each for each in self.dirty if each in homes and each in state.models)
-        dumped = state.dump_changed(models)
+        dumped = _packed(state, models)
         return Checkpoint(
             at=at,
             epochs=epochs,
@@ -106,6 +119,17 @@ class Pending:
             deployments=self.deployments,
             faulty=[key for each in self.incidents.values() for key in _healed_of(each, state)],
         )
+
+
+def _packed(state: State, models: Sequence[str]) -> Packed:
+    """The states as bytes. As plain data they are dozens of small objects each, and those of a
+    thousand models would leave holes in memory for good: so there are never many at once."""
+    packed = Packed({}, {}, {})
+    for first in range(0, len(models), _AT_ONCE):
+        dumped = state.dump_changed(models[first : first + _AT_ONCE])
+        for into, part in zip(packed, dumped, strict=True):
+            into.update((model, snapshots.packed(plain)) for model, plain in part.items())
+    return packed
 
 
 def _deployment(change: Change) -> Deployment | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,14 +30,24 @@ class _Probes:
 
     __slots__ = ("_keys", "_numbers")
 
-    def __init__(self, pairs: Iterable[Iterable[int]] = ()) -> None:
+    def __init__(self) -> None:
         self._keys, self._numbers = array("Q"), array("Q")
-        for key, number in pairs:
-            self.put(int(key), int(number))
 
-    def pairs(self) -> list[list[int]]:
-        """Key and number of each, the oldest first."""
-        return [list(each) for each in zip(self._keys, self._numbers, strict=True)]
+    def dump(self) -> list[bytes]:
+        """All keys and all numbers, the oldest first; nothing where there is none."""
+        return [_bytes(self._keys), _bytes(self._numbers)] if self._keys else []
+
+    @classmethod
+    def load(cls, stored: Sequence[Any]) -> _Probes:
+        """What `dump` gave, or pairs of key and number, as once were stored. Raises ValueError for
+        bytes that are no numbers."""
+        made = cls()
+        if stored and isinstance(stored[0], bytes):
+            keys, numbers = (np.frombuffer(each, "<u8").tolist() for each in stored)
+            stored = list(zip(keys, numbers, strict=True))
+        for key, number in stored:
+            made.put(int(key), int(number))
+        return made
 
     def put(self, key: int, number: int) -> None:
         """The number of a key, which keeps its place where it has one."""
@@ -212,13 +223,13 @@ class Sampling:
         timing = self._timings.get(model)
         if timing is not None:
             found |= {name: getattr(timing, name) for name in _NUMBERS if getattr(timing, name)}
-            if probes := timing.probes.pairs():
+            if probes := timing.probes.dump():
                 found["probes"] = probes
         return found
 
     def restore(self, model: int, plain: Mapping[str, Any]) -> None:
         """Takes up what `state` gave."""
-        timing = _Timing(**{**plain, "probes": _Probes(plain.get("probes", ()))})
+        timing = _Timing(**{**plain, "probes": _Probes.load(plain.get("probes", ()))})
         if not 0 <= timing.halvings <= HALVINGS_LIMIT:
             raise ValueError(f"halvings {timing.halvings}, must be 0 to {HALVINGS_LIMIT}")
         self._timings[model] = timing
@@ -235,3 +246,11 @@ def _mask(capacity: int) -> int:
     """The bits that are 0 in the keys of probes."""
     every = max(capacity * REACH // PROBES, 1)
     return (1 << min(every.bit_length() - 1, 16)) - 1
+
+
+def _bytes(numbers: array[int]) -> bytes:
+    """Little-endian."""
+    if sys.byteorder == "big":
+        numbers = array("Q", numbers)
+        numbers.byteswap()
+    return numbers.tobytes()

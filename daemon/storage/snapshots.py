@@ -42,6 +42,11 @@ def encode(value: object, layout: int = LAYOUT) -> bytes:
     return seal(_encoder.encode(value), layout)
 
 
+def packed(value: object) -> msgspec.Raw:
+    """Plain data in one piece, for which `encode` gives the same bytes."""
+    return msgspec.Raw(_encoder.encode(value))
+
+
 def decode(blob: bytes, layout: int = LAYOUT) -> Any:
     """The plain data; SnapshotError where the bytes are not exactly what was written."""
     return _unpack(blob, layout, _plain)

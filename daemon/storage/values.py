@@ -171,7 +171,8 @@ class Checkpoint:
     be among them, and `topics` tells those of its topic apart from others that had its name, where
     that is known. `states` holds the changed ones only, as (partition number, state) by model;
     `lasting` and `references` the parts of theirs that change less often, where these did: they
-    stay until they are given anew, and come back with the state.
+    stay until they are given anew, and come back with the state. Either is plain data, or that in
+    one piece.
     `kept` may be gone through several times, by whichever thread writes the checkpoint.
     `answers` marks commands of the inbox as taken. `deployments` are those that changes told of,
     `faulty` the versions that an incident was healed by leaving. `at` is the wall clock.
@@ -181,9 +182,9 @@ class Checkpoint:
     epochs: Mapping[Partition, int]
     offsets: Mapping[Partition, int] = field(default_factory=dict)
     topics: Mapping[Partition, str | None] = field(default_factory=dict)
-    states: Mapping[str, tuple[int, State]] = field(default_factory=dict)
-    lasting: Mapping[str, State] = field(default_factory=dict)
-    references: Mapping[str, State] = field(default_factory=dict)
+    states: Mapping[str, tuple[int, State | msgspec.Raw]] = field(default_factory=dict)
+    lasting: Mapping[str, State | msgspec.Raw] = field(default_factory=dict)
+    references: Mapping[str, State | msgspec.Raw] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     incidents: Sequence[Incident] = ()
     actions: Sequence[Action] = ()

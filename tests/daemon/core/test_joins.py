@@ -262,7 +262,7 @@ def test_labels_for_nobody_change_nothing() -> None:
 def test_after_a_restart_the_same_is_kept() -> None:
     whole, keep = Joins(capacity=200, horizon_s=1e9), 4_000
     stream(whole, 0, 10_000, delay=1_000)
-    plain = msgspec.json.decode(msgspec.json.encode(whole.state(0)))
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(whole.state(0)))
 
     after = Joins(capacity=200, horizon_s=1e9)
     after.restore(0, plain)
@@ -299,4 +299,27 @@ def test_memory_stays_in_bounds_over_a_long_stream() -> None:
 
     rows = 2 * 2_000 + 2 * 1_000  # both sides, and what came last
     assert joins.nbytes <= 110 * rows
-    assert len(joins.state(0)["probes"]) <= PROBES
+    keys, numbers = joins.state(0)["probes"]
+    assert 0 < len(keys) == len(numbers) <= 8 * PROBES
+
+
+def test_probes_are_read_as_they_are_stored_and_as_they_once_were() -> None:
+    joins, new, old = (Joins(capacity=2_000, horizon_s=1e9) for _ in range(3))
+    predict(joins, requests(20_000))
+    plain = joins.state(0)
+    keys, numbers = (np.frombuffer(each, "<u8").tolist() for each in plain["probes"])
+    pairs = [[key, number] for key, number in zip(keys, numbers, strict=True)]
+
+    new.restore(0, plain)
+    old.restore(0, {**plain, "probes": pairs})
+
+    assert pairs
+    assert new.state(0) == old.state(0) == plain
+
+
+def test_damaged_probes_are_refused() -> None:
+    joins = Joins(capacity=200, horizon_s=1e9)
+
+    for damaged in ([b"123", b"456"], [b"12345678", b""], [b"12345678"]):
+        with pytest.raises(ValueError, match=r"buffer size|shorter|unpack"):
+            joins.restore(0, {**joins.state(0), "probes": damaged})
