@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from watchkeeper.daemon.reporting.families import Family
+from watchkeeper.daemon.reporting.families import Empty, Family
 from watchkeeper.daemon.reporting.metric_names import Name
 
 Key = tuple[str, ...]  # a metric's name, and the values of its labels but for the model's
@@ -64,7 +64,7 @@ class ByModel(Collector):
         """What it was told until now."""
         with self._lock:
             numbers = {model: dict(each) for model, each in self._numbers.items()}
-        made = {name: family.empty() for name, family in self._families.items()}
+        made: dict[str, Empty] = {name: family.empty() for name, family in self._families.items()}
         for model, each in numbers.items():
             for (name, *labels), value in each.items():
                 made[name].add_metric([model, *labels], value)

@@ -8,6 +8,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from watchkeeper.daemon.reporting.metric_names import Name
 
+Empty = CounterMetricFamily | GaugeMetricFamily
+
 
 class Family(NamedTuple):
     """One metric of models, and its labels but for `model`, which is the first of all."""
@@ -21,7 +23,7 @@ class Family(NamedTuple):
         """Whether the values of its labels are the same few of all models."""
         return not {"version", "target"} & set(self.labels)
 
-    def empty(self) -> CounterMetricFamily | GaugeMetricFamily:
+    def empty(self) -> Empty:
         """The metric without any numbers."""
         kind = CounterMetricFamily if self.name.endswith("_total") else GaugeMetricFamily
         return kind(self.name, self.text, labels=["model", *self.labels])

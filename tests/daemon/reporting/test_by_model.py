@@ -9,13 +9,12 @@ from prometheus_client import CollectorRegistry
 
 from watchkeeper.daemon.reporting.by_model import ByModel
 from watchkeeper.daemon.reporting.families import FAMILIES
+from watchkeeper.daemon.reporting.metric_names import Name
 
-EVIDENCE, HEALTH, FOUND, LEVEL = (
-    "watchkeeper_model_evidence",
-    "watchkeeper_model_health",
-    "watchkeeper_findings_total",
-    "watchkeeper_detector_level",
-)
+EVIDENCE: Name = "watchkeeper_model_evidence"
+HEALTH: Name = "watchkeeper_model_health"
+FOUND: Name = "watchkeeper_findings_total"
+LEVEL: Name = "watchkeeper_detector_level"
 
 
 @pytest.fixture

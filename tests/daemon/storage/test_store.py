@@ -167,6 +167,7 @@ def test_the_parts_of_a_state_stay_until_they_are_given_anew(store: Store) -> No
     after = store.restore([P0], T0)
 
     (changed,) = (state for _, state in whole.states.values())
+    assert isinstance(changed, dict)
     assert before.states == {"fraud": {**changed, "taught": 1, "against": 2}}
     assert after.states == {"fraud": {**changed, "taught": 3, "against": 2}}
 
