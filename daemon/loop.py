@@ -280,6 +280,7 @@ class Loop:
         self._checkpoints.begin()
         state, at = self.pipeline.state, self.clock()
         with self.reporter.stage("dump"):
+            state.arrays.ledger.tables.trim()
             if self.spreading is not None:
                 pending.outbox += self.spreading.rows(
                     state, pending.dirty, self._holdings.epochs, at

@@ -72,6 +72,11 @@ class Tables(list[Table]):
         """Holds a reference once less."""
         self[held.table].release(held)
 
+    def trim(self) -> None:
+        """Gives memory of windows that were closed back to the system."""
+        for table in self:
+            table.tally.trim()
+
     def _table(self, schema: Schema) -> int:
         known = self._number.get(schema)
         if known is None:

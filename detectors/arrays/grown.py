@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.detectors.arrays.room import zeros
+from watchkeeper.detectors.arrays.room import discard, zeros
 from watchkeeper.detectors.frames import IntArray
 
 Fields = Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
@@ -70,6 +70,16 @@ class Grown:
     def release_one(self, row: int) -> None:
         """Takes one row back."""
         self._free.append(row)
+
+    def trim(self) -> None:
+        """Gives memory of rows that are free back to the system, where they lie together."""
+        if not self._free:
+            return
+        free = np.sort(np.array(self._free, dtype=np.int64))
+        last = np.append(np.diff(free) > 1, True)
+        first = np.append(True, last[:-1])
+        for array in self.arrays.values():
+            discard(array, free[first], free[last] + 1)
 
     def widen(self, widths: Mapping[str, int]) -> None:
         """Makes the last axis of some arrays longer; what is new is zero."""

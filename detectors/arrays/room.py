@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.detectors.frames import IntArray
+
 OWN = 256 * 1024  # bytes from which on an array lies in a mapping of its own
+_WORTH = 64 * 1024  # bytes in one piece that are worth a call
 
 
 def zeros(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -24,6 +27,19 @@ def zeros(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.zeros(shape, dtype=kind)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     return np.ndarray(shape, dtype=kind, buffer=mmap.mmap(-1, size, flags=flags))
+
+
+def discard(array: npt.NDArray[Any], firsts: IntArray, ends: IntArray) -> None:
+    """Gives the memory of these stretches of rows back to the system, as far as they are whole
+    pages of a mapping of its own. What is in them means nothing from then on."""
+    base = array.base
+    if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    row, page = array.strides[0], mmap.PAGESIZE
+    begins = -(-firsts * row // page) * page
+    sizes = ends * row // page * page - begins
+    for place in np.flatnonzero(sizes >= _WORTH).tolist():
+        base.madvise(mmap.MADV_DONTNEED, int(begins[place]), int(sizes[place]))
 
 
 def longer(table: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:

@@ -52,6 +52,11 @@ class Tiers:
         else:
             self.small.release_one(row)
 
+    def trim(self) -> None:
+        """Gives memory of rows that are free back to the system."""
+        self.small.trim()
+        self.large.trim()
+
     def widen(self, row: int) -> int:
         """Moves a row of the small tally to the large one; gives its new number."""
         new = self.large.claim_one()
