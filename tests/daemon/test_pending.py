@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.playbook import MODEL, START, Play, rolled_back
+from watchkeeper.daemon.core.policy import ModelPolicy
+from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.storage.values import Checkpoint, Deployment
 from watchkeeper.detectors.types import Change, moment
 
@@ -63,3 +66,21 @@ def test_a_version_that_was_put_back_is_not_faulty() -> None:
     play.command("resolve", play.incident.id)
 
     assert committed(play).faulty == []
+
+
+def test_states_are_stored_as_they_were_dumped_however_many_there_are() -> None:
+    state, pending = State(lambda model: ModelPolicy()), Pending()
+    names = [f"model-{number:03d}" for number in range(300)]
+    for number, name in enumerate(names):
+        state.model(name).absent = number
+        pending.dirty.add(name)
+
+    made = pending.checkpoint(state, dict.fromkeys(names, 7), {}, START)
+
+    assert sorted(made.states) == names
+    for name, (home, packed) in made.states.items():
+        whole = snapshots.decode(snapshots.encode(packed))
+        for part in (made.lasting, made.references):
+            whole |= snapshots.decode(snapshots.encode(part[name]))
+        assert home == 7
+        assert snapshots.encode(whole) == snapshots.encode(state.dump(name))
