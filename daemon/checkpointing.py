@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take of a core
+WRITING_LEAST = 0.5  # of that share is for making them, however much it takes to gather events
 WRITING_SHARE = 0.5  # of the time that one may be being written: most of it is spent waiting
 FURTHEST = 1_600  # times `checkpoint_events` that may wait for one: some 25 to 30 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
@@ -64,6 +66,8 @@ class Checkpoints:
     spent: Callable[[], float] = time.thread_time
     _begun: float = float("-inf")
     _begun_at: float = 0.0
+    _gathered_s: float = 0.0
+    _left: float = CHECKPOINT_SHARE
     _built_s: float = 0.0
     _dear_s: float = 0.0
     _slow_s: float = 0.0
@@ -90,9 +94,21 @@ class Checkpoints:
         written."""
         return timeout if self._writing is None else min(timeout, GLANCE_S)
 
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """What the block does is gather what the next one stores of events. It takes its part of
+        the share; but to put checkpoints off makes it no less, so that is half of it at most."""
+        began = self.spent()
+        yield
+        self._gathered_s += self.spent() - began
+
     def begin(self) -> None:
         """One is being made from here on."""
-        self._begun, self._begun_at = self.steady(), self.spent()
+        now = self.steady()
+        passed = now - self._begun
+        gathered = self._gathered_s / passed if passed > 0.0 else 0.0
+        self._left = max(CHECKPOINT_SHARE - gathered, WRITING_LEAST * CHECKPOINT_SHARE)
+        self._begun, self._begun_at, self._gathered_s = now, self.spent(), 0.0
 
     def rested(self) -> None:
         """One was due, and there was nothing to write: what the last one cost is over and done."""
@@ -135,7 +151,7 @@ class Checkpoints:
     def _cost(self, wrote: Cost) -> None:
         """So much was spent on the last one, from the beginning of which the next one is put
         off."""
-        self._dear_s = (self._built_s + wrote.spent_s) / CHECKPOINT_SHARE
+        self._dear_s = (self._built_s + wrote.spent_s) / self._left
         self._slow_s = min(wrote.took_s / WRITING_SHARE, LONGEST_S)
 
     def _see_it_end(self, writing: Writing) -> None:

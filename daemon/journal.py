@@ -7,29 +7,33 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from watchkeeper.daemon.pieces import Pieces
+from watchkeeper.daemon.storage import behind
+from watchkeeper.daemon.storage.blocks import Packed, Stored, counted
+from watchkeeper.daemon.storage.columns import MISSING, Column, raw, words
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
-from watchkeeper.detectors.gathered import labels, merged_codes, merged_words
+from watchkeeper.detectors.gathered import labels, merged_codes, merged_sources, merged_words
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.texts import Codes, Spans, Words
 from watchkeeper.detectors.types import FloatArray
 
 # Rows that are stored as one: few enough for their copies to lie in memory that was used before,
 # as to copy them into new memory costs several times more; and enough to be worth their names.
-_ROWS, _ROWS_A_NAME = 65_536, 64
+_ROWS, _ROWS_A_NAME = 65_536, 128
 
 Reach = Callable[[str], int]  # how many of a model's newest events its label join may need
 _LONGEST = 1 << 40  # rows: columns in which nothing is given take no room, however long they are
 _ZEROS = np.broadcast_to(np.int64(0), _LONGEST)
 _NO_TEXTS = np.broadcast_to(np.int64(-1), _LONGEST)
 _NANS = np.broadcast_to(np.float64("nan"), _LONGEST)
-_VALID = np.broadcast_to(np.True_, _LONGEST)
 _MOST = 1.5  # times its own size that a column may keep in memory
+
+_NOT_KEPT = ("request_id", "entity_key", "entity", "duration_s", "status", "output_valid")
 
 N = TypeVar("N", bound=np.generic)
 
@@ -56,29 +60,6 @@ class Made:
         member, at, key, label = _alone(b.member), _alone(b.at), _alone(b.key), _words(b.label)
         return cls(b.members, member, at, key, label, given(b.score), given(b.value))
 
-    def block(self) -> PredictionBlock:
-        """The rows as a block, without anything else."""
-        n = len(self)
-        none = _ZEROS[:n]
-        return PredictionBlock(
-            members=self.members,
-            member=self.member,
-            at=self.at,
-            seq=none,
-            key=self.key,
-            request_id=_no_texts(n),
-            entity_key=none.view(np.uint64),
-            entity=_no_texts(n),
-            duration_s=_NANS[:n],
-            status=none,
-            label=self.label,
-            score=self.score,
-            value=self.value,
-            output_valid=_VALID[:n],
-            numeric={},
-            categorical={},
-        )
-
 
 @dataclass
 class Stretch:
@@ -93,12 +74,12 @@ class Stretch:
         """Whether what comes next belongs to another one."""
         return max(self.made.rows, self.truths.rows) >= max(_ROWS, _ROWS_A_NAME * self.names)
 
-    def blocks(self) -> Iterator[Block]:
-        """All of it: predictions come before labels."""
+    def packed(self) -> Iterator[Packed]:
+        """All of it, ready to be written: predictions come before labels."""
         if self.made.rows:
-            yield self.made.joined().block()
+            yield _packed_made(self.made.parts)
         if self.truths.rows:
-            yield self.truths.joined()
+            yield _packed_truths(self.truths.parts)
 
 
 class Journal:
@@ -160,6 +141,50 @@ def _counts(parts: Sequence[Made] | Sequence[LabelBlock]) -> Counter[str]:
             if n:
                 found[models[code]] += n
     return found
+
+
+def _packed_made(parts: Sequence[Made]) -> Packed:
+    """Predictions one behind the other, and nothing else of them than what they have here."""
+    members, member = behind.places([(part.members, part.member) for part in parts])
+    columns = dict.fromkeys(_NOT_KEPT, Column(MISSING)) | {
+        "label": behind.words([part.label for part in parts]),
+        "score": behind.reals([part.score for part in parts]),
+        "value": behind.reals([part.value for part in parts]),
+    }
+    models = [each.model for each in members]
+    return _packed("prediction", list(members), models, member, parts, columns)
+
+
+def _packed_truths(parts: Sequence[LabelBlock]) -> Packed:
+    """Labels one behind the other."""
+    models, model = behind.places([(part.models, part.model) for part in parts])
+    columns = {
+        "request_id": Column(MISSING),
+        "label": behind.words([part.label for part in parts]),
+        "value": behind.reals([part.value for part in parts]),
+    }
+    source = merged_sources(parts)
+    if source is not None:
+        columns["source"] = words(source)
+    names = [(name, "") for name in models]
+    return _packed("label", names, models, model, parts, columns)
+
+
+def _packed(
+    kind: Literal["prediction", "label"],
+    names: Sequence[tuple[str, str]],
+    models: Sequence[str],
+    place: npt.NDArray[Any],
+    parts: Sequence[Made] | Sequence[LabelBlock],
+    columns: dict[str, Column],
+) -> Packed:
+    keys = np.concatenate([part.key for part in parts])
+    columns["place"] = Column(*raw(place)) if place.any() else Column(MISSING)
+    columns["at"] = behind.times([part.at for part in parts])
+    columns["key"] = Column(*raw(keys))
+    ends = min(float(p.at.min()) for p in parts), max(float(p.at.max()) for p in parts)
+    stored = Stored(kind, len(keys), names, columns)
+    return Packed(stored, counted(models, place), *ends, keys)
 
 
 def _together(parts: Sequence[Made]) -> Made:

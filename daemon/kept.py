@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from watchkeeper.daemon.journal import Journal, Reach
 from watchkeeper.daemon.pieces import Pieces
+from watchkeeper.daemon.storage.blocks import Packed
 from watchkeeper.daemon.storage.values import Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.gathered import labels, predictions
-from watchkeeper.detectors.roster import Remembered
-from watchkeeper.detectors.texts import Spans, Texts
+from watchkeeper.detectors.roster import Numbered, Remembered
+from watchkeeper.detectors.texts import Codes, Spans, Texts
 from watchkeeper.detectors.types import BoolArray
 
 EXAMPLES_A_SECOND = 5_000.0
@@ -24,8 +25,11 @@ EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
 _SMALL, _AT_ONCE = 64, 64  # so many blocks of fewer rows each are worked on at once
 _ROWS, _ROWS_A_NAME = 16_384, 8  # examples that are stored as one; see `journal`
+_NAMES_A_ROW = 4  # so many may stay beside a row that has another one
 
-_Blocks = Callable[[], Iterator[Block]]
+T = TypeVar("T")
+
+_Blocks = Callable[[], Iterator[Block | Packed]]
 _Part = tuple[int, KeptKind, _Blocks]  # with the home of its models
 _Shape = tuple[tuple[str, ...], tuple[str, ...]] | None  # names of features; None: of labels
 
@@ -149,7 +153,7 @@ class Keeping:
             if few:
                 self._add_few(few)
         joins: list[_Part] = [
-            (number, "join", stretch.blocks)
+            (number, "join", stretch.packed)
             for number, journal in sorted(self._journals.items())
             for stretch in journal.needed(reach)
         ]
@@ -183,10 +187,26 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
         learns = np.array([member in learning for member in block.members], dtype=np.bool_)
         chosen = chosen | learns[block.member]
     some = block.take(np.flatnonzero(chosen))  # many columns, few rows
-    # A few texts must not hold the whole buffer that they lie in.
+    # A few texts must not hold the whole buffer that they lie in, nor few rows very many names.
     if isinstance(some, LabelBlock):
-        return replace(some, request_id=_alone_in(some.request_id))
-    return replace(some, request_id=_alone_in(some.request_id), entity=_alone_in(some.entity))
+        models, model = _alone_of(some.models, some.model)
+        request_id = _alone_in(some.request_id)
+        return replace(some, models=models, model=model, request_id=request_id)
+    members, member = _alone_of(some.members, some.member)
+    request_id, entity = _alone_in(some.request_id), _alone_in(some.entity)
+    return replace(some, members=members, member=member, request_id=request_id, entity=entity)
+
+
+def _alone_of(names: tuple[T, ...], codes: Codes) -> tuple[tuple[T, ...], Codes]:
+    """The names that rows have, and the rows' places in them, where they have few of very many."""
+    if _NAMES_A_ROW * len(codes) >= len(names) or not len(codes):
+        return names, codes
+    places = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    if isinstance(names, Numbered):
+        names = names.roster.of(names.numbers[places])
+    else:
+        names = tuple(names[place] for place in places.tolist())
+    return names, np.searchsorted(places, codes).astype(np.int32)
 
 
 def _alone_in(column: Texts) -> Texts:

@@ -388,6 +388,6 @@ class Loop:
         self._pending.add_refused(decoded.dead, now)
         self._pending.add_step(step)
         share = self._examples.share(sum(map(len, step.captured)), self._steady())
-        with self.reporter.stage("keep"):
+        with self.reporter.stage("keep"), self._checkpoints.gathering():
             self._pending.keeping.add(step.captured, self._holdings.homes, step.learning, share)
         self._pending.outbox += self.reporter.rows(step, decoded, now)

@@ -133,18 +133,23 @@ def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:
 
 def merged_codes(parts: Sequence[tuple[tuple[T, ...], Codes]]) -> tuple[tuple[T, ...], Codes]:
     """Codes into several lists as codes into one."""
-    lists = [names for names, _ in parts]
+    names, numbers = merged_names([names for names, _ in parts])
+    return names, _recoded(parts, numbers)
+
+
+def merged_names(lists: Sequence[tuple[T, ...]]) -> tuple[tuple[T, ...], Codes]:
+    """Several lists of names as one without any twice, and the places there of those of all lists,
+    one behind the other."""
     roster = _roster_of(lists)
     if roster is None:
         every = dict.fromkeys(chain.from_iterable(lists))
         number = dict(zip(every, range(len(every)), strict=True)).__getitem__
-        numbers = np.fromiter(map(number, chain.from_iterable(lists)), np.int32)
-        return tuple(every), _recoded(parts, numbers)
+        return tuple(every), np.fromiter(map(number, chain.from_iterable(lists)), np.int32)
     rows = [names.numbers for names in lists if isinstance(names, Numbered)]
     first = first_of_each(rows)
     place = np.full(len(roster), -1, dtype=np.int32)
     place[first] = np.arange(len(first), dtype=np.int32)
-    return roster.of(first), _recoded(parts, place[np.concatenate(rows)])
+    return roster.of(first), place[np.concatenate(rows)]
 
 
 def _roster_of(lists: Sequence[tuple[T, ...]]) -> Roster[T] | None:

@@ -127,6 +127,10 @@ class Spans:
 def behind(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
     """Where texts begin and end once they stand one behind the other; -1 where there is none."""
     given = start >= 0
+    if given.all():
+        lengths = end - start
+        ends = np.cumsum(lengths)
+        return ends - lengths, ends
     lengths = np.where(given, end - start, 0)
     ends = np.cumsum(lengths)
     return np.where(given, ends - lengths, -1), np.where(given, ends, -1)

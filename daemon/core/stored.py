@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,6 +51,8 @@ _PLAIN: dict[str, Any] = {
     "planned_for": "",
     "paused": False,
 }
+_plain_of, _USUAL = attrgetter(*_PLAIN), tuple(_PLAIN.values())
+_structs_of = attrgetter(*_STRUCTS)
 _CLOCK = ("newest", "ahead", "least", "next_window", "last_tick", "behind", "live")
 
 
@@ -79,10 +82,10 @@ def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[
         plain: dict[str, Any] = {"layout": LAYOUT, "window_s": width, "clock": clock, "open": held}
         plain["joins"] = arrays.joins.state(state.row)
         plain["versions"] = msgspec.to_builtins(state.versions)
-        for name, usual in _PLAIN.items():
-            value = getattr(state, name)
-            if value != usual:
-                plain[name] = value
+        values = _plain_of(state)
+        if values != _USUAL:
+            told = zip(_PLAIN.items(), values, strict=True)
+            plain |= {name: value for (name, usual), value in told if value != usual}
         _rare(state, plain)
         found.append(plain)
     return found
@@ -90,10 +93,10 @@ def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[
 
 def _rare(state: ModelState, plain: dict[str, Any]) -> None:
     """What most models have nothing of."""
-    for name in _STRUCTS:
-        value = getattr(state, name)
-        if value:
-            plain[name] = msgspec.to_builtins(value)
+    values = _structs_of(state)
+    if any(values):
+        told = zip(_STRUCTS, values, strict=True)
+        plain |= {name: msgspec.to_builtins(value) for name, value in told if value}
     if state.incident is not None:
         plain["incident"] = msgspec.to_builtins(state.incident)
     if state.partials:
@@ -228,8 +231,10 @@ def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[
 def members_of(state: ModelState) -> list[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
     ledger, model = state.arrays.ledger, state.model
-    versions = sorted(ledger.versions.get(model, ()))
-    return [(version, ledger.rows[Member(model, version)]) for version in versions]
+    versions = ledger.versions.get(model, ())
+    if len(versions) == 1:
+        return [(versions[0], ledger.rows[Member(model, versions[0])])]
+    return [(version, ledger.rows[Member(model, version)]) for version in sorted(versions)]
 
 
 def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:

@@ -18,6 +18,7 @@ from watchkeeper.daemon.storage.snapshots import HEAD
 from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.gathered import frames_of
+from watchkeeper.detectors.keys import Keys
 
 _t = tables.kept.c
 
@@ -26,7 +27,7 @@ def keep(connection: Connection, kept: Iterable[Kept]) -> None:
     """Adds blocks, one after the other: together they may be large. One that is there already is
     not added again."""
     for each in kept:
-        if len(each.block):
+        if len(each.rows):
             insert_new(connection, tables.kept, [_row(each)])
 
 
@@ -111,33 +112,25 @@ _models = msgspec.msgpack.Decoder(dict[str, int])
 
 
 def _row(kept: Kept) -> Row:
-    blob = blocks.encode(kept.block)
-    models, place = models_of(kept.block)
-    numbers = np.bincount(place, minlength=len(models)).tolist()
-    counts = {model: n for model, n in zip(models, numbers, strict=True) if n}
-    if sum(counts.values()) != len(kept.block):  # several versions of one model
-        counts = Counter()
-        for model, n in zip(models, numbers, strict=True):
-            if n:
-                counts[model] += n
-    if not hasattr(kept.block, "members"):
-        counts[LABELS] = len(kept.block)
+    packed = kept.rows if isinstance(kept.rows, blocks.Packed) else blocks.pack(kept.rows)
+    blob = blocks.encode(packed)
+    marked = {LABELS: len(packed)} if packed.is_labels else {}
     return {
         "partition": kept.partition,
         "kind": kept.kind,
-        "from_at": float(kept.block.at.min()),
-        "to_at": float(kept.block.at.max()),
-        "models": msgspec.msgpack.encode(counts),
-        "digest": _digest(kept, blob),
+        "from_at": packed.from_at,
+        "to_at": packed.to_at,
+        "models": msgspec.msgpack.encode({**packed.counts, **marked}),
+        "digest": _digest(kept, blob, packed.keys),
         "blob": blob,
     }
 
 
-def _digest(kept: Kept, blob: bytes) -> str:
+def _digest(kept: Kept, blob: bytes, keys: Keys) -> str:
     """Tells a block from every other: by its checksum, which stands in its head, and its keys."""
     told = hashlib.blake2b(f"{kept.partition} {kept.kind} {len(blob)} ".encode(), digest_size=16)
     told.update(blob[:HEAD])
-    told.update(kept.block.key[:: max(len(kept.block) // 64, 1)].tobytes())
+    told.update(keys[:: max(len(keys) // 64, 1)].tobytes())
     return told.hexdigest()
 
 

@@ -62,6 +62,11 @@ def seal(body: bytes, layout: int) -> bytes:
     return _HEAD.pack(_MARK, layout, zlib.crc32(body)) + body
 
 
+def layout_of(blob: bytes) -> int | None:
+    """The layout that the head names; None where there is no head."""
+    return _HEAD.unpack_from(blob)[1] if len(blob) >= _HEAD.size else None
+
+
 def unseal(blob: bytes, layout: int) -> memoryview:
     """The body, once its head agrees with it."""
     if len(blob) < _HEAD.size:

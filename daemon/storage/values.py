@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from watchkeeper.daemon.core.begun_anew import begun_anew
+from watchkeeper.daemon.storage.blocks import Packed
 from watchkeeper.daemon.transport.ports import Headers, Partition, Record
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
@@ -156,11 +157,16 @@ class Deployment(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Events of models whose home is one partition number: `whole`, or only what a label join
-    needs of them."""
+    needs of them, ready to be written or not."""
 
     partition: int
     kind: KeptKind
-    block: Block
+    rows: Block | Packed
+
+    @property
+    def block(self) -> Block:
+        """The events."""
+        return self.rows.block if isinstance(self.rows, Packed) else self.rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,6 +278,20 @@ def test_what_one_cost_of_a_core_puts_the_next_one_off(beside: bool) -> None:
     assert priced.due_after(30.1)
 
 
+@pytest.mark.parametrize(("gathered_s", "rest_s"), [(0.0, 20.0), (0.15, 32.0), (5.0, 40.0)])
+def test_to_gather_events_takes_its_part_of_the_share(gathered_s: float, rest_s: float) -> None:
+    priced = Priced(build_s=0.4, write_s=0.4)
+    priced.make_one()
+    with priced.points.gathering():
+        priced.used += gathered_s
+    priced.now += 10.0
+
+    priced.make_one()
+
+    assert not priced.due_after(10.0 + rest_s - 0.1)
+    assert priced.due_after(10.0 + rest_s + 0.1)
+
+
 def test_each_thread_is_asked_for_its_own_time() -> None:
     priced = Priced(build_s=0.4, write_s=0.8)
     priced.make_one(beside=True)

@@ -14,6 +14,7 @@ from watchkeeper.daemon import journal
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.journal import Journal
+from watchkeeper.daemon.storage.columns import MISSING
 from watchkeeper.daemon.transport.codec import bulk, decode
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
@@ -115,7 +116,7 @@ def test_of_an_event_nothing_else_stays_in_memory(kernels: bool) -> None:
 
 
 def stored(kept: Journal, state: State) -> list[Block]:
-    return [block for stretch in kept.needed(state.reach) for block in stretch.blocks()]
+    return [each.block for stretch in kept.needed(state.reach) for each in stretch.packed()]
 
 
 def turns(n: int, models: list[str], late: int) -> Iterator[Block]:
@@ -200,9 +201,9 @@ def test_what_joins_do_not_need_is_let_go_of() -> None:
     kept = Journal()
     kept.add(made(["a"], np.arange(1, 31)))
 
-    (block,) = stored(kept, State(policy))
+    ((packed,),) = [list(stretch.packed()) for stretch in kept.needed(State(policy).reach)]
 
-    assert isinstance(block, PredictionBlock)
-    assert not block.numeric
-    assert np.isnan(block.duration_s).all()
-    assert block.value.strides == (0,)  # all of it is missing
+    assert isinstance(packed.block, PredictionBlock)
+    assert not packed.block.numeric
+    assert np.isnan(packed.block.duration_s).all()
+    assert packed.stored.columns["value"].form == MISSING

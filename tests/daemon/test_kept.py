@@ -15,8 +15,9 @@ from watchkeeper.daemon.kept import Keeping
 from watchkeeper.daemon.pieces import Pieces
 from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.values import Kept
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
+from watchkeeper.detectors.blocks import Block, LabelBlock, Member, MemberRoster, PredictionBlock
 from watchkeeper.detectors.gathered import predictions
+from watchkeeper.detectors.roster import Roster
 
 HOMES = {"fraud": 3}
 
@@ -153,3 +154,25 @@ def test_large_pieces_are_not_copied_twice() -> None:
 def same(one: Any, other: Any) -> bool:
     assert {each.name for each in fields(one)} == {each.name for each in fields(other)}
     return blocks.encode(one) == blocks.encode(other)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_few_events_of_very_many_models_keep_no_other_names(known: bool) -> None:
+    models: Roster[str] = Roster()
+    members, given = MemberRoster(models), [Member(f"m{i}", "1") for i in range(300)]
+    for number, member in enumerate(given):
+        models.add(member.model)
+        members.join(member, number)
+    plain = PredictionBlock.of(examples.predictions(300))
+    places = np.arange(300, dtype=np.int32)[::-1]
+    named = members.of(np.arange(300)) if known else tuple(given)
+    made, homes = Keeping(), {member.model: 0 for member in given}
+
+    made.add([replace(plain, members=named, member=places)], homes, set(), 0.1)
+
+    (some,) = [each.block for each in made.kept(far) if each.kind == "whole"]
+    assert isinstance(some, PredictionBlock)
+    rows = [plain.key.tolist().index(key) for key in some.key.tolist()]
+    assert 0 < len(rows) < 75
+    assert [some.members[code] for code in some.member] == [given[299 - row] for row in rows]
+    assert len(some.members) == len(rows)

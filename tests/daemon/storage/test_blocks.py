@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.daemon.storage.examples import labels, predictions
-from watchkeeper.daemon.storage import blocks
+from watchkeeper.daemon.storage import blocks, columns, snapshots
 from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.detectors import gathered
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock
@@ -174,3 +175,26 @@ def test_a_text_column_with_something_else_is_refused() -> None:
 
     with pytest.raises(TypeError, match="something else"):
         blocks.encode(block)
+
+
+def test_blocks_of_the_layout_before_are_read() -> None:
+    block = PredictionBlock.of(predictions(n=50))
+    stored = blocks.pack(block).stored
+    stored.columns["at"] = columns.numbers(block.at)
+    plain = msgspec.to_builtins(stored, builtin_types=(bytes, memoryview))
+    for name in ("columns", "numeric", "categorical"):
+        plain[name] = {key: column[:3] for key, column in plain[name].items()}
+
+    blob = snapshots.seal(msgspec.msgpack.encode(plain), 1)
+
+    equal(blocks.decode(blob), blocks.decode(blocks.encode(block)))
+
+
+def test_a_block_is_told_of_without_reading_it() -> None:
+    block = PredictionBlock.of(predictions(n=50))
+
+    packed = blocks.pack(block)
+
+    assert (len(packed), packed.is_labels, packed.counts) == (50, False, {"fraud": 50})
+    assert (packed.from_at, packed.to_at) == (block.at.min(), block.at.max())
+    equal(packed.block, blocks.decode(blocks.encode(block)))
