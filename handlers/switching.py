@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, runtime_checkable
 
+import stamina
+
 from watchkeeper.handlers.errors import Refused, Unreachable
 from watchkeeper.handlers.types import Action, Outcome, Phase
 
 Step = Literal["preflight", "run", "undo"]
+READ_BACK_S = 10.0  # for so long a target that fell silent behind an order is asked what is live
 
 
 @runtime_checkable
@@ -86,7 +89,7 @@ def _moved(
     live = deployer.current(model)
     if live is None:
         return Phase.INCONCLUSIVE, "the target does not say which version is live"
-    if live == target and deployer.verify(model) == target:
+    if live == target and _read_back(deployer, model) == target:
         return Phase.SUCCESSFUL, f"{target} is already live"
     if live not in (source, target):
         return Phase.INCONCLUSIVE, f"{live} is live instead of {source}: somebody else changed it"
@@ -104,13 +107,26 @@ def _switched(
     except Unreachable as error:
         # The order may have arrived although its answer did not: only reading back can tell.
         lost = f" ({error})"
-    live = deployer.verify(model)
+    try:
+        live = _read_back(deployer, model)
+    except Unreachable as error:
+        return Phase.ERROR, f"asked for {target}{lost}, but what is live cannot be read: {error}"
     if live == target:
         return Phase.SUCCESSFUL, f"{target} is live instead of {source}"
     if live == source and lost:
         return Phase.ERROR, f"{source} is still live{lost}"
     shown = "nobody can tell which version" if live is None else live
     return Phase.INCONCLUSIVE, f"asked for {target}, but {shown} is live{lost}"
+
+
+def _read_back(deployer: Deployer, model: str) -> str | None:
+    """The version that is live; asks again for a while. Raises the last `Unreachable`."""
+    for attempt in stamina.retry_context(
+        on=Unreachable, attempts=None, timeout=READ_BACK_S, wait_initial=0.2, wait_max=2.0
+    ):
+        with attempt:
+            return deployer.verify(model)
+    raise AssertionError("an attempt returns or raises")
 
 
 def _key(action: Action, step: Step) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
+import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +93,19 @@ class _Lossy(FakeDeployer):
         raise Unreachable("timed out")
 
 
+@dataclass
+class _Flapping(FakeDeployer):
+    """Obeys a switch, and does not answer the next `silent` times it is asked."""
+
+    silent: int = 0
+
+    def verify(self, model: str) -> str | None:
+        if self.switches and self.silent:
+            self.silent -= 1
+            raise Unreachable("HTTP 503")
+        return super().verify(model)
+
+
 class _Deaf(FakeDeployer):
     """Says yes to a switch and does something else."""
 
@@ -110,6 +126,15 @@ def test_a_lost_order_is_an_error_that_says_what_is_live() -> None:
     outcome = _move(target)
 
     assert (outcome.phase, outcome.reason) == (Phase.ERROR, "v2 is still live (timed out)")
+
+
+def test_a_target_that_falls_silent_behind_an_order_is_asked_again() -> None:
+    with stamina.set_testing(True, attempts=4):
+        outcome, never = _move(_Flapping(silent=3)), _move(_Flapping(silent=4))
+
+    assert outcome.phase is Phase.SUCCESSFUL
+    assert never.phase is Phase.ERROR
+    assert never.reason == "asked for v1, but what is live cannot be read: HTTP 503"
 
 
 def test_a_yes_is_not_believed() -> None:
