@@ -6,7 +6,7 @@ nothing. `absorb_fast` does the same in compiled loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,7 +25,6 @@ from watchkeeper.detectors.signals.clients import BUCKETS
 from watchkeeper.detectors.signals.latency import UPPER
 from watchkeeper.detectors.texts import Words
 
-_START = np.zeros(1, dtype=np.int64)
 MANY = 64  # rows of a window from which on it is worth a call of its own
 
 
@@ -54,36 +53,33 @@ def absorb_predictions(
     """
     if not len(slot):
         return
+    order = None
     if not (slot[:-1] <= slot[1:]).all():
         order = np.argsort(slot, kind="stable")
-        slot, ref, block = slot[order], ref[order], _taken(block, order)
+        slot, ref = slot[order], ref[order]
     cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1])))
-    if len(cuts) > 1 and len(slot) >= MANY * len(cuts):
-        for start, end in zip(cuts.tolist(), [*cuts.tolist()[1:], len(slot)], strict=True):
-            rows = slice(start, end)
-            first = slice(start, start + 1)
-            one = _Runs(slot[rows], ref[rows], slot[first], ref[first], _START, end - start)
-            _absorb(tally, references, one, _taken(block, rows))
-        return
-    _absorb(tally, references, _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot)), block)
-
-
-def _absorb(tally: t.Tally, references: References, runs: _Runs, block: PredictionBlock) -> None:
+    runs = _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot))
+    given = [*numbers(tally.schema, block)]
+    if order is not None:
+        block = _taken(block, order, frozenset(tally.schema.numeric))
     _plain(tally, runs, block)
     if not tally.schema.profiled:
         return
     _answers(tally, runs, block)
-    if runs.one:
-        _numbers_of_one(tally, references, runs, block)
+    if runs.many:
+        _numbers(tally, references, runs, _table(given, order, runs.n))
     else:
-        for column, values in enumerate(numbers(tally.schema, block)):
-            _number(tally, references, runs, column, values)
+        for column, values in enumerate(given):
+            mine = values if values is None or order is None else values[order]
+            _number(tally, references, runs, column, mine)
     for column, words in enumerate(texts(tally.schema, block)):
         _text(tally, references, runs, column, words)
 
 
-def _taken(block: PredictionBlock, rows: IntArray | slice) -> PredictionBlock:
-    """The chosen rows of the columns that are counted; the others stay as they are."""
+def _taken(block: PredictionBlock, rows: IntArray, without: frozenset[str]) -> PredictionBlock:
+    """The chosen rows of the columns that are counted, `without` some of the numeric ones; the
+    others stay as they are."""
+    numeric = {n: column[rows] for n, column in block.numeric.items() if n not in without}
     return replace(
         block,
         entity_key=block.entity_key[rows],
@@ -91,11 +87,23 @@ def _taken(block: PredictionBlock, rows: IntArray | slice) -> PredictionBlock:
         status=block.status[rows],
         label=block.label.take(rows),
         score=block.score[rows],
-        value=block.value[rows],
         output_valid=block.output_valid[rows],
-        numeric={name: column[rows] for name, column in block.numeric.items()},
+        numeric=numeric,
         categorical={name: words.take(rows) for name, words in block.categorical.items()},
     )
+
+
+def _table(columns: Sequence[FloatArray | None], order: IntArray | None, n: int) -> FloatArray:
+    """Columns as rows, in this order; NaN where there is none."""
+    table = np.empty((len(columns), n))
+    for row, column in zip(table, columns, strict=True):
+        if column is None:
+            row[:] = np.nan
+        elif order is None:
+            row[:] = column
+        else:
+            np.take(column, order, out=row, mode="clip")  # it need not be looked at before
+    return table
 
 
 class _Runs(NamedTuple):
@@ -121,6 +129,17 @@ class _Runs(NamedTuple):
     def one(self) -> bool:
         """Whether all rows are of one window."""
         return len(self.slots) == 1
+
+    @property
+    def many(self) -> bool:
+        """Whether a window has so many rows that it is worth calls of its own."""
+        return self.one or self.n >= MANY * len(self.slots)
+
+    def counts(self, rows: IntArray | slice, bins: IntArray, width: int) -> IntArray:
+        """How many of the chosen rows fall into each bin, by run."""
+        run = np.repeat(np.arange(0, len(self.slots) * width, width), self.lengths)[rows]
+        run += bins
+        return np.bincount(run, minlength=len(self.slots) * width).reshape(-1, width)
 
     @property
     def lengths(self) -> IntArray:
@@ -152,8 +171,8 @@ def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
 def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None:
     """Adds one to the bin of each chosen row, in the row's slot; `table` is (rows, bins)."""
     width = table.shape[1]
-    if runs.one:
-        table[runs.slots[0]] += np.bincount(bins, minlength=width).astype(table.dtype)
+    if runs.many:
+        table[runs.slots] += runs.counts(rows, bins, width).astype(table.dtype)
     else:
         np.add.at(table.reshape(-1), runs.slot[rows] * width + bins, 1)
 
@@ -211,31 +230,41 @@ def texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
         yield block.label
 
 
-def _numbers_of_one(
-    tally: t.Tally, references: References, runs: _Runs, block: PredictionBlock
+def _numbers(
+    tally: t.Tally, references: References, runs: _Runs, values: FloatArray
 ) -> None:
-    """All numeric columns of one window at once."""
-    slot, ref, known = runs.slots[0], runs.refs[0], references.arrays
-    values = np.full((tally.schema.numbers, runs.n), np.nan)
-    for column, given in enumerate(numbers(tally.schema, block)):
-        if given is not None:
-            values[column] = given
-    low, high = known["low"][ref][:, None], known["high"][ref][:, None]
+    """All numeric columns, a row each, window by window."""
+    ends = [*runs.cuts[1:].tolist(), runs.n]
+    each = zip(runs.slots.tolist(), runs.refs.tolist(), runs.cuts.tolist(), ends, strict=True)
+    for slot, ref, begin, end in each:
+        _numbers_of_one(tally, references, slot, ref, values[:, begin:end])
+
+
+def _numbers_of_one(
+    tally: t.Tally, references: References, slot: int, ref: int, values: FloatArray
+) -> None:
+    """All numeric columns of one window. In order, edges are looked up in the values instead of
+    each value among the edges, which are far fewer."""
+    known = references.arrays
+    values = np.sort(values, axis=1)  # NaN is behind all others
+    low, high = known["low"][ref], known["high"][ref]
     centre, scale = known["centre"][ref][:, None], known["scale"][ref][:, None]
-    table = tally.arrays["numeric"][slot]
-    table[:, t.OUTSIDE] += np.count_nonzero((values < low) | (values > high), axis=1).astype(
-        table.dtype
-    )
-    missing = np.count_nonzero(np.isnan(values), axis=1)
-    table[:, t.MISSING] += missing.astype(table.dtype)
     with np.errstate(over="ignore"):  # what is too far away counts as the limit
         tally.arrays["sums"][slot] += steps((values - centre) / scale).sum(axis=1)
-    for column, bins in enumerate(known["bins"][ref].tolist()):
-        used = known["edges"][ref, column, : max(bins - 1, 0)]
-        place = np.searchsorted(used, values[column], side="right")
-        counts = np.bincount(place, minlength=t.NUMERIC - t.FIRST_BIN)
-        counts[len(used)] -= missing[column]  # NaN sorts above every edge
-        table[column, t.FIRST_BIN :] += counts.astype(table.dtype)
+    below = np.zeros((len(values), t.NUMERIC - t.FIRST_BIN + 1), dtype=np.int64)
+    edges = known["edges"][ref]
+    for mine, row, of, bins in zip(below, values, edges, known["bins"][ref].tolist(), strict=True):
+        used = max(bins - 1, 0)
+        mine[1 : used + 1] = row.searchsorted(of[:used])
+        mine[used + 1 :] = row.searchsorted(np.nan)
+    table, there = tally.arrays["numeric"][slot], below[:, -1]
+    table[:, t.FIRST_BIN :] += np.diff(below, axis=1).astype(table.dtype)
+    table[:, t.MISSING] += (values.shape[1] - there).astype(table.dtype)
+    last = values[np.arange(len(values)), there - 1]  # NaN where there are no others
+    for column in np.flatnonzero((values[:, 0] < low) | (last > high)).tolist():
+        row = values[column]
+        outside = np.count_nonzero((row < low[column]) | (row > high[column]))
+        table[column, t.OUTSIDE] += table.dtype.type(outside)
 
 
 def _number(
@@ -279,11 +308,18 @@ def _text(
     if words is None:
         table[runs.slots, t.ABSENT] += runs.lengths.astype(table.dtype)
         return
-    place = _categories(references, runs, column, words)
-    flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
-    if runs.one:
-        table[runs.slots[0]] += np.bincount(place, minlength=t.TEXTS).astype(table.dtype)
+    if runs.many:
+        width = len(words.words) + 1
+        counts = runs.counts(slice(None), words.codes + 1, width)
+        keys = words.known_keys()
+        for slot, ref, mine in zip(runs.slots.tolist(), runs.refs.tolist(), counts, strict=True):
+            known, places = references.arrays["keys"][ref, column], references.arrays["places"]
+            of_words = _found(known, places[ref, column], keys)
+            of_words[0] = t.ABSENT
+            np.add.at(table[slot], of_words, mine.astype(table.dtype))
     else:
+        place = _categories(references, runs, column, words)
+        flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
         np.add.at(tally.arrays["texts"].reshape(-1), flat, 1)
 
 
@@ -291,11 +327,6 @@ def _categories(references: References, runs: _Runs, column: int, words: Words) 
     """The number of each row's category in its reference, OTHER or ABSENT."""
     known, places = references.arrays["keys"], references.arrays["places"]
     keys = words.known_keys()
-    if runs.one:
-        ref = runs.refs[0]
-        of_words = _found(known[ref, column], places[ref, column], keys)
-        of_words[0] = t.ABSENT
-        return of_words[words.codes + 1]
     room = known.shape[2]
     key, first = keys[words.codes + 1], (runs.ref * known.shape[1] + column) * room
     flat, at, step = known.reshape(-1), np.zeros(runs.n, dtype=np.int64), (room + 1) // 2
@@ -309,7 +340,7 @@ def _categories(references: References, runs: _Runs, column: int, words: Words) 
 
 
 def _found(known: Keys, places: IntArray, keys: Keys) -> IntArray:
-    at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    at = np.minimum(known.searchsorted(keys), len(known) - 1)
     return np.where(known[at] == keys, places[at], t.OTHER).astype(np.int64)
 
 
