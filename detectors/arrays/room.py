@@ -46,9 +46,12 @@ def longer(table: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     """The table with its second axis longer, in room of its own. What is zero throughout, along the
     first axis, is not written."""
     wider = zeros((len(table), length, *table.shape[2:]), table.dtype)
-    for place, part in enumerate(table):
-        if is_written(part).any():
-            wider[place, : len(part)] = part
+    many = max(OWN // max(table[:1].nbytes, 1), 1)
+    for first in range(0, len(table), many):
+        written = is_written(table[first : first + many])
+        used = written.any(axis=tuple(range(1, table.ndim)))
+        for place in (np.flatnonzero(used) + first).tolist():
+            wider[place, : table.shape[1]] = table[place]
     return wider
 
 

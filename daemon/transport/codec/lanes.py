@@ -34,7 +34,10 @@ _PAIRS, _FOURS, _EIGHT = map(
     np.uint64, (0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF, 0x00000000FFFFFFFF)
 )
 _U0, _U1, _U3, _U7, _U8, _U16, _U32, _U56, _U64 = map(np.uint64, (0, 1, 3, 7, 8, 16, 32, 56, 64))
-_TEN, _HUNDRED, _MYRIAD, _LOWEST, _MINUS = map(np.uint64, (10, 100, 10_000, 255, ord("-")))
+_TEN, _HUNDRED, _MYRIAD, _LOWEST = map(np.uint64, (10, 100, 10_000, 255))
+_MINUS, _ZERO = map(np.uint64, b"-0")
+# From digits to their number: two become one, and so on.
+_STEPS = (_TEN, _U8, _PAIRS), (_HUNDRED, _U16, _FOURS), (_MYRIAD, _U32, _EIGHT)
 _POWERS: FloatArray = np.array([float(f"1e{i}") for i in range(23)])  # all are exact
 _EXACT = np.uint64(2**53)
 _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -43,48 +46,75 @@ NULL, TRUE, FALSE = (
 )
 
 
-def words_in(buffer: bytes, begin: int, end: int) -> Lanes:
-    """The words of a part of a buffer, and room behind it."""
-    part = buffer[begin:end] + bytes(PADDING + (begin - end) % 8)
-    return np.frombuffer(part, dtype="<u8")
+def words_in(buffer: bytes, begin: int, end: int) -> tuple[Lanes, int]:
+    """The words of a part of a buffer, which begin at the byte that is given too, at most seven
+    before the part's; and room behind it."""
+    first = begin & ~7
+    count = (end + PADDING - first + 7) // 8
+    if first + 8 * count <= len(buffer):
+        return np.frombuffer(buffer, dtype="<u8", count=count, offset=first), first
+    part = b"".join((memoryview(buffer)[first:end], bytes(PADDING + (first - end) % 8)))
+    return np.frombuffer(part, dtype="<u8"), first
 
 
 def load(words: Lanes, at: IntArray, count: int) -> list[Lanes]:
     """The words that begin at these bytes, and those behind them; any where there are no bytes."""
-    place, shift = at >> 3, (at.view(np.uint64) & _U7) << _U3
+    place, shift = at >> 3, at.view(np.uint64) & _U7
+    shift <<= _U3
     back = _U64 - shift  # a shift by 64 gives 0
-    parts = [words.take(place, mode="clip")]
+    found, part = [], words.take(place, mode="clip")
     for _ in range(count):
-        place = place + 1
-        parts.append(words.take(place, mode="clip"))
-    return [np.bitwise_or(parts[i] >> shift, parts[i + 1] << back) for i in range(count)]
+        place += 1
+        behind = words.take(place, mode="clip")
+        part >>= shift
+        part |= behind << back
+        found.append(part)
+        part = behind
+    return found
 
 
 def cut(words: list[Lanes], size: IntArray) -> list[Lanes]:
     """The words without what is behind `size` bytes."""
-    if len(words) == 1:
-        return [words[0] & _kept(size)]
-    return [word & _kept(np.clip(size - 8 * i, 0, 8)) for i, word in enumerate(words)]
+    return [
+        word if kept is None else word & kept
+        for word, kept in zip(words, _kept(size, len(words)), strict=True)
+    ]
 
 
-def _kept(size: IntArray) -> Lanes:
-    """Ones in so many bytes, of 0 to 8."""
-    kept: Lanes = _ALL >> (_U64 - (size.view(np.uint64) << _U3))
+def _kept(size: IntArray, count: int) -> list[Lanes | None]:
+    """Ones in as many bytes as texts of these sizes have of each of their words; None: in all."""
+    kept: list[Lanes | None] = []
+    shortest, longest = (int(size.min()), int(size.max())) if size.size else (0, 0)
+    for begin in range(0, 8 * count, 8):
+        if shortest >= begin + 8:
+            kept.append(None)
+            continue
+        here = size - begin
+        if shortest < begin:
+            np.maximum(here, 0, out=here)
+        if longest > begin + 8:
+            np.minimum(here, 8, out=here)
+        here <<= 3
+        kept.append(_ALL >> (_U64 - here.view(np.uint64)))
     return kept
 
 
 def plain(words: list[Lanes], size: IntArray) -> BoolArray:
     """Whether texts, as `cut` gives them, stand in JSON as they are: ASCII without escapes."""
     odd: Any = None
-    for i, word in enumerate(words):
-        quotes, backslashes = word ^ _QUOTES, word ^ _BACKSLASHES
-        found = (word - _SPACES) & ~word
-        found |= (quotes - _ONES) & ~quotes
-        found |= (backslashes - _ONES) & ~backslashes
+    for word, kept in zip(words, _kept(size, len(words)), strict=True):
+        # Below 128 a byte's highest bit comes by a loan alone: where less is taken from than is.
+        found = word ^ _QUOTES
+        found -= _ONES
+        less = word ^ _BACKSLASHES
+        less -= _ONES
+        found |= less
+        found |= word - _SPACES
         found |= word
-        found &= _HIGH
-        found &= _kept(size if len(words) == 1 else np.clip(size - 8 * i, 0, 8))
+        if kept is not None:
+            found &= kept
         odd = found if odd is None else odd | found
+    odd &= _HIGH
     right: BoolArray = odd == _U0
     return right
 
@@ -95,12 +125,14 @@ def hashed(words: list[Lanes], size: IntArray) -> Lanes:
     found = (length + _U1) * np.uint64(keys.SEED)
     shortest = int(size.min())
     for i, word in enumerate(words):
-        mixed = (found ^ word) * factor
+        mixed = found ^ word
+        mixed *= factor
         mixed ^= mixed >> _U32
         found = mixed if shortest > 8 * i else np.where(size > 8 * i, mixed, found)
-    found = found * np.uint64(keys.LAST)
+    found *= np.uint64(keys.LAST)
     found ^= found >> _U32
-    return np.where(found == _U0, _U1, found)
+    found[found == _U0] = _U1
+    return found
 
 
 def numbers(words: Lanes, at: IntArray, size: IntArray, raw: Any) -> tuple[FloatArray, BoolArray]:
@@ -124,31 +156,67 @@ def numbers(words: Lanes, at: IntArray, size: IntArray, raw: Any) -> tuple[Float
 
 def _short(word: Lanes, size: IntArray) -> tuple[FloatArray, BoolArray]:
     """Numbers of at most eight bytes."""
+    count = size.view(np.uint64)
     minus = (word & _LOWEST) == _MINUS
-    less = minus.view(np.uint8).astype(np.uint64)
-    word = word >> (less << _U3)
-    length = size.view(np.uint64) - less
-    hit = word ^ _POINTS
-    hit = (hit - _ONES) & ~hit & _HIGH
-    low = (hit & (~hit + _U1)) >> _U7
-    below = low - _U1
+    signed = bool(minus.any())
+    if signed:
+        less = minus.astype(np.uint64)
+        word, count = word >> (less << _U3), count - less
+    low = word ^ _POINTS
+    hit = low - _ONES
+    np.invert(low, out=low)
+    hit &= low
+    hit &= _HIGH
+    np.negative(hit, out=low)
+    low &= hit
+    low >>= _U7  # one in the byte of the point, if there is any
     point = low != _U0
-    count = length - point
-    fraction = np.where(point, count - ((low * _WHICH_BYTE) >> _U56), _U0)
-    digits = (word & below) | ((word >> _U8) & ~below)
-    gap = (_U8 - count) << _U3  # larger than 64 where the text is longer than eight bytes
-    digits = (digits ^ _ZEROS) & (_ALL >> gap)
-    odd = (digits | (digits + _ABOVE_NINE)) & _HIGH
-    whole = count - fraction
-    most = np.where((digits & _LOWEST) == _U0, _U1, _U8)
-    right = (odd == _U0) & (whole >= _U1) & (whole <= most) & (~point | (fraction >= _U1))
-    number = digits << gap
-    number = (number * _TEN + (number >> _U8)) & _PAIRS
-    number = (number * _HUNDRED + (number >> _U16)) & _FOURS
-    number = (number * _MYRIAD + (number >> _U32)) & _EIGHT
-    right &= ~minus | (number != _U0)
+    below = low - _U1
+    count = count - point
+    low *= _WHICH_BYTE
+    low >>= _U56
+    whole = np.where(point, low, count)
+    fraction = count - whole
+    number = word >> _U8  # the digits without the point
+    below &= number ^ word
+    number ^= below
+    number ^= _ZEROS
+    gap = _U8 - count  # of no use where the text is longer than eight bytes
+    gap <<= _U3
+    number <<= gap
+    odd = number + _ABOVE_NINE
+    odd |= number
+    odd &= _HIGH
+    right: BoolArray = odd == _U0
+    right &= whole >= _U1
+    right &= fraction >= point
+    right &= ((word & _LOWEST) != _ZERO) | (whole == _U1)
+    _add_up(number)
     value = number.view(np.int64) / _POWERS.take(fraction.view(np.int64), mode="clip")
-    return np.where(minus, -value, value), right
+    if signed:
+        right &= ~minus | (number != _U0)
+        np.negative(value, out=value, where=minus)
+    return value, right
+
+
+def _add_up(digits: Lanes) -> None:
+    """Makes a number of eight digits, a byte each, the first of them lowest."""
+    for factor, shift, kept in _STEPS:
+        behind = digits >> shift
+        digits *= factor
+        digits += behind
+        digits &= kept
+
+
+def whole_numbers(word: Lanes, digits: int) -> tuple[IntArray, BoolArray]:
+    """The whole numbers that the first so many bytes are, and where they are digits."""
+    number = word ^ _ZEROS
+    number <<= np.uint64(8 * (8 - digits))
+    odd = number + _ABOVE_NINE
+    odd |= number
+    odd &= _HIGH
+    _add_up(number)
+    return number.view(np.int64), odd == _U0
 
 
 def _long(words: Lanes, at: IntArray, size: IntArray, raw: Any) -> tuple[FloatArray, BoolArray]:

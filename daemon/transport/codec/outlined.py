@@ -57,8 +57,9 @@ class Outlined:
         good &= named(versions)
         block = self._predictions(buffer, seq, models, versions, coders, every)
         for column in block.numeric.values():
-            if np.abs(column).max(initial=0.0, where=column == column) >= _INT64:
-                good &= ~(np.abs(column) >= _INT64)
+            large = np.abs(column) >= _INT64
+            if large.any():
+                good &= ~large
         if good.all():
             return dense(without_empty(block)), rows
         return (dense(without_empty(block.take(good))) if good.any() else []), rows[good]

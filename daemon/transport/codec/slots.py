@@ -31,7 +31,7 @@ from watchkeeper.daemon.transport.codec.stencil import (
     Slot,
     Stencil,
 )
-from watchkeeper.daemon.transport.codec.times import seconds_in
+from watchkeeper.daemon.transport.codec.times import seconds_in_words
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 _UNREAD = frozenset({"id", "source", "error_type", "traceparent"})  # but for what is coded
@@ -194,7 +194,7 @@ class Slots:
     ) -> None:
         out, into = self.out, self.into
         if slot.scope == EVENT and slot.name == "time":
-            at = _moments(words, size)
+            at = seconds_in_words(words, size)
             latest = self.latest[self.into]
             self.good &= (at >= EARLIEST) & (at <= latest)
             out.at[into] = at
@@ -223,16 +223,3 @@ class Slots:
 def _may_be_null(slot: Slot) -> bool:
     never = slot.scope == EVENT and slot.name in _NEVER_NULL
     return not never and slot.scope != SEGMENT
-
-
-def _moments(words: list[Lanes], size: IntArray) -> FloatArray:
-    """The times that texts say, NaN where that is not plain."""
-    table = np.ascontiguousarray(np.stack(words, axis=1).view(np.uint8).T)
-    lengths = np.flatnonzero(np.bincount(size)).tolist()
-    if len(lengths) == 1:
-        return seconds_in(table[: lengths[0]])
-    at = np.full(len(size), np.nan)
-    for length in lengths:
-        mine = size == length
-        at[mine] = seconds_in(np.ascontiguousarray(table[:length, mine]))
-    return at

@@ -149,11 +149,14 @@ class Plan:
     def places(self, edges: IntArray) -> tuple[IntArray, IntArray]:
         """Where each slot's values begin and end, a row a slot."""
         (begin, more), (end, less) = self._begin, self._end
-        return edges.take(begin, axis=0) + more, edges.take(end, axis=0) + less
+        begins, ends = edges.take(begin, axis=0), edges.take(end, axis=0)
+        begins += more
+        ends += less
+        return begins, ends
 
     def fits(self, words: Lanes, edges: IntArray) -> BoolArray:
         """Which rows have just this text between their values, if these have a place to stand."""
-        wrong = np.zeros(edges.shape[1], dtype=np.bool_)
+        wrong = np.zeros(edges.shape[1], dtype=np.uint64)
         many = max(AT_ONCE // edges.shape[1], 1)
         for i in range(0, len(self._anchor), many):
             some = slice(i, i + many)
@@ -162,8 +165,8 @@ class Plan:
             found = load(words, at, 1)[0]
             found ^= self._text[some]
             found &= self._mask[some]
-            wrong |= found.any(axis=0)
-        return ~wrong
+            wrong |= np.bitwise_or.reduce(found, axis=0)
+        return np.asarray(wrong == 0)
 
 
 def _edges(places: list[tuple[int, int]], last: int) -> tuple[IntArray, IntArray]:

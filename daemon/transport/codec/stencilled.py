@@ -28,7 +28,7 @@ from watchkeeper.daemon.transport.spans import Span
 from watchkeeper.detectors.types import FloatArray, IntArray
 
 MOST_STENCILS = 16  # of a topic
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20  # about: what is worked on then stays in a cache
 _FEWEST = 64  # rows that are worth it
 _LOOKS = 4  # rows of a batch that are looked at for new stencils
 _LONGEST_PAUSE = 64  # batches of a topic that are not tried after ones that were no use
@@ -166,10 +166,10 @@ class _Reading:
             rows = np.arange(len(self.seq))
             if (self.span.start[1:] < self.span.start[:-1]).any():
                 rows = np.argsort(self.span.start)
-            size = int((self.span.end - self.span.start).mean())
-            many = max(_CHUNK_BYTES // max(size, 1), _FEWEST)
-            for begin in range(0, len(rows), many):
-                self._chunk(rows[begin : begin + many], _FEWEST)
+            size = int((self.span.end - self.span.start).sum())
+            parts = min(round(size / _CHUNK_BYTES), len(rows) // _FEWEST)
+            for some in np.array_split(rows, max(parts, 1)):
+                self._chunk(some, _FEWEST)
             if self.late:
                 self._chunk(np.unique(np.concatenate(self.late)), 1)
         blocks = []
@@ -183,17 +183,14 @@ class _Reading:
     def _chunk(self, rows: IntArray, fewest: int) -> None:
         """Reads rows that stand near each other. Those of a stencil that fewer have come later,
         all at once: nearly all of the cost of a few rows is there once a call."""
-        span, first = self.span, self.span.start[rows]
-        if fewest > 1:
-            start, first = first - first[0], first[0]
-            end = self.span.end[rows] - first
-            words = words_in(span.buffer, int(first), int(first + end.max()))
-        else:
-            span = Span.of(span.take(rows).values())
-            start, first, end = span.start, first - span.start, span.end
-            words = words_in(span.buffer, 0, len(span.buffer))
+        span, shift = self.span.take(rows), None
+        if fewest == 1:
+            near = Span.of(span.values())
+            span, shift = near, span.start - near.start
+        words, first = words_in(span.buffer, int(span.start[0]), int(span.end.max()))
+        start, end = span.start - first, span.end - first
         commas = np.flatnonzero(words.view(np.uint8) == COMMA)
-        before, behind = np.searchsorted(commas, start), np.searchsorted(commas, end)
+        before, behind = commas.searchsorted(start), commas.searchsorted(end)
         counts = behind - before
         for number, plan in enumerate(self.topic.plans):
             mine = np.flatnonzero(counts == plan.commas)
@@ -204,7 +201,8 @@ class _Reading:
             some = slice(None) if len(mine) == len(rows) else mine
             edges = np.empty((plan.commas + 2, len(mine)), dtype=np.int64)
             edges[0], edges[-1] = start[some], end[some]
-            edges[1:-1] = commas[before[some] + np.arange(plan.commas)[:, None]]
+            every = np.arange(plan.commas)[:, None] + before[some]
+            commas.take(every, out=edges[1:-1], mode="clip")
             fits = plan.fits(words, edges)
             begin, stop = plan.places(edges)
             fits &= (stop - begin).min(axis=0) > 0
@@ -215,9 +213,9 @@ class _Reading:
                 begin, stop, chosen = begin[:, fits], stop[:, fits], chosen[fits]
             counts[mine[fits]] = -1
             self.topic.used[number] = self.topic.batch
-            shift = first if fewest > 1 else first[some][fits]
+            by = first if shift is None else shift[some][fits]
             out = self._out(self.topic.group[number])
-            places = Places(words, shift, begin, stop, chosen)
+            places = Places(words, by, begin, stop, chosen)
             Slots(plan.stencil, places, out, self.topic.coders, self.latest).read()
 
     def _out(self, group: int) -> Outlined:

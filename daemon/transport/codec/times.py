@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.daemon.transport.codec.lanes import Lanes, whole_numbers
 from watchkeeper.detectors.events import Time
 from watchkeeper.detectors.types import FloatArray, IntArray
 
@@ -29,6 +30,11 @@ _DAYS_IN = np.diff(_DAYS_BEFORE, append=_MONTHS[-1].astype(np.int64))
 _DIGITS = (0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18)
 _MARKS = {4: b"-", 7: b"-", 10: b"T", 13: b":", 16: b":"}
 _SECONDS_END, _LONGEST = 19, 32
+_WITHOUT_DIGITS, _MOST_DIGITS = 21, 6  # a time in UTC with a point and no digits behind it
+_IN_A_ROW = 4  # times of one second, on average, that are worth to be read together
+_BYTE, _THREE = np.uint64(0xFF), np.uint64(0xFFFFFF)
+_THREE_BYTES, _FOUR_BYTES = np.uint64(24), np.uint64(32)
+_ZULU = np.uint64(ord("Z") << 24)
 
 
 def seconds_of(texts: Sequence[str]) -> FloatArray:
@@ -69,6 +75,50 @@ def seconds_in(bytes_: _Bytes) -> FloatArray:
                 found, known = _shaped(np.ascontiguousarray(bytes_[:, mine]), zulu)
                 at[mine] = np.where(known, found, np.nan)
     return at
+
+
+def seconds_in_words(words: list[Lanes], size: IntArray) -> FloatArray:
+    """The moments of texts as words of eight bytes, zeros behind them; NaN also for some that are
+    times."""
+    digits = int(size[0]) - _WITHOUT_DIGITS
+    if 1 <= digits <= _MOST_DIGITS and (size == size[0]).all():
+        found = _by_the_second(words, digits)
+        if found is not None:
+            return found
+    table = np.ascontiguousarray(np.stack(words, axis=1).view(np.uint8).T)
+    lengths = np.flatnonzero(np.bincount(size)).tolist()
+    if len(lengths) == 1:
+        return seconds_in(table[: lengths[0]])
+    at = np.full(len(size), np.nan)
+    for length in lengths:
+        mine = size == length
+        at[mine] = seconds_in(np.ascontiguousarray(table[:length, mine]))
+    return at
+
+
+def _by_the_second(words: list[Lanes], digits: int) -> FloatArray | None:
+    """Times in UTC with so many digits behind the second, where many in a row are of one second:
+    that is read once for all of these. None where it is not so."""
+    within = words[2] & _THREE
+    new = np.ones(len(within), dtype=np.bool_)
+    new[1:] = words[0][1:] != words[0][:-1]
+    new[1:] |= words[1][1:] != words[1][:-1]
+    new[1:] |= within[1:] != within[:-1]
+    first = np.flatnonzero(new)
+    if _IN_A_ROW * len(first) > len(new):
+        return None
+    texts = np.stack((words[0][first], words[1][first], within[first] | _ZULU), axis=1)
+    bytes_ = np.ascontiguousarray(texts.view(np.uint8).T)
+    seconds = seconds_in(bytes_[: _SECONDS_END + 1])[np.cumsum(new) - 1]
+    behind = words[2] >> _FOUR_BYTES
+    if len(words) > 3:
+        behind |= words[3] << _FOUR_BYTES
+    micros, known = whole_numbers(behind, digits)
+    known &= ((words[2] >> _THREE_BYTES) & _BYTE) == ord(".")
+    known &= (behind >> np.uint64(8 * digits)) == ord("Z")
+    known &= seconds == seconds
+    whole = np.where(known, seconds, 0.0).astype(np.int64)
+    return np.where(known, (whole * 1_000_000 + micros * 10 ** (6 - digits)) / 1e6, np.nan)
 
 
 def _one_by_one(texts: Sequence[str]) -> FloatArray:
