@@ -10,7 +10,10 @@ import ctypes
 import functools
 
 TRIM_S = 60.0
-_ARENA_MAX = -8  # of glibc's `mallopt`
+# Of glibc's `mallopt`. What a batch needs is taken and left again with each: given back in between,
+# it would have to be cleared each time, which is a tenth of all the work.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_KEPT, _ALONE = 64 * 1024 * 1024, 8 * 1024 * 1024  # bytes
 
 
 def use_one() -> bool:

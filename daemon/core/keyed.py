@@ -22,6 +22,7 @@ ROW = np.dtype(
         ("seq", np.uint32),
     ]
 )
+_WHOLE = np.dtype((np.void, ROW.itemsize))
 FIRST = 2  # the number of the first row
 _LEAST = 256  # rows there is room for at least
 _CHUNK = 1 << 15  # rows that are brought into a new index at a time
@@ -191,9 +192,10 @@ class Keyed:
         if not size <= len(old) * 8 // 7 <= 2 * size:
             self.rows = np.zeros(size, dtype=ROW)
             self.known = self.rows["key"]
+        whole, into = old.view(_WHOLE), self.rows.view(_WHOLE)  # by its fields it takes far longer
         for first in range(0, len(places), _BITE):  # no row moves back: none is overwritten
-            chosen = old.take(places[first : first + _BITE])
-            self.rows[FIRST + first : FIRST + first + len(chosen)] = chosen
+            chosen = whole.take(places[first : first + _BITE])
+            into[FIRST + first : FIRST + first + len(chosen)] = chosen
 
     def _reindex(self) -> None:
         self._index = _index(len(self.rows))
