@@ -26,6 +26,8 @@ log = structlog.get_logger()
 LARGEST_BATCH = 64 * 1024 * 1024
 _STRICT, _ESCAPING = '.decode("utf-8")', '.decode("utf-8", "backslashreplace")'
 _LITTLE, _MUCH = "self._sock.recv(4096)", "self._sock.recv(262144)"
+_READ_TWICE, _READ = "bytes(self[start:self._idx])", "bytes(memoryview(self)[start:self._idx])"
+_WRITTEN_TWICE, _WRITTEN = "self[start:self._idx] = data", "memoryview(self)[start:self._idx] = data"
 _XERIAL_HEADER = 16
 
 
@@ -62,6 +64,7 @@ def prepare() -> None:
         )
     _escape_header_keys()
     _receive_more()
+    _copy_less()
     _bound_codecs()
     _resume_parked()
     describe_once()
@@ -87,6 +90,15 @@ def _receive_more() -> None:
 
     if not _changed(transport.KafkaTCPTransport, "_sock_recv", transport, _LITTLE, _MUCH):
         log.warning("kafka-python is not as expected: sockets are read in small pieces")
+
+
+def _copy_less() -> None:
+    """Has the library copy an answer once into its buffer and once out of it, not twice each."""
+    from kafka.protocol import frame
+
+    read = _changed(frame.KafkaBytes, "read", frame, _READ_TWICE, _READ)
+    if not _changed(frame.KafkaBytes, "write", frame, _WRITTEN_TWICE, _WRITTEN) or not read:
+        log.warning("kafka-python is not as expected: answers are copied more often than needed")
 
 
 def _changed(owner: Any, name: str, module: Any, old: str, new: str) -> bool:

@@ -11,6 +11,7 @@ import kafka.record.default_records as default_records
 import kafka.record.util
 import pytest
 from kafka.net.transport import KafkaTCPTransport
+from kafka.protocol.frame import KafkaBytes
 
 from tests.daemon.transport import crafted
 from watchkeeper.daemon.transport import kafka_guard
@@ -59,6 +60,27 @@ class _Counted:
     def recv(self, size: int) -> bytes:
         self.calls += 1
         return self.own.recv(size)
+
+
+def test_an_answer_comes_out_of_its_buffer_as_it_was_put_in() -> None:
+    prepare()
+    buffer = KafkaBytes(10)
+
+    for piece in (b"0123", b"", b"456789"):
+        buffer.write(piece)
+    at = buffer.tell()
+    buffer.seek(0)
+
+    assert KafkaBytes.read.changed_to
+    assert KafkaBytes.write.changed_to
+    assert (at, buffer.read(4), buffer.read(0), buffer.read(), buffer.read(3), buffer.tell()) == (
+        10,
+        b"0123",
+        b"",
+        b"456789",
+        b"",
+        10,
+    )
 
 
 def test_the_decompressors_are_in_place_where_batches_are_read() -> None:
