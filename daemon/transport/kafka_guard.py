@@ -27,7 +27,8 @@ LARGEST_BATCH = 64 * 1024 * 1024
 _STRICT, _ESCAPING = '.decode("utf-8")', '.decode("utf-8", "backslashreplace")'
 _LITTLE, _MUCH = "self._sock.recv(4096)", "self._sock.recv(262144)"
 _READ_TWICE, _READ = "bytes(self[start:self._idx])", "bytes(memoryview(self)[start:self._idx])"
-_WRITTEN_TWICE, _WRITTEN = "self[start:self._idx] = data", "memoryview(self)[start:self._idx] = data"
+_WRITTEN_TWICE = "self[start:self._idx] = data"
+_WRITTEN = "memoryview(self)[start:self._idx] = data"
 _XERIAL_HEADER = 16
 
 

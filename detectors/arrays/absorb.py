@@ -23,7 +23,7 @@ from watchkeeper.detectors.signals._exact import steps
 from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES, SMALLEST
 from watchkeeper.detectors.signals.clients import BUCKETS
 from watchkeeper.detectors.signals.latency import UPPER
-from watchkeeper.detectors.texts import Words
+from watchkeeper.detectors.texts import Codes, Words
 
 MANY = 64  # rows of a window from which on it is worth a call of its own
 
@@ -135,7 +135,7 @@ class _Runs(NamedTuple):
         """Whether a window has so many rows that it is worth calls of its own."""
         return self.one or self.n >= MANY * len(self.slots)
 
-    def counts(self, rows: IntArray | slice, bins: IntArray, width: int) -> IntArray:
+    def counts(self, rows: IntArray | slice, bins: IntArray | Codes, width: int) -> IntArray:
         """How many of the chosen rows fall into each bin, by run."""
         run = np.repeat(np.arange(0, len(self.slots) * width, width), self.lengths)[rows]
         run += bins
@@ -230,9 +230,7 @@ def texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
         yield block.label
 
 
-def _numbers(
-    tally: t.Tally, references: References, runs: _Runs, values: FloatArray
-) -> None:
+def _numbers(tally: t.Tally, references: References, runs: _Runs, values: FloatArray) -> None:
     """All numeric columns, a row each, window by window."""
     ends = [*runs.cuts[1:].tolist(), runs.n]
     each = zip(runs.slots.tolist(), runs.refs.tolist(), runs.cuts.tolist(), ends, strict=True)

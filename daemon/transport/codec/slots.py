@@ -1,4 +1,4 @@
-"""Rows of one stencil: their values, slot by slot, into columns."""
+"""Rows of alike stencils: their values, slot by slot, into columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from watchkeeper.daemon.transport.codec.stencil import (
     FEATURES,
     SEGMENT,
     Slot,
-    Stencil,
 )
 from watchkeeper.daemon.transport.codec.times import seconds_in_words
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
@@ -43,22 +42,30 @@ _QUOTE = ord('"')
 
 class Places(NamedTuple):
     """Where the values of rows stand in `words`, a row of `begin` and `end` a slot. `shift` brings
-    that to the places in the records' buffer; `rows` are the records' numbers."""
+    that to the places in the records' buffer; `rows` are the records' numbers, `status` the events'
+    status, which is no value."""
 
     words: Lanes
     shift: Any
     begin: IntArray
     end: IntArray
     rows: IntArray
+    status: IntArray
 
 
 class Slots:
-    """Rows of one stencil on their way into columns. `latest` is every record's latest time."""
+    """Rows with the same values on their way into columns. `latest` is every record's latest
+    time."""
 
     def __init__(
-        self, stencil: Stencil, places: Places, out: Outlined, coders: Coders, latest: FloatArray
+        self,
+        slots: tuple[Slot, ...],
+        places: Places,
+        out: Outlined,
+        coders: Coders,
+        latest: FloatArray,
     ) -> None:
-        self.stencil, self.places = stencil, places
+        self.slots, self.places = slots, places
         self.out, self.coders, self.latest = out, coders, latest
         self.words, self.raw = places.words, places.words.view(np.uint8)
         self.begin, self.end = places.begin, places.end
@@ -70,7 +77,7 @@ class Slots:
 
     def read(self) -> None:
         """Fills the columns."""
-        kinds = [slot.kind for slot in self.stencil.slots]
+        kinds = [slot.kind for slot in self.slots]
         self._defaults()
         self._numbers([i for i, kind in enumerate(kinds) if kind == NUMBER])
         self._texts([i for i, kind in enumerate(kinds) if kind == WORD])
@@ -81,10 +88,10 @@ class Slots:
 
     def _defaults(self) -> None:
         out, into = self.out, self.into
-        slots = self.stencil.slots
+        slots = self.slots
         features = {slot.name for slot in slots if slot.scope == FEATURES}
         there = {slot.name for slot in slots if slot.scope in (EVENT, ANSWER)}
-        out.status[into] = self.stencil.status
+        out.status[into] = self.places.status
         for name in NUMBERS:
             if name not in there:
                 out.numbers[name][into] = np.nan
@@ -114,7 +121,7 @@ class Slots:
             self._words_for_numbers(slots, values, right)
         self.good &= right.all(axis=0)
         for i, column in zip(slots, values, strict=True):
-            slot = self.stencil.slots[i]
+            slot = self.slots[i]
             if slot.scope == FEATURES:
                 self.out.numeric[slot.name][self.into] = column
             else:
@@ -131,7 +138,7 @@ class Slots:
         begin = self.begin[slots][place, row]
         size = self.end[slots][place, row] - begin
         word = cut(load(self.words, begin, 1), np.minimum(size, 8))[0]
-        feature = np.array([self.stencil.slots[i].scope == FEATURES for i in slots])[place]
+        feature = np.array([self.slots[i].scope == FEATURES for i in slots])[place]
         for text, length, value in ((NULL, 4, np.nan), (TRUE, 4, 1.0), (FALSE, 5, 0.0)):
             found = (word == text) & (size == length)
             if value == value:
@@ -146,7 +153,7 @@ class Slots:
         quoted &= (size >= 0) & (size <= 8 * WIDEST)
         there = quoted
         if not quoted.all():
-            names = [self.stencil.slots[i] for i in slots]
+            names = [self.slots[i] for i in slots]
             may = np.array([_may_be_null(slot) for slot in names])
             none = self._is(NULL, 4, np.array(slots)) & may[:, None]
             self.good &= (quoted | none).all(axis=0)
@@ -176,7 +183,7 @@ class Slots:
             self.good &= (right | ~there).all(axis=0)
             there = there & right
         for i, place in enumerate(mine.tolist()):
-            slot = self.stencil.slots[slots[place]]
+            slot = self.slots[slots[place]]
             own = [word[i] for word in words]
             if slot.scope == EVENT and slot.name in _NEVER_EMPTY:
                 self.good &= (size[i] > 0) | ~there[i]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from watchkeeper.daemon.transport.codec.bulk import MOST_TOPICS, Bulk, Taken
 from watchkeeper.daemon.transport.codec.coder import Coder
-from watchkeeper.daemon.transport.codec.lanes import words_in
+from watchkeeper.daemon.transport.codec.lanes import Lanes, words_in
 from watchkeeper.daemon.transport.codec.outlined import Outlined
 from watchkeeper.daemon.transport.codec.shapes import NULL as NOTHING
 from watchkeeper.daemon.transport.codec.shapes import NUMBER, WORD, BulkKind
@@ -25,12 +25,13 @@ from watchkeeper.daemon.transport.codec.stencil import (
 )
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.daemon.transport.spans import Span
-from watchkeeper.detectors.types import FloatArray, IntArray
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 MOST_STENCILS = 16  # of a topic
 _CHUNK_BYTES = 1 << 20  # about: what is worked on then stays in a cache
 _FEWEST = 64  # rows that are worth it
 _LOOKS = 4  # rows of a batch that are looked at for new stencils
+_READ = -1  # stands for the number of commas of a row that is read
 _LONGEST_PAUSE = 64  # batches of a topic that are not tried after ones that were no use
 
 
@@ -38,13 +39,15 @@ _LONGEST_PAUSE = 64  # batches of a topic that are not tried after ones that wer
 class _Topic:
     """What is known of a topic. `kinds` are the features' types; `used` is the batch that each
     stencil was last of use in; `groups` are the features of events that share a block, and
-    `group` says which of them each stencil's are."""
+    `group` says which of them each stencil's are. Stencils of one of the `families` differ only in
+    what is between their values."""
 
     plans: list[Plan] = field(default_factory=list)
     used: list[int] = field(default_factory=list)
     group: list[int] = field(default_factory=list)
     groups: list[frozenset[str]] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    families: list[list[int]] = field(default_factory=list)
     coders: defaultdict[tuple[str, str], Coder] = field(default_factory=lambda: defaultdict(Coder))
     batch: int = 0
     pause: int = 0
@@ -82,6 +85,10 @@ class _Topic:
                 self.groups.append(mine)
             self.groups[place] |= mine
             self.group.append(place)
+        families: dict[object, list[int]] = {}
+        for number, each in enumerate(stencils):
+            families.setdefault((self.group[number], each.slots), []).append(number)
+        self.families = [*families.values()]
 
     def columns(self, group: int, kind: int) -> tuple[str, ...]:
         """The features of a group that are of a type."""
@@ -145,6 +152,35 @@ def _learn(topic: _Topic, kind: BulkKind, records: Records, rows: IntArray) -> N
             topic.learn(stencil)
 
 
+class _Text(NamedTuple):
+    """Rows in `words`: where they begin and end, all commas there, how many of these are before
+    each row, and how many in it."""
+
+    words: Lanes
+    start: IntArray
+    end: IntArray
+    commas: IntArray
+    before: IntArray
+    counts: IntArray
+
+    def of(self, plans: list[Plan]) -> BoolArray:
+        """Which rows have as many commas as one of these."""
+        right = np.zeros(len(self.counts), dtype=np.bool_)
+        for commas in {plan.commas for plan in plans}:
+            right |= self.counts == commas
+        return right
+
+    def edges(self, rows: IntArray | slice, commas: int) -> IntArray:
+        """The edges of rows that have so many commas, see `Plan`; any of others."""
+        start = self.start[rows]
+        edges = np.empty((commas + 2, len(start)), dtype=np.int64)
+        edges[0], edges[-1] = start, self.end[rows]
+        if commas:
+            every = np.arange(commas)[:, None] + self.before[rows]
+            self.commas.take(every, out=edges[1:-1], mode="clip")
+        return edges
+
+
 class _Reading:
     """One batch of one topic."""
 
@@ -191,32 +227,61 @@ class _Reading:
         start, end = span.start - first, span.end - first
         commas = np.flatnonzero(words.view(np.uint8) == COMMA)
         before, behind = commas.searchsorted(start), commas.searchsorted(end)
-        counts = behind - before
-        for number, plan in enumerate(self.topic.plans):
-            mine = np.flatnonzero(counts == plan.commas)
+        text = _Text(words, start, end, commas, before, behind - before)
+        for family in self.topic.families:
+            mine = np.flatnonzero(text.of([self.topic.plans[number] for number in family]))
             if len(mine) < fewest:
                 if len(mine):
                     self.late.append(rows[mine])
                 continue
             some = slice(None) if len(mine) == len(rows) else mine
-            edges = np.empty((plan.commas + 2, len(mine)), dtype=np.int64)
-            edges[0], edges[-1] = start[some], end[some]
-            every = np.arange(plan.commas)[:, None] + before[some]
-            commas.take(every, out=edges[1:-1], mode="clip")
-            fits = plan.fits(words, edges)
-            begin, stop = plan.places(edges)
-            fits &= (stop - begin).min(axis=0) > 0
-            if not fits.any():
+            places = self._places(family, text, some)
+            if places is None:
                 continue
+            begin, stop, status, fits = places
             chosen = rows[some]
             if not fits.all():
                 begin, stop, chosen = begin[:, fits], stop[:, fits], chosen[fits]
-            counts[mine[fits]] = -1
-            self.topic.used[number] = self.topic.batch
+                status = status[fits]
+            text.counts[mine[fits]] = _READ
             by = first if shift is None else shift[some][fits]
-            out = self._out(self.topic.group[number])
-            places = Places(words, by, begin, stop, chosen)
-            Slots(plan.stencil, places, out, self.topic.coders, self.latest).read()
+            out = self._out(self.topic.group[family[0]])
+            found = Places(words, by, begin, stop, chosen, status)
+            slots = self.topic.plans[family[0]].stencil.slots
+            Slots(slots, found, out, self.topic.coders, self.latest).read()
+
+    def _places(
+        self, family: list[int], text: _Text, some: IntArray | slice
+    ) -> tuple[IntArray, IntArray, IntArray, BoolArray] | None:
+        """Where the values of some rows begin and end, a row a slot, the rows' status, and which of
+        them are of one of the stencils; None: none is. All are taken for rows of the one that most
+        are of; the few others are put right then."""
+        counts = text.counts[some]
+        plans = sorted(
+            ((int(np.count_nonzero(counts == self.topic.plans[i].commas)), i) for i in family),
+            key=lambda each: -each[0],
+        )
+        main = self.topic.plans[plans[0][1]]
+        edges = text.edges(some, main.commas)
+        begin, stop = main.places(edges)
+        fits = main.fits(text.words, edges) & (counts == main.commas)
+        if fits.any():
+            self.topic.used[plans[0][1]] = self.topic.batch
+        status = np.full(len(counts), main.stencil.status, dtype=np.int64)
+        for n, number in plans[1:]:
+            plan = self.topic.plans[number]
+            rows = np.flatnonzero((counts == plan.commas) & ~fits) if n else counts[:0]
+            if not len(rows):
+                continue
+            edges = text.edges(rows if isinstance(some, slice) else some[rows], plan.commas)
+            right = plan.fits(text.words, edges)
+            if right.any():
+                found, rows = plan.places(edges), rows[right]
+                begin[:, rows], stop[:, rows] = found[0][:, right], found[1][:, right]
+                status[rows], fits[rows] = plan.stencil.status, True
+                self.topic.used[number] = self.topic.batch
+        fits &= (stop - begin).min(axis=0) > 0
+        return (begin, stop, status, fits) if fits.any() else None
 
     def _out(self, group: int) -> Outlined:
         out = self.outs.get(group)
