@@ -51,3 +51,32 @@ def test_what_a_thread_left_free_between_what_it_kept_goes_back() -> None:
     before, held, after = map(float, done.stdout.split())
     assert held - before > 50
     assert after - before < 10
+
+
+_AGAIN = """
+import resource
+from watchkeeper.daemon import heap
+
+assert heap.use_one()
+before = None
+for turn in range(20):
+    whole = [bytes(1_000_000) for _ in range(20)]
+    del whole
+    if turn == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@glibc
+def test_what_each_batch_needs_is_kept_for_the_next_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _AGAIN],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=dict(python_path()),
+    )
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert int(done.stdout) < 1_000

@@ -21,10 +21,11 @@ SPLITTERS = pytest.mark.parametrize(
 Found = tuple[int, float, bytes | None, bytes | None, Headers]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _however_small() -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module", params=[0, 1 << 40], ids=["by zeros", "one by one"])
+def _however_small(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches_arrays, "_WORTH_IT", 0)
+        patch.setattr(batches_arrays, "_MANY", request.param)
         yield
 
 
@@ -187,3 +188,22 @@ def test_a_packed_batch_becomes_a_plain_one() -> None:
     piece = batches.split(made, Cursor(0), len(made), 100, check=False)
     assert found(piece) == drawn.found()
     assert piece.stop == "end"
+
+
+def test_records_without_headers_are_found_by_the_zeros_around_their_lengths() -> None:
+    rows = [Row(i, i // 3, b"key", b'{"n":%d}' % 10 ** (i % 90), ()) for i in range(300)]
+    data = b"".join(Batch(rows, base, 299).encoded() for base in (0, 300, 900))
+
+    for most in (40, 150, 450, 1_000):
+        cursor = Cursor(0)
+        heads = batches_arrays._heads(data, cursor, len(data), most, batches.PLAIN, True)
+        found = batches_arrays._between_zeros(data, heads)
+
+        if not batches_arrays._MANY:
+            assert found is not None
+            for one, other in zip(found, batches_arrays._one_by_one(data, heads), strict=True):
+                assert one.tolist() == other.tolist()
+        same(
+            batches_arrays.split(data, cursor, len(data), most),
+            batches.split(data, cursor, len(data), most),
+        )

@@ -195,6 +195,45 @@ def test_every_time(time: str) -> None:
     assert_same("labels", [compact(event) for event in events], stencils())
 
 
+@pytest.mark.parametrize("digits", range(8))
+def test_times_of_a_second_are_read_together(digits: int) -> None:
+    """Their seconds are read once for all of them, also where some are none."""
+    figures = random.Random(digits)
+    times = []
+    for i in range(400):
+        second = f"2026-{1 + i // 80:02d}-03T12:{i // 50:02d}:{58 + i // 150:02d}"
+        micros = "".join(figures.choices("0123456789", k=digits))
+        times.append(f"{second}.{micros}Z" if digits else f"{second}Z")
+    for i, odd in enumerate(("x", " ", "-", ":", "+")):
+        place = 20 + i % max(digits, 1)
+        times[40 * i + 7] = times[40 * i + 7][:place] + odd + times[40 * i + 7][place + 1 :]
+    times[300] = times[300][:-1] + "z"
+    times[310] = times[310].replace(".", ",")
+    times[320] = times[320].replace("T", " ")
+    events = [HEAD | {"time": time, "request_id": "r"} for time in times]
+
+    assert_same("labels", [compact(event | {"label": "a"}) for event in events], stencils())
+
+
+def test_a_few_events_with_more_between_their_values_are_read_with_the_others() -> None:
+    bulk = stencils()
+    values = []
+    for i in range(500):
+        event: dict[str, Any] = HEAD | {"request_id": f"r{i}", "features": {"x": i + 0.5}}
+        event["features"]["w"] = None if i % 7 == 0 else f"word, {i % 3}" if i % 5 else "one"
+        if i % 40 == 9:
+            event["status"] = ("error", "timeout", "ok")[i % 3]
+        if i % 90 == 11:
+            event["kind"] = "a"
+        values.append(compact(event | {"prediction": {"score": 0.25}}))
+
+    for _ in range(2):
+        assert_same("predictions", values, bulk)
+
+    topic = bulk.bulk._topics["predictions", "prediction"]
+    assert len(topic.plans) > len(topic.families)
+
+
 def test_a_quote_within_a_text_is_no_event() -> None:
     good = compact(HEAD | {"request_id": "r", "features": {"w": "one"}})
     odd = good.replace(b'"one"', b'"o"e"')
