@@ -13,17 +13,19 @@ TRIM_S = 60.0
 # Of glibc's `mallopt`. What a batch needs is taken and left again with each: given back in between,
 # it would have to be cleared each time, which is a tenth of all the work.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_KEPT, _ALONE = 64 * 1024 * 1024, 8 * 1024 * 1024  # bytes
+_KEPT, _ALONE = 64 * 1024 * 1024, 8 * 1024 * 1024  # bytes; answers of brokers are smaller
 
 
 def use_one() -> bool:
     """Has all threads that begin from now on share one heap; False where that cannot be said.
 
     Free memory at the end of another thread's heap never goes back. Threads hardly wait for each
-    other here, since most of what they do they do one after the other.
+    other here, since most of what they do they do one after the other. The heap keeps 64 MiB for
+    the next batch until `trim`; what is larger than 8 MiB is mapped alone, and goes back at once.
     """
     libc = _glibc()
-    return libc is not None and libc.mallopt(_ARENA_MAX, 1) == 1
+    wanted = (_ARENA_MAX, 1), (_TRIM_THRESHOLD, _KEPT), (_MMAP_THRESHOLD, _ALONE)
+    return libc is not None and all([libc.mallopt(*each) == 1 for each in wanted])
 
 
 def trim() -> bool:

@@ -60,7 +60,7 @@ from watchkeeper.daemon import heap
 assert heap.use_one()
 before = None
 for turn in range(20):
-    whole = [bytes(1_000_000) for _ in range(20)]
+    whole = [b"x" * 1_000_000 for _ in range(20)]
     del whole
     if turn == 2:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -220,7 +220,7 @@ def test_a_few_events_with_more_between_their_values_are_read_with_the_others() 
     values = []
     for i in range(500):
         event: dict[str, Any] = HEAD | {"request_id": f"r{i}", "features": {"x": i + 0.5}}
-        event["features"]["w"] = None if i % 7 == 0 else f"word, {i % 3}" if i % 5 else "one"
+        event["features"]["w"] = "a, b" if i == 400 else None if i % 7 == 0 else f"word {i % 3}"
         if i % 40 == 9:
             event["status"] = ("error", "timeout", "ok")[i % 3]
         if i % 90 == 11:
