@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage.database import DatabaseDown
@@ -21,6 +22,7 @@ WRITING_SHARE = 0.5  # of the time that one may be being written: most of it is 
 FURTHEST = 1_600  # times `checkpoint_events` that may wait for one: some 25 to 30 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02
+YIELD_S = 0.25  # so long after it is due one may begin, where something else is about to come
 LONGEST_S = 20.0  # between two, however much the last one cost, or however long it took
 LONGEST_BEHIND_S = 60.0  # the same while a backlog is worked off
 _BEHIND = 100  # times `checkpoint_events` since the last one: that is a backlog
@@ -56,7 +58,8 @@ class Checkpoints:
     hears of it in a later turn. `commit` raises Fenced or DatabaseDown; the latter is waited out
     by `patience`, in the loop's own thread. `steady` is a clock that nobody sets; `spent` is the
     CPU time of the thread that asks, seconds: to wait for a disk, a lock or a server costs nothing,
-    so that one slow write does not put the next one off for long.
+    so that one slow write does not put the next one off for long. What is written beside is held
+    up until there is a `lull`, unless the loop waits for it.
     """
 
     commit: Callable[[Checkpoint], None]
@@ -64,10 +67,12 @@ class Checkpoints:
     steady: Callable[[], float]
     beside: bool = False
     spent: Callable[[], float] = time.thread_time
+    lull: Lull = field(default_factory=Lull)
     _begun: float = float("-inf")
     _begun_at: float = 0.0
     _gathered_s: float = 0.0
     _left: float = CHECKPOINT_SHARE
+    _due_at: float | None = None
     _built_s: float = 0.0
     _dear_s: float = 0.0
     _slow_s: float = 0.0
@@ -102,8 +107,15 @@ class Checkpoints:
         yield
         self._gathered_s += self.spent() - began
 
+    def may_yield(self) -> bool:
+        """Whether a routine one that is due may be put off for a moment still."""
+        now = self.steady()
+        self._due_at = now if self._due_at is None else self._due_at
+        return now - self._due_at < YIELD_S
+
     def begin(self) -> None:
         """One is being made from here on."""
+        self._due_at = None
         now = self.steady()
         passed = now - self._begun
         gathered = self._gathered_s / passed if passed > 0.0 else 0.0
@@ -118,12 +130,14 @@ class Checkpoints:
     def write(self, checkpoint: Checkpoint) -> None:
         """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""
         self._built_s = self.spent() - self._begun_at
+        self.lull.begin()
         self._cost(self.patience.insist(lambda: self._write(checkpoint)))
 
     def write_beside(self, pending: Pending, checkpoint: Checkpoint) -> None:
         """Has it written by another thread; `written` tells of its end."""
         self._built_s = self.spent() - self._begun_at
         done: Future[Cost] = Future()
+        self.lull.allow()
         # One that hangs in the database must not keep the process from ending.
         threading.Thread(
             target=self._fulfil, args=(done, checkpoint), name="checkpoint", daemon=True
@@ -144,6 +158,7 @@ class Checkpoints:
         try:
             wrote = writing.done.result()
         except DatabaseDown:
+            self.lull.begin()
             wrote = self.patience.insist(lambda: self._write(writing.checkpoint))
         self._cost(wrote)
         return writing.pending
@@ -157,6 +172,7 @@ class Checkpoints:
     def _see_it_end(self, writing: Writing) -> None:
         """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""
         until = time.monotonic() + HANGING_S
+        self.lull.begin()
         while not wait([writing.done], SLICE_S).done:
             if self.patience.stopping.is_set():
                 until = min(until, time.monotonic() + LAST_S)
@@ -168,6 +184,7 @@ class Checkpoints:
     def close(self, timeout: float) -> None:
         """Waits for what is being written, and writes nothing more. Idempotent."""
         if self._writing is not None:
+            self.lull.begin()
             wait([self._writing.done], timeout)
 
     def _fulfil(self, done: Future[Cost], checkpoint: Checkpoint) -> None:

@@ -29,5 +29,5 @@ class Gauging:
             ages[str(channel)] = 0.0 if oldest is None else max(now - oldest, 0.0)
         counts = {(str(channel), what): n for (channel, what), n in self.outbox.counts().items()}
         self.metrics.told(counts, ages)
-        self.metrics.held(self.store.records.totals().actions_held)
+        self.metrics.held(self.store.records.actions_held())
         self.metrics.reading(getattr(self.source, "reading", ""))

@@ -23,7 +23,8 @@ from watchkeeper.detectors.types import BoolArray
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
-_SMALL, _AT_ONCE = 64, 64  # so many blocks of fewer rows each are worked on at once
+# So many blocks of fewer rows each are worked on at once: a few hundred microseconds.
+_SMALL, _AT_ONCE = 64, 16
 _ROWS, _ROWS_A_NAME = 16_384, 8  # examples that are stored as one; see `journal`
 _NAMES_A_ROW = 4  # so many may stay beside a row that has another one
 

@@ -21,6 +21,7 @@ from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.handing import Actor, Handing, under_way
 from watchkeeper.daemon.holdings import Holdings
 from watchkeeper.daemon.kept import Examples
+from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.reporting.metrics import Stage
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 TICK_S = 1.0
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
+SOON_S = 0.02  # before the end of a window: to gather a checkpoint takes less
 QUIET_S = 300.0  # how long taking up anew waits for actions to end
 
 
@@ -79,7 +81,8 @@ class Loop:
     `kinds` says what the events of a topic are; `clock` is the wall clock in seconds since the
     epoch. A checkpoint is due after `checkpoint_s` seconds or `checkpoint_events` events, later
     where checkpoints would take too much of the time, and at once when an incident or action
-    changed. With `beside` a thread of its own writes those that are not urgent. Events of more
+    changed. With `beside` a thread of its own writes those that are not urgent; where there is a
+    `lull`, only while the loop waits, and none is begun right before a window ends. Events of more
     than `models_limit` models are refused.
     `spreading` is there where events of some model lie in several partitions.
     Without `ticks` only events make time pass. While the database is away nothing is read on, for
@@ -106,6 +109,7 @@ class Loop:
     _quiet_by: float = float("inf")
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
+    lull: Lull | None = None
     _examples: Examples = field(default_factory=Examples)
     _ticked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
@@ -123,7 +127,11 @@ class Loop:
         self._trouble = Trouble(self.source, self.reporter.source_away, lambda: self._steady())
         self._steady = self.steady or self.clock
         self._checkpoints = Checkpoints(
-            self._write, self._patience, lambda: self._steady(), self.beside
+            self._write,
+            self._patience,
+            lambda: self._steady(),
+            self.beside,
+            lull=self.lull or Lull(),
         )
         self._holdings = Holdings(
             self.source, self.store, self.pipeline.state, self._patience, self.clock, self.spreading
@@ -208,7 +216,7 @@ class Loop:
         self._pending.add_records(records, polled.topics)
         self._remember(records, decoded, step, now)
         due = self._checkpoints.due(self._pending, self.checkpoint_s, self.checkpoint_events)
-        if due and not self._checkpoint_beside():
+        if due and not self._checkpoint_beside(step):
             self.checkpoint()
         self._handing.give_again()
         self.reporter.observe(step, records, decoded)
@@ -256,14 +264,24 @@ class Loop:
         self._became_true(pending)
         return True
 
-    def _checkpoint_beside(self) -> bool:
-        """Has a checkpoint written while it reads on; False where it must be written at once."""
+    def _checkpoint_beside(self, step: Step) -> bool:
+        """Has a checkpoint written while it reads on, now or soon; False where it must be written
+        at once."""
         pending = self._pending
         if pending.empty or not self._checkpoints.may_wait(pending):
             return False
+        if self._is_inopportune(step) and self._checkpoints.may_yield():
+            return True
         self._checkpoints.write_beside(pending, self._build(pending))
         self._pending = Pending()
         return True
+
+    def _is_inopportune(self, step: Step) -> bool:
+        """Whether a finding would have to wait, where latency counts: one of this turn, or of a
+        window that is about to end."""
+        if self.lull is None:
+            return False
+        return bool(step.findings) or self.pipeline.state.arrays.clocks.next_due_s() < SOON_S
 
     def _hear_written(self, now: bool = False) -> bool:
         """Takes note of what was written beside; False when another instance has taken over."""
@@ -298,7 +316,8 @@ class Loop:
     def _became_true(self, pending: Pending) -> None:
         """Tells whoever waits for it."""
         self.source.commit(pending.offsets)
-        self.reporter.committed()
+        if pending.outbox or pending.letters:
+            self.reporter.committed()
         self._handing.give(pending.actions.values())
 
     def close(self, timeout: float) -> None:

@@ -28,6 +28,7 @@ from watchkeeper.daemon.gauging import Gauging
 from watchkeeper.daemon.home import holder_of, home_of
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.lull import Lull, Resting
 from watchkeeper.daemon.paging import policies
 from watchkeeper.daemon.remedies import Remedies
 from watchkeeper.daemon.reporting.metrics import Metrics
@@ -88,7 +89,8 @@ class Daemon:
         config, daemon = self.config, self.config.daemon
         self._home = home_of(Path(daemon.state_dir), daemon.instance)
         migrate.upgrade(config.database.url)
-        self.store = Store(config.database.url)
+        lull = self._lull()
+        self.store = Store(config.database.url, *([lull.pause] if lull is not None else []))
         self.metrics = Metrics(watchkeeper.__version__)
         self._channels = channels_of(config, self.sink)
         self.outbox = self._outbox()
@@ -102,7 +104,7 @@ class Daemon:
             commander.answered, self.clock, self._last_resort(_NO_DATABASE),
             self._last_resort(_BLIND), self._last_resort(_UNREST, after_s=0.0),
         )  # fmt: skip
-        self.loop = self._loop(Pipeline(state, RULES, remedies))
+        self.loop = self._loop(Pipeline(state, RULES, remedies), lull)
         self.timers = self._timers()
 
     def start(self) -> None:
@@ -178,7 +180,12 @@ class Daemon:
             clock=self.clock,
         )
 
-    def _loop(self, pipeline: Pipeline) -> Loop:
+    def _lull(self) -> Lull | None:
+        """Where latency counts: when nothing is kept waiting by what is done beside the loop."""
+        quick = self.config.kafka.profile == "low_latency"
+        return self.source.lull if quick and isinstance(self.source, Resting) else None
+
+    def _loop(self, pipeline: Pipeline, lull: Lull | None) -> Loop:
         config, real = self.config, self.clock is time.time
         return Loop(
             self.source,
@@ -195,6 +202,7 @@ class Daemon:
             steady=time.monotonic if real else None,
             beside=real if self.beside is None else self.beside,
             spreading=self._spreading(),
+            lull=lull,
         )
 
     def _outbox(self) -> Outbox:

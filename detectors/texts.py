@@ -103,12 +103,17 @@ class Spans:
 
     def data(self) -> bytes:
         """The bytes of all texts, one behind the other."""
+        if len(self) <= _SOME:
+            return self._few()
         return self._data(*behind(self.start, self.end))
+
+    def _few(self) -> bytes:
+        whole, each = self.buffer, zip(self.start.tolist(), self.end.tolist(), strict=True)
+        return b"".join([whole[start:end] for start, end in each if start >= 0])
 
     def _data(self, begins: IntArray, ends: IntArray) -> bytes:
         if len(self) <= _SOME:
-            whole, each = self.buffer, zip(self.start.tolist(), self.end.tolist(), strict=True)
-            return b"".join([whole[start:end] for start, end in each if start >= 0])
+            return self._few()
         given = begins >= 0
         lengths = (ends - begins)[given]
         places = np.repeat(self.start[given] - begins[given], lengths)

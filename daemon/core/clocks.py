@@ -14,6 +14,7 @@ from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.windows import Watermark, arrived, first_open, window_index
 
 NOT_BEGUN = -(2**62)  # stands for the next window of a model without events
+_TO_CLOSE = ("next_window", "newest", "width", "lateness")
 _SWITCHES = ("live", "compared", "sampled", "related", "weighed")
 
 
@@ -155,6 +156,14 @@ class Clocks(Grown):
         end = (a["next_window"][begun] + 1) * a["width"][begun]
         due: IntArray = begun[end + a["lateness"][begun] <= a["newest"][begun]]
         return due
+
+    def next_due_s(self) -> float:
+        """The event time until a window is due, of the models that have begun; infinite where
+        there is none."""
+        a = {name: self.arrays[name][: self._used] for name in _TO_CLOSE}
+        begun = (a["next_window"] != NOT_BEGUN) & np.isfinite(a["newest"])
+        end = (a["next_window"] + 1) * a["width"] + a["lateness"]
+        return float((end - a["newest"]).min(initial=np.inf, where=begun))
 
     def _first(self, models: IntArray, first: FloatArray) -> None:
         a = self.arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -23,12 +23,17 @@ from watchkeeper.detectors.keys import Keys
 _t = tables.kept.c
 
 
-def keep(connection: Connection, kept: Iterable[Kept]) -> None:
+def keep(
+    connection: Connection, kept: Iterable[Kept], pause: Callable[[], object] = lambda: None
+) -> None:
     """Adds blocks, one after the other: together they may be large. One that is there already is
     not added again."""
     for each in kept:
+        pause()
         if len(each.rows):
-            insert_new(connection, tables.kept, [_row(each)])
+            row = _row(each)
+            pause()
+            insert_new(connection, tables.kept, [row])
 
 
 def joins(connection: Connection, partitions: Iterable[int]) -> list[Block]:

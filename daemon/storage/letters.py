@@ -36,6 +36,13 @@ _ABOUT_AN_INCIDENT = (
     & (_o.key.is_(None) | (_o.incident_id + ":" == _PREFIX))
 )
 
+# What every sender asks every second, made once: to make a statement costs more than to run it.
+_WAITING = (
+    select(_o.seq)
+    .where(_o.channel == sa.bindparam("channel"), _o.state == sa.literal_column("'pending'"))
+    .limit(1)
+)
+
 
 class Letters:
     """Rows are added by the checkpoint, taken by a sender, and end as sent or blocked."""
@@ -47,6 +54,11 @@ class Letters:
         """Adds messages outside a checkpoint, for instance a test page; known ids stay."""
         with self._db.write() as connection:
             insert_new(connection, tables.outbox, [rows.outbox(each) for each in letters])
+
+    def waits(self, channel: Channel) -> bool:
+        """True when any message waits."""
+        with self._db.read() as connection:
+            return connection.execute(_WAITING, {"channel": channel}).first() is not None
 
     def take(
         self,

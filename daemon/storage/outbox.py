@@ -146,9 +146,14 @@ class Outbox:
             self._end(channel, line)
         if resting:
             return 0
+        waits = self.letters.waits(channel)
+        if channel == "dlq":
+            self._drop()
+        if not waits:  # as nearly always: every other look costs as much again
+            line.crowd, line.look_at = 0, 0.0
+            return 0
         if channel == "dlq":
             self._skip(line)
-            self._drop()
         else:
             self._collapse(channel, line, now)
         self._expire(channel, now)

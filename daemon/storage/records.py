@@ -141,6 +141,11 @@ class Records:
         with self._db.read() as connection:
             return [SetAside(*each) for each in connection.execute(wanted)]
 
+    def actions_held(self) -> int:
+        """How many actions wait for a person."""
+        with self._db.read() as connection:
+            return _count(connection, tables.actions, tables.actions.c.state == "held")
+
     def totals(self) -> Totals:
         """How full the database is."""
         i, a, o, b = tables.incidents.c, tables.actions.c, tables.outbox.c, tables.inbox.c

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -59,10 +59,12 @@ _NEWER_OF = _NEWER.where(_s.model.in_(sa.bindparam("models", expanding=True)))
 class Store:
     """The database of one daemon, by seam: what the loop commits here, the rest in the parts.
 
-    Thread-safe. The database must have the newest layout (`migrate.upgrade`).
+    Thread-safe. The database must have the newest layout (`migrate.upgrade`). A commit calls
+    `pause` every now and then, which may take a moment: there somebody else may go first.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pause: Callable[[], object] = lambda: None) -> None:
+        self._pause = pause
         self._db = Database(url)
         self.records = Records(self._db)
         self.registry = Registry(self._db)
@@ -85,11 +87,16 @@ class Store:
 
         Raises Fenced when another owner has taken one of the partitions.
         """
+        pause = self._pause
         with self._db.write() as connection:
+            pause()
             _check_owner(connection, checkpoint.epochs)
+            pause()
             _write_offsets(connection, checkpoint)
-            _write_states(connection, checkpoint)
-            _write_record(connection, checkpoint)
+            pause()
+            _write_states(connection, checkpoint, pause)
+            _write_record(connection, checkpoint, pause)
+            pause()
             registry.record(connection, checkpoint.deployments)
             registry.blame(connection, checkpoint.faulty, checkpoint.at)
             take(connection, checkpoint.answers, checkpoint.at)
@@ -179,7 +186,9 @@ def _write_offsets(connection: Connection, checkpoint: Checkpoint) -> None:
         connection.execute(_MOVE, moved)
 
 
-def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
+def _write_states(
+    connection: Connection, checkpoint: Checkpoint, pause: Callable[[], object]
+) -> None:
     epochs: dict[int, int] = {}
     for partition, epoch in checkpoint.epochs.items():
         epochs[partition.number] = max(epoch, epochs.get(partition.number, 0))
@@ -200,10 +209,12 @@ def _write_states(connection: Connection, checkpoint: Checkpoint) -> None:
             "updated_at": checkpoint.at,
         }
         new.append(row)
+        pause()
     put(connection, tables.states, new)
     for table, part in zip(_SELDOM, (checkpoint.lasting, checkpoint.references), strict=True):
         given = [model for model in wanted if model in part]
         encoded = [{"model": m, "blob": snapshots.encode(part[m])} for m in given]
+        pause()
         put(connection, table, encoded)
 
 
@@ -223,12 +234,16 @@ def _newer_owners(connection: Connection, models: Sequence[str], epoch: int) -> 
     return found
 
 
-def _write_record(connection: Connection, checkpoint: Checkpoint) -> None:
+def _write_record(
+    connection: Connection, checkpoint: Checkpoint, pause: Callable[[], object]
+) -> None:
+    pause()
     insert_new(connection, tables.findings, [rows.finding(each) for each in checkpoint.findings])
+    pause()
     _write_incidents(connection, checkpoint.incidents)
     _write_actions(connection, checkpoint.actions)
     _write_profiles(connection, checkpoint)
-    keeping.keep(connection, checkpoint.kept)
+    keeping.keep(connection, checkpoint.kept, pause)
     letters = [rows.dead_letter(each) for each in checkpoint.dead_letters]
     insert_new(connection, tables.dead_letters, letters)
     insert_new(connection, tables.outbox, [rows.outbox(each) for each in checkpoint.outbox])

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
+from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.transport import kafka_member
 from watchkeeper.daemon.transport.kafka_commits import KafkaCommits
 from watchkeeper.daemon.transport.kafka_consumer import spot
@@ -70,6 +71,11 @@ class KafkaSource:
     def reading(self) -> Reading:
         """How the records are read: as whole batches, or one by one, which is slower."""
         return self._member.way.reading
+
+    @property
+    def lull(self) -> Lull:
+        """When it only waits for brokers."""
+        return self._member.lull
 
     @property
     def trouble(self) -> str | None:

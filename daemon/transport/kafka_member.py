@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_consumer import consumer_of, spot
 from watchkeeper.daemon.transport.kafka_heard import Heard
@@ -43,13 +44,15 @@ _POLL_RECORDS = 2_000
 class KafkaMember:
     """Keeps one consumer in the group, and makes another whenever that one is lost.
 
-    `consumer` is None while there is none. Owned by the thread that polls.
+    `consumer` is None while there is none; `lull` is when it waits for answers.
+    Owned by the thread that polls.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
         self.settings = settings
         self.consumer: Any = None
         self.assignment = Assignment()
+        self.lull = Lull()
         self.heard = Heard(settings.fetch_max_wait_ms / 1000)
         self.closed = threading.Event()
         self.way = Way("records", "not connected yet")
@@ -173,6 +176,7 @@ class KafkaMember:
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=int(timeout * 1000))
         self._unanswered = self._stopped_since = None
+        self.lull.begin()
         self.topics.forget()
         self.assignment.lose_all()
 
@@ -208,7 +212,7 @@ class KafkaMember:
         self._choose_way()
         ignore_belated(self.consumer)
         finish_joins(self.consumer)
-        spare_handovers(self.consumer)
+        spare_handovers(self.consumer, self.lull)
         self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)

@@ -10,10 +10,13 @@ Where the library is not as expected all stays as it is, which costs time and no
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
+
+from watchkeeper.daemon.lull import Lull
 
 log = structlog.get_logger()
 
@@ -48,8 +51,8 @@ def describe_once() -> None:
     fetcher._FetchPartition = functools.lru_cache(_MOST_DESCRIBED)(made)
 
 
-def spare_handovers(consumer: Any) -> None:
-    """Changes the polls of one consumer."""
+def spare_handovers(consumer: Any, lull: Lull | None = None) -> None:
+    """Changes the polls of one consumer; `lull` is told when one of them only waits."""
     fetcher = getattr(consumer, "_fetcher", None)
     coordinator = getattr(consumer, "_coordinator", None)
     known = all(hasattr(fetcher, name) for name in _FETCHER)
@@ -57,7 +60,7 @@ def spare_handovers(consumer: Any) -> None:
         log.warning("kafka-python is not as expected: polls cost more than they need to")
         return
     _trust_coordinator(coordinator)
-    _ask_and_wait_at_once(fetcher)
+    _ask_and_wait_at_once(fetcher, _Waits(fetcher, lull))
 
 
 def _trust_coordinator(coordinator: Any) -> None:
@@ -73,7 +76,39 @@ def _trust_coordinator(coordinator: Any) -> None:
     coordinator.ensure_coordinator_ready = ensuring
 
 
-def _ask_and_wait_at_once(fetcher: Any) -> None:
+class _Waits:
+    """Tells a lull of each wait of the library's thread that falls into `inside`."""
+
+    def __init__(self, fetcher: Any, lull: Lull | None) -> None:
+        self._polled = False
+        selector: Any = getattr(fetcher._net, "_selector", None)
+        select = getattr(selector, "select", None)
+        if lull is None or select is None:
+            return
+
+        def selecting(timeout: float | None = None) -> Any:
+            if not self._polled or timeout == 0:
+                return select(timeout)
+            lull.begin()
+            try:
+                return select(timeout)
+            finally:
+                lull.end()
+
+        selector.select = selecting
+        lull.end()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """A poll waits for an answer within; on the library's thread."""
+        self._polled = True
+        try:
+            yield
+        finally:
+            self._polled = False
+
+
+def _ask_and_wait_at_once(fetcher: Any, waits: _Waits) -> None:
     """Sends the fetches, and waits for the first answer, in one go.
 
     An answer may come after a poll has looked for one. The library then asks for all partitions but
@@ -103,7 +138,7 @@ def _ask_and_wait_at_once(fetcher: Any) -> None:
         first = Future()
         for each in under_way:
             each.add_both(lambda _: first.is_done or first.success(None))
-        with suppress(KafkaTimeoutError):
+        with suppress(KafkaTimeoutError), waits.inside():
             await fetcher._manager.wait_for(first, timeout_ms)
         return True
 

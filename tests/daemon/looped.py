@@ -59,7 +59,7 @@ KINDS: dict[str, EventKind] = {
 
 
 def prediction(
-    i: int, amount: float = 50.0, *, failed: bool = False, model: str = "fraud"
+    i: float, amount: float = 50.0, *, failed: bool = False, model: str = "fraud"
 ) -> bytes:
     """The i-th prediction, as it is published: one comes each half second."""
     event = Prediction(

@@ -71,6 +71,25 @@ def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: 
     assert not any(asked_for_others)
 
 
+@pytest.mark.service
+def test_a_poll_that_only_waits_is_a_lull(kafka: Broker) -> None:
+    settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=300)
+    topic = topic_of(settings)
+    publish(settings, topic, [b"1"])
+    with source_of(settings, topic) as source:
+        read(source, 1)
+        until_caught_up(source)
+        lull, told = source.lull, list[bool]()
+        begin, end = lull.begin, lull.end
+        lull.begin = lambda: (told.append(True), begin())[1]  # type: ignore[method-assign]
+        lull.end = lambda: (told.append(False), end())[1]  # type: ignore[method-assign]
+        wait_until(lambda: not source.poll(0.1).records and any(told), 30.0, "a wait")
+        assert not lull._here.is_set()
+
+    assert told[:2] == [True, False]
+    assert lull._here.is_set()  # there is nothing that could be held up any more
+
+
 def test_what_is_asked_of_a_partition_is_described_once() -> None:
     describe_once()
     describe_once()
