@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from watchkeeper.daemon.transport.kafka_io import spare_steps
 from watchkeeper.daemon.transport.kafka_thrift import describe_once
 from watchkeeper.daemon.transport.ports import SourceError
 
@@ -69,6 +70,7 @@ def prepare() -> None:
     _bound_codecs()
     _resume_parked()
     describe_once()
+    spare_steps()
 
 
 def _known(version: str) -> bool:

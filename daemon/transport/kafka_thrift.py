@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from watchkeeper.daemon.lull import Lull
+from watchkeeper.daemon.transport.kafka_io import name_no_sockets
 
 log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ def spare_handovers(consumer: Any, lull: Lull | None = None) -> None:
         log.warning("kafka-python is not as expected: polls cost more than they need to")
         return
     _trust_coordinator(coordinator)
+    name_no_sockets(getattr(fetcher._net, "_selector", None))
     _ask_and_wait_at_once(fetcher, _Waits(fetcher, lull))
 
 

@@ -81,8 +81,16 @@ def test_a_poll_that_only_waits_is_a_lull(kafka: Broker) -> None:
         until_caught_up(source)
         lull, told = source.lull, list[bool]()
         begin, end = lull.begin, lull.end
-        lull.begin = lambda: (told.append(True), begin())[1]  # type: ignore[method-assign]
-        lull.end = lambda: (told.append(False), end())[1]  # type: ignore[method-assign]
+
+        def beginning() -> None:
+            told.append(True)
+            begin()
+
+        def ending() -> None:
+            told.append(False)
+            end()
+
+        lull.begin, lull.end = beginning, ending  # type: ignore[method-assign]
         wait_until(lambda: not source.poll(0.1).records and any(told), 30.0, "a wait")
         assert not lull._here.is_set()
 
