@@ -54,7 +54,7 @@ def describe_once() -> None:
 
 def spare_handovers(consumer: Any, lull: Lull | None = None) -> None:
     """Changes the polls of one consumer; `lull` is told when one of them only waits."""
-    fetcher = getattr(consumer, "_fetcher", None)
+    fetcher: Any = getattr(consumer, "_fetcher", None)
     coordinator = getattr(consumer, "_coordinator", None)
     known = all(hasattr(fetcher, name) for name in _FETCHER)
     if not known or not all(hasattr(coordinator, name) for name in _COORDINATOR):

@@ -452,3 +452,17 @@ def test_an_order_waits_for_no_message_that_has_no_deadline(store: Store, clock:
     outbox.deliver_due("kafka")
 
     assert told == ["planned", "order"]
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_where_nothing_waits_one_look_is_enough(
+    store: Store, outbox: Outbox, receiver: Receiver, waiting: int
+) -> None:
+    store.letters.add([letter(f"m{i}") for i in range(waiting)])
+    outbox.letters.expire = gone  # type: ignore[assignment,method-assign]
+
+    if waiting:
+        with pytest.raises(DatabaseDown):
+            outbox.deliver_due("sentry")
+    else:
+        assert outbox.deliver_due("sentry") == 0
