@@ -34,7 +34,7 @@ from tests.bench.trials import LIVE, TRIALS, help_seconds, ready_seconds
 from tests.e2e.daemon import python_path
 
 RESULT = Path("build/bench/speed.json")
-KERNELS = Path("build/bench/kernels").absolute()
+KERNELS = Path(os.environ.get("WATCHKEEPER_FAST_CACHE") or "build/bench/kernels").absolute()
 PROGRESS = Console(stderr=True)
 LIVE_NAMES = ["live0", "live1"]
 FAULT_FROM = 40_000

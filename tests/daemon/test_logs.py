@@ -20,7 +20,7 @@ Form = Literal["console", "json"]
 @pytest.fixture
 def log_to() -> Iterator[Callable[[Form], io.StringIO]]:
     """Configures logging into a text that can be read; puts logging back afterwards."""
-    root = logging.getLogger()
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
 
     def start(form: Form) -> io.StringIO:
@@ -31,7 +31,7 @@ def log_to() -> Iterator[Callable[[Form], io.StringIO]]:
     yield start
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.mark.parametrize("form", ["console", "json"])

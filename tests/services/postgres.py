@@ -44,14 +44,19 @@ class Postgres(Service):
         """End it in the orderly way without waiting for clients (`fast`)."""
         self._end(signal.SIGINT)
 
+    def close(self) -> None:
+        """End it at once and delete its data, also its memory that others could see."""
+        self.crash()
+        super().close()
+
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of one database."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def fresh_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def fresh_database(self, like: str = "template1") -> str:
+        """Create a database, empty or a copy of one that nobody uses, and return its URL."""
         name = f"test_{next(self._numbers)}"
-        self._run("createdb", "-U", "postgres", name).check_returncode()
+        self._run("createdb", "-U", "postgres", "-T", like, name).check_returncode()
         return self.url(name)
 
     def _initialise(self, data: Path) -> None:

@@ -146,8 +146,8 @@ class Service:
             os.killpg(self._process.pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it and delete its data."""
-        self.stop()
+        """End it at once and delete its data: nothing is left to be put in order."""
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _end(self, how: signal.Signals) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.bench.detection.__main__ import KEYS, PARTS, Measured, data_folder, measured
+from tests.bench.detection.census import anchors
 
 _STORED = Path(__file__).with_name("stored.json")
 
@@ -75,3 +76,24 @@ def test_no_figure_is_worse_than_it_was(quick: Measured) -> None:
 def test_every_figure_is_measured_and_stands_beside_its_goal(quick: Measured) -> None:
     assert set(KEYS) <= quick.found.keys()
     assert set(KEYS) - quick.anchors.keys() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_estimates_keep_to_their_goals(quick: Measured) -> None:
+    found = quick.found
+    if "census" in quick.missing:
+        pytest.skip(quick.missing["census"])
+
+    error = found["estimate_error"]
+    assert isinstance(error, dict)
+    assert error["accuracy"] <= 0.75
+    assert error["auc"] <= 0.66
+    assert error["f1"] <= 1.00
+    figures = {key: value for key, value in found.items() if isinstance(value, float)}
+    assert 0.90 <= figures["estimate_coverage"] <= 0.97
+    assert figures["harm_precision"] >= 0.8
+    assert figures["harm_recall"] >= 0.8
+    assert figures["harm_page_precision"] >= 0.8
+    assert figures["harm_page_recall"] >= 0.8
+    assert {key for key, _, _ in anchors()} <= found.keys()

@@ -14,12 +14,12 @@ from watchkeeper.daemon.demo import DemoOptions, run_demo
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """The demo is a program of its own and sets up logging for the whole process."""
-    root = logging.getLogger()
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def last_line(out: str) -> dict[str, object]:

@@ -8,24 +8,46 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.storage.receivers import Clock
+from tests.services.postgres import Postgres
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database it is."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without tables."""
-    if request.param == "postgresql":
+    if kind == "postgresql":
         url: str = request.getfixturevalue("postgres_url")
         return url
     return f"sqlite:///{tmp_path}/watchkeeper.db"
 
 
 @pytest.fixture
-def url(empty_url: str) -> str:
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the newest layout."""
-    migrate.upgrade(empty_url)
-    return empty_url
+    if kind == "postgresql":
+        server, model = request.getfixturevalue("postgres"), request.getfixturevalue("laid_out")
+        server.start()
+        copy: str = server.fresh_database(model)
+        return copy
+    migrate.upgrade(f"sqlite:///{tmp_path}/watchkeeper.db")
+    return f"sqlite:///{tmp_path}/watchkeeper.db"
+
+
+@pytest.fixture(scope="session")
+def laid_out(postgres: Postgres) -> str:
+    """The name of a database with the newest layout, to be copied."""
+    postgres.start()
+    url = postgres.fresh_database()
+    migrate.upgrade(url)
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture
