@@ -46,6 +46,14 @@ def pytest_configure() -> None:
     os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever talks to the broker is alone: sessions of groups run out on a busy machine."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "kafka" in item.fixturenames:
+            item.add_marker("alone")
+
+
 def pytest_report_header() -> str:
     """Say which broker the tests will talk to."""
     return f"broker: {chosen()}"

@@ -27,6 +27,7 @@ from watchkeeper.daemon.transport.ports import Partition
 pytestmark = [
     pytest.mark.service,
     pytest.mark.slow,
+    pytest.mark.alone,
     # kafka-python leaves sockets to the garbage collector when a broker dies under it.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

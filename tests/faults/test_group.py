@@ -15,7 +15,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.size import FULL
 from tests.services.brokers import Broker
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.alone]
 
 StartFleet = Callable[..., Fleet]
 THREE = ("w-1", "w-2", "w-3")

@@ -20,7 +20,7 @@ from tests.services.base import Missing, free_ports, wait_until
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.alone]
 
 AWAY_S = size(8.0, 60.0)  # an hour is a minute in full size
 FLAPS = size(1, 6) * (size(2.0, 5.0),)

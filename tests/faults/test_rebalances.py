@@ -16,7 +16,7 @@ from tests.faults.zygote import Zygote
 from tests.services.brokers import Broker
 from tests.services.postgres import Postgres
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.alone]
 
 REBALANCES = size(100, 500)
 PARTITIONS = 6

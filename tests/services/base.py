@@ -83,13 +83,21 @@ def first_line(command: Sequence[str | Path]) -> str:
 def free_ports(count: int) -> list[int]:
     """Return `count` different TCP ports that nobody on this machine listens on."""
     free: list[int] = []
-    for port in random.sample(_PORTS, 500):
+    for port in random.sample(_own_ports(), 500):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             free.append(port)
         if len(free) == count:
             return free
     raise RuntimeError("no free ports")
+
+
+def _own_ports() -> range:
+    """Return this process's part of the ports, where tests run in several beside each other."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = len(_PORTS) // count
+    return _PORTS[number * share : (number + 1) * share]
 
 
 def wait_until(condition: Callable[[], T | None], timeout: float, what: str) -> T:
