@@ -64,9 +64,7 @@ class Stage:
 def demo_config(folder: Path, prefix: str = "watchkeeper.", kafka: str | None = None) -> Config:
     """The defaults, with a rollback that asks first and everything kept in `folder`."""
     kinds = {model.name: _settings(model) for model in fleet_models()}
-    servers = Kafka()
-    if kafka is not None:  # what is sent is waited for, slot by slot
-        servers = Kafka(bootstrap_servers=[kafka], group_id=prefix, profile="low_latency")
+    servers = Kafka() if kafka is None else Kafka(bootstrap_servers=[kafka], group_id=prefix)
     return Config(
         daemon=Daemon(instance="demo", log_level="error", state_dir=str(folder)),
         kafka=servers,
