@@ -44,8 +44,10 @@ _REGRESSED = Accuracy()
 
 
 def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
-    """Brings all events of one batch into the open windows."""
+    """Brings all events of one batch into the open windows: predictions before their labels, which
+    are counted by what these teach. So it is the same in however many batches they come."""
     given = [_as_block(each) for each in events if len(each)]
+    given.sort(key=lambda each: not isinstance(each, PredictionBlock))
     if not given:
         return
     rows = [_models(state, each) for each in given]

@@ -8,7 +8,7 @@ import pytest
 from tests.daemon.core.plays import findings_of, in_order, plain
 from tests.playbook import MODEL, Play
 from watchkeeper.daemon.core.step import Batch
-from watchkeeper.detectors.types import LabelFrame
+from watchkeeper.detectors.types import LabelFrame, PredictionFrame
 
 
 @pytest.mark.parametrize("cut", [1, 7, 50, 173])
@@ -41,7 +41,10 @@ def test_several_windows_in_one_batch_are_judged_as_if_they_came_one_by_one() ->
     assert plain(single.incident) == plain(joined.incident)
 
 
-def test_a_reference_complete_in_the_middle_of_a_window_measures_the_same_in_any_batch() -> None:
+@pytest.mark.parametrize("first", [PredictionFrame, LabelFrame])
+def test_a_reference_complete_in_the_middle_of_a_window_measures_the_same_in_any_batch(
+    first: type,
+) -> None:
     single, joined = Play(), Play()
     for play in (single, joined):
         play.policy = msgspec.structs.replace(play.policy, learn_n=1_050)
@@ -54,7 +57,7 @@ def test_a_reference_complete_in_the_middle_of_a_window_measures_the_same_in_any
         single.step(Batch(in_order(late)))
     for i in range(0, 12, 6):
         frames = [frame for each in windows[i : i + 6] for frame in each]
-        by_kind = sorted(in_order(frames), key=lambda frame: isinstance(frame, LabelFrame))
+        by_kind = sorted(in_order(frames), key=lambda frame: not isinstance(frame, first))
         joined.step(Batch(by_kind))
 
     assert plain(single.pipeline.state.dump(MODEL)) == plain(joined.pipeline.state.dump(MODEL))

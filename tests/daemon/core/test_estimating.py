@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.daemon.core.plays import in_order
 from tests.playbook import MODEL, Play, objects
 from watchkeeper.daemon.core.due import due
 from watchkeeper.daemon.core.step import Batch, Step
@@ -42,13 +43,26 @@ class Life:
     ) -> Step:
         """`doubt` divides the log-odds of the scores and the truths alike, `humble` those of the
         scores alone."""
+        frames = self.frames(doubt, changed, labelled, version, scored, humble)
+        return self.play.step(Batch(frames))
+
+    def frames(
+        self,
+        doubt: float = 1.0,
+        changed: float = 0.0,
+        labelled: bool = True,
+        version: str = "v1",
+        scored: bool = True,
+        humble: float = 1.0,
+        delay: int = 1,
+    ) -> list[AnyFrame]:
         frames: list[AnyFrame] = []
-        for frame in self.play.window(version):
+        for frame in self.play.window(version, delay=delay):
             if isinstance(frame, PredictionFrame):
                 frames.append(self._scored(frame, doubt, changed, scored, humble))
             elif labelled or not isinstance(frame, LabelFrame):
                 frames.append(frame)
-        return self.play.step(Batch(frames))
+        return frames
 
     def minutes(self, count: int, **fields: object) -> list[Step]:
         return [self.minute(**fields) for _ in range(count)]  # type: ignore[arg-type]
@@ -102,6 +116,24 @@ def life() -> Life:
     made = Life()
     made.minutes(40)
     return made
+
+
+def test_truths_teach_the_same_in_any_batch_that_completes_the_reference() -> None:
+    life, joined = Life(), Play()
+    windows = [life.frames(delay=3) for _ in range(40)]
+
+    for frames in windows:
+        life.play.step(Batch(frames))
+    for first in range(0, 40, 4):
+        frames = [frame for each in windows[first : first + 4] for frame in each]
+        by_kind = sorted(in_order(frames), key=lambda frame: isinstance(frame, PredictionFrame))
+        joined.step(Batch(by_kind))
+
+    single = life.play.pipeline.state.models[MODEL].estimates
+    other = joined.pipeline.state.models[MODEL].estimates
+    assert single is not None
+    assert other is not None
+    assert single.state() == other.state()
 
 
 @pytest.mark.parametrize("target", ["accuracy", "f1", "roc_auc"])
