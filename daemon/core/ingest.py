@@ -17,7 +17,7 @@ from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.labelling import count_sources
-from watchkeeper.daemon.core.learning import learn
+from watchkeeper.daemon.core.learning import learn, learns
 from watchkeeper.daemon.core.measuring import by_window, measure
 from watchkeeper.daemon.core.repeats import count_repeated, count_unknown, sketch_inputs
 from watchkeeper.daemon.core.state import State
@@ -41,17 +41,20 @@ from watchkeeper.detectors.types import (
 )
 
 _REGRESSED = Accuracy()
+_MIX = np.int64(-7046029254386353131)  # spreads small numbers over all bits
 
 
 def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
-    """Brings all events of one batch into the open windows: predictions before their labels, which
-    are counted by what these teach. So it is the same in however many batches they come."""
+    """Brings all events of one batch into the open windows: labels first, while all of the
+    predictions that they may be of are still kept; but what predictions teach before both, as what
+    is counted of labels hangs on it, too."""
     given = [_as_block(each) for each in events if len(each)]
-    given.sort(key=lambda each: not isinstance(each, PredictionBlock))
+    given.sort(key=lambda each: not isinstance(each, LabelBlock))
     if not given:
         return
     rows = [_models(state, each) for each in given]
     arrivals = _arrive(state, given, rows)
+    _learn(state, given, rows, step)
     for each, models, (late, closed) in zip(given, rows, arrivals, strict=True):
         if late.any():
             state.counting.add(Happened.LATE, models[late])
@@ -149,13 +152,40 @@ def _predictions(
     block, members = _members(state, block, step)
     step.captured.append(block)
     joined = arrays.predicted(models, members, keys, block, closed)
-    learn(state, block, members, step)
     if not late.any():
         _count(state, block, models, members)
     elif not late.all():
         on_time = ~late
         _count(state, block.take(on_time), models[on_time], members[on_time])
     _pairs(state, joined, step)
+
+
+def _learn(
+    state: State, given: Sequence[Block | AnyFrame], rows: Sequence[IntArray], step: Step
+) -> None:
+    """Learns references from the predictions of a batch, each once."""
+    before: list[IntArray] = []
+    for block, models in zip(given, rows, strict=True):
+        if not isinstance(block, PredictionBlock) or _taught(state, block):
+            continue
+        keys = state.arrays.keys(models, block)
+        request = keys.view(np.int64) ^ (models * _MIX)
+        fresh = state.arrays.joins.fresh(models, keys)
+        for each in before:
+            fresh &= ~np.isin(request, each)
+        before.append(request)
+        if fresh.any():
+            learn(state, *_members(state, block.take(fresh), step), step)
+
+
+def _taught(state: State, block: PredictionBlock) -> bool:
+    """Whether all versions are known, and none learns a reference."""
+    ledger = state.arrays.ledger
+    rows = ledger.rows_of(block.members)
+    if not ledger.met(rows).all():
+        return False
+    without = np.flatnonzero(~ledger.members.arrays["referred"][rows])
+    return not any(learns(state, block.members[place]) for place in without.tolist())
 
 
 def _members(state: State, block: PredictionBlock, step: Step) -> tuple[PredictionBlock, IntArray]:

@@ -23,7 +23,7 @@ def learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -
     if not without.any():
         return
     places = np.unique(block.member[without]).tolist()
-    learning = [place for place in places if _learns(state, block.members[place])]
+    learning = [place for place in places if learns(state, block.members[place])]
     if not learning:
         return
     # Names of requests and clients teach nothing, and would take most of the memory.
@@ -31,11 +31,11 @@ def learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -
     bare = dataclasses.replace(block, request_id=nameless, entity=nameless)
     for place in learning:
         member = block.members[place]
-        if _learns(state, member):  # others may be counted under the same name
+        if learns(state, member):  # others may be counted under the same name
             _gather(state, member, bare, place, step)
 
 
-def _learns(state: State, member: Member) -> bool:
+def learns(state: State, member: Member) -> bool:
     """Whether a version's reference is still being learned, or learned anew."""
     model = state.models[member.model]
     renewal = model.renewals.get(member.version)
