@@ -130,7 +130,7 @@ class Checkpoints:
     def write(self, checkpoint: Checkpoint) -> None:
         """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""
         self._built_s = self.spent() - self._begun_at
-        self.lull.begin()
+        self.lull.release()
         self._cost(self.patience.insist(lambda: self._write(checkpoint)))
 
     def write_beside(self, pending: Pending, checkpoint: Checkpoint) -> None:
@@ -158,7 +158,7 @@ class Checkpoints:
         try:
             wrote = writing.done.result()
         except DatabaseDown:
-            self.lull.begin()
+            self.lull.release()
             wrote = self.patience.insist(lambda: self._write(writing.checkpoint))
         self._cost(wrote)
         return writing.pending
@@ -172,7 +172,7 @@ class Checkpoints:
     def _see_it_end(self, writing: Writing) -> None:
         """Waits, as for a database that is away. Raises DatabaseDown when it hangs."""
         until = time.monotonic() + HANGING_S
-        self.lull.begin()
+        self.lull.release()
         while not wait([writing.done], SLICE_S).done:
             if self.patience.stopping.is_set():
                 until = min(until, time.monotonic() + LAST_S)
@@ -184,7 +184,7 @@ class Checkpoints:
     def close(self, timeout: float) -> None:
         """Waits for what is being written, and writes nothing more. Idempotent."""
         if self._writing is not None:
-            self.lull.begin()
+            self.lull.release()
             wait([self._writing.done], timeout)
 
     def _fulfil(self, done: Future[Cost], checkpoint: Checkpoint) -> None:

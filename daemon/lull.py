@@ -42,9 +42,14 @@ class Lull:
         """Another piece of work begins, which may be held up for `held_s` seconds in all."""
         self._left_s = self._held_s
 
+    def release(self) -> None:
+        """Somebody waits for the piece of work: it is not held up any more."""
+        self._left_s = 0.0
+        self._here.set()
+
     def pause(self) -> float:
-        """Waits for a lull, as long as may be; says how long, in seconds. Called at least every
-        few tenths of a millisecond by whoever works beside."""
+        """Waits for a lull, as long as may be; says how long, in seconds. Called by
+        whoever works beside between portions, at low load every few tenths of a millisecond."""
         if self._here.is_set() or self._left_s <= 0.0:
             return 0.0
         began = time.monotonic()

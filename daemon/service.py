@@ -181,8 +181,14 @@ class Daemon:
         )
 
     def _lull(self) -> Lull | None:
-        """Where latency counts: when nothing is kept waiting by what is done beside the loop."""
-        quick = self.config.kafka.profile == "low_latency"
+        """Where latency counts: when nothing is kept waiting by what is done beside the loop.
+
+        Not where members with names of their own, as workers have, share a file of SQLite: who is
+        held up while it writes keeps all others from writing.
+        """
+        kafka, url = self.config.kafka, self.config.database.url
+        alone = kafka.group_instance_id is None or not url.startswith("sqlite")
+        quick = kafka.profile == "low_latency" and alone
         return self.source.lull if quick and isinstance(self.source, Resting) else None
 
     def _loop(self, pipeline: Pipeline, lull: Lull | None) -> Loop:

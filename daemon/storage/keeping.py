@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import RowMapping, select
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import blocks, tables
 from watchkeeper.daemon.storage.database import Row, insert_new, parts
-from watchkeeper.daemon.storage.snapshots import HEAD
+from watchkeeper.daemon.storage.snapshots import HEAD, SnapshotError
 from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.gathered import frames_of
 from watchkeeper.detectors.keys import Keys
+
+log = structlog.get_logger()
 
 _t = tables.kept.c
 
@@ -38,9 +41,9 @@ def keep(
 
 def joins(connection: Connection, partitions: Iterable[int]) -> list[Block]:
     """What label joins need of the models at home in these partitions, in order of arrival."""
-    wanted = select(_t.blob).where(_t.kind == "join", _t.partition.in_(sorted(set(partitions))))
-    rows = connection.execute(wanted.order_by(_t.id)).scalars()
-    return [blocks.decode(blob) for blob in rows]
+    numbers = sorted(set(partitions))
+    wanted = select(_t.id, _t.blob).where(_t.kind == "join", _t.partition.in_(numbers))
+    return list(_decoded(connection.execute(wanted.order_by(_t.id))))
 
 
 def examples(connection: Connection, model: str, since: float, until: float) -> list[CapturedFrame]:
@@ -50,10 +53,20 @@ def examples(connection: Connection, model: str, since: float, until: float) -> 
     ids = [row.id for row in found if model in _models.decode(row.models)]
     mine: list[CapturedFrame] = []
     for some in parts(ids):
-        rows = connection.execute(select(_t.blob).where(_t.id.in_(some)).order_by(_t.id)).scalars()
-        for blob in rows:
-            mine += [each for each in frames_of([_of(blocks.decode(blob), model)]) if len(each)]
+        rows = connection.execute(select(_t.id, _t.blob).where(_t.id.in_(some)).order_by(_t.id))
+        for block in _decoded(rows):
+            mine += [each for each in frames_of([_of(block, model)]) if len(each)]
     return mine
+
+
+def _decoded(rows: sa.CursorResult[tuple[int, bytes]]) -> Iterator[Block]:
+    """The blocks of rows; what cannot be read is left where it is, and the log says so: a few
+    labels that are not joined are no reason to stand still."""
+    for row in rows:
+        try:
+            yield blocks.decode(row.blob)
+        except SnapshotError as error:
+            log.error("kept events cannot be read, and are left out", row=row.id, reason=str(error))
 
 
 def prune(

@@ -45,3 +45,14 @@ def test_one_piece_of_work_is_held_up_for_so_long_in_all() -> None:
     assert lull.pause() == 0.0
     lull.allow()
     assert lull.pause() > 0.0
+
+
+def test_work_that_somebody_waits_for_is_held_up_no_more() -> None:
+    lull = Lull(A_WHILE_S)
+    lull.end()
+    lull.allow()
+
+    lull.release()
+    lull.end()  # as when the loop turns to something else for a moment
+
+    assert lull.pause() == 0.0

@@ -11,8 +11,9 @@ from tests.daemon.reporting.answering import answering
 from tests.daemon.wired import made_in
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.sections import Daemon as Here
-from watchkeeper.daemon.config.sections import Database
+from watchkeeper.daemon.config.sections import Database, Kafka
 from watchkeeper.daemon.config.telling import Outbox
+from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.service import Daemon
 from watchkeeper.daemon.storage import outbox
 from watchkeeper.daemon.storage.retention import Most
@@ -123,3 +124,33 @@ def test_the_bounds_of_what_waits_are_those_of_the_configuration(tmp_path: Path)
     assert narrow.dead_most == Most(900, 5 << 20)
     built_in = outbox.WAITING, outbox.WAITING_LETTERS, outbox.DEAD_LETTERS
     assert (plain.most, plain.letters_most, plain.dead_most) == built_in
+
+
+class _Resting(MemorySource):
+    """A source that tells when it only waits."""
+
+    lull = Lull()
+
+
+@pytest.mark.parametrize(
+    ("kafka", "held_up"),
+    [
+        (Kafka(profile="low_latency"), True),
+        (Kafka(), False),
+        (Kafka(profile="low_latency", group_instance_id="watcher-1"), False),
+    ],
+)
+def test_who_shares_a_file_with_others_is_not_held_up_while_it_writes(
+    tmp_path: Path, kafka: Kafka, held_up: bool
+) -> None:
+    broker = MemoryBroker()
+    config = Config(
+        daemon=Here(state_dir=str(tmp_path)),
+        kafka=kafka,
+        database=Database(url=f"sqlite:///{tmp_path}/watchkeeper.db"),
+    )
+    daemon = Daemon(config, _Resting(broker, []), MemorySink(broker))
+
+    assert (daemon.loop.lull is _Resting.lull) is held_up
+    assert (daemon.store._pause == _Resting.lull.pause) is held_up
+    daemon.close()

@@ -6,8 +6,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
+import sqlalchemy as sa
+
 from tests.daemon.storage.examples import P0, T0, kept, labels, predictions
 from tests.daemon.storage.stores import own
+from watchkeeper.daemon.storage import tables
+from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import CapturedFrame, Checkpoint, Kept, KeptKind
 from watchkeeper.detectors import gathered
@@ -28,6 +32,24 @@ def test_kept_frames_come_back_in_the_order_they_were_kept(store: Store) -> None
     assert [each.at[0] for each in store.captured("fraud", since=T0 - 1)] == [T0, T0]
     assert [each.at[0] for each in store.captured("fraud", until=T0 - 1)] == [T0 - 50]
     assert store.captured("other") == []
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_coming_back(store: Store, url: str) -> None:
+    epoch = own(store, P0)
+    given: list[CapturedFrame] = [predictions(at=T0), labels(at=T0), predictions(at=T0 - 50)]
+    for offset, frame in enumerate(given):
+        whole = [*kept(frame), *kept(frame, kind="join")]
+        store.commit(Checkpoint(at=T0, epochs={P0: epoch}, offsets={P0: offset}, kept=whole))
+    database = Database(url)
+    with database.write() as connection:
+        found = sa.select(sa.func.min(tables.kept.c.id)).group_by(tables.kept.c.kind)
+        first = connection.execute(found).scalars().all()
+        damaged = sa.update(tables.kept).where(tables.kept.c.id.in_(first))
+        connection.execute(damaged.values(blob=b"not a block"))
+    database.close()
+
+    assert [each.at[0] for each in store.captured("fraud")] == [T0, T0 - 50]
+    assert len(store.joins([P0.number])) == 2
 
 
 def test_an_empty_frame_is_not_kept(store: Store) -> None:
