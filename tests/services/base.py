@@ -83,7 +83,8 @@ def first_line(command: Sequence[str | Path]) -> str:
 def free_ports(count: int) -> list[int]:
     """Return `count` different TCP ports that nobody on this machine listens on."""
     free: list[int] = []
-    for port in random.sample(_own_ports(), 500):
+    ports = _own_ports()
+    for port in random.sample(ports, min(500, len(ports))):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             free.append(port)
@@ -93,11 +94,14 @@ def free_ports(count: int) -> list[int]:
 
 
 def _own_ports() -> range:
-    """Return this process's part of the ports, where tests run in several beside each other."""
+    """Return this process's part of the ports, where tests run in several beside each other.
+
+    One that took a dead one's place has a number of its own, beyond their count.
+    """
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = len(_PORTS) // count
-    return _PORTS[number * share : (number + 1) * share]
+    share, place = len(_PORTS) // count, number % count
+    return _PORTS[place * share : (place + 1) * share]
 
 
 def wait_until(condition: Callable[[], T | None], timeout: float, what: str) -> T:

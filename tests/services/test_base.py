@@ -166,6 +166,21 @@ def test_killed_test_run_leaves_no_component(tmp_path: Path) -> None:
     wait_until(lambda: not _alive(int(run.stdout)), 10, "the end of the component")
 
 
+@pytest.mark.parametrize(
+    ("worker", "count", "first"),
+    [("gw0", 1, 20_000), ("gw1", 2, 26_000), ("gw2", 2, 20_000), ("gw39", 40, 31_700)],
+)
+def test_every_process_of_a_test_run_has_ports(
+    monkeypatch: pytest.MonkeyPatch, worker: str, count: int, first: int
+) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", str(count))
+
+    (port,) = base.free_ports(1)
+
+    assert port in range(first, first + 12_000 // count)
+
+
 def test_waiting_says_for_what_it_waited() -> None:
     with pytest.raises(TimeoutError, match=r"waited 0\.1 s for godot"):
         wait_until(lambda: False, 0.1, "godot")
