@@ -26,6 +26,7 @@ class ByModel(Collector):
         self._lock = threading.Lock()
         self._numbers: dict[str, dict[Key, float]] = {}
         self._common = {family.name for family in self._families.values() if family.common}
+        self._of_shares = {family.name for family in self._families.values() if family.of_shares}
         self._keys: dict[Key, Key] = {}  # of those: each once, whichever models have it
 
     def set(self, name: Name, value: float, model: str, *labels: str) -> None:
@@ -51,10 +52,14 @@ class ByModel(Collector):
             for key in [key for key in numbers if key[0] == name]:
                 del numbers[key]
 
-    def keep_only(self, models: Collection[str]) -> None:
-        """All others are there no more."""
+    def keep_only(self, models: Collection[str], shared: Collection[str] = ()) -> None:
+        """All others are there no more; of those of which a share is left, what counts shares."""
         with self._lock:
-            self._numbers = {m: each for m, each in self._numbers.items() if m in models}
+            kept = {m: each for m, each in self._numbers.items() if m in models}
+            for model in shared:
+                numbers = self._numbers.get(model, {})
+                kept[model] = {key: n for key, n in numbers.items() if key[0] in self._of_shares}
+            self._numbers = kept
 
     def describe(self) -> list[Metric]:
         """What it has, without any numbers."""

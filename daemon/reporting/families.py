@@ -17,6 +17,7 @@ class Family(NamedTuple):
     name: Name
     text: str
     labels: tuple[str, ...] = ()
+    of_shares: bool = False  # what happens to a model's shares counts in it
 
     @property
     def common(self) -> bool:
@@ -31,10 +32,18 @@ class Family(NamedTuple):
 
 _SERIES = ("detector", "target")
 FAMILIES = (
-    Family("watchkeeper_model_predictions_total", "Predictions measured."),
-    Family("watchkeeper_late_events_total", "Events whose window had closed."),
-    Family("watchkeeper_labels_joined_total", "Labels joined with their prediction."),
-    Family("watchkeeper_labels_unmatched_total", "Labels without a known prediction."),
+    Family("watchkeeper_model_predictions_total", "Predictions measured.", of_shares=True),
+    Family("watchkeeper_late_events_total", "Events whose window had closed.", of_shares=True),
+    Family(
+        "watchkeeper_labels_joined_total",
+        "Labels joined with their prediction.",
+        of_shares=True,
+    ),
+    Family(
+        "watchkeeper_labels_unmatched_total",
+        "Labels without a known prediction.",
+        of_shares=True,
+    ),
     Family("watchkeeper_model_info", "1 for the live version.", ("version",)),
     Family("watchkeeper_model_health", "1 for the state the model is in.", ("health",)),
     Family("watchkeeper_model_evidence", "ln of the evidence of harm, from 0."),

@@ -51,7 +51,7 @@ class Limits:
         """None of a model's targets is shown any more."""
         self._targets.pop(model, None)
 
-    def keep_only(self, models: Collection[str]) -> None:
-        """No other model is shown any more, nor its targets."""
-        self._models.intersection_update(models)
+    def keep_only(self, models: Collection[str], without_targets: Collection[str] = ()) -> None:
+        """No other model is shown any more, nor its targets, nor those of the latter."""
+        self._models.intersection_update({*models, *without_targets})
         self._targets = {m: known for m, known in self._targets.items() if m in models}

@@ -127,12 +127,14 @@ class Metrics:
 
     def keep_only(self, models: Collection[str]) -> None:
         """These are held here, whole or a share of them; what is shown of others goes, and leaves
-        its place to others."""
-        held = set(map(whole, models))
+        its place to others. Of a share only events are counted: all else is said where the whole
+        is held."""
+        held = {model for model in models if whole(model) == model}
+        shared = set(map(whole, models)) - held
         with self._counting:
             self._take_counts()
-            self._models.keep_only(held)
-            self._limits.keep_only(held)
+            self._models.keep_only(held, shared)
+            self._limits.keep_only(held, shared)
             self._levels_shown.keep_only(held)
             self._versions = {m: v for m, v in self._versions.items() if m in held}
 

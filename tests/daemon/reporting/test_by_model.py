@@ -69,6 +69,23 @@ def test_only_models_that_are_kept_are_shown(numbers: ByModel) -> None:
     assert set(shown(numbers)) == {(EVIDENCE, "churn")}
 
 
+def test_of_a_share_only_what_counts_shares_is_left(numbers: ByModel) -> None:
+    counted: Name = "watchkeeper_model_predictions_total"
+    for model in ("fraud", "churn"):
+        numbers.set(EVIDENCE, 1.0, model)
+        numbers.add(FOUND, 1.0, model, "warning")
+        numbers.add(counted, 5.0, model)
+
+    numbers.keep_only({"churn"}, {"fraud", "never seen"})
+
+    assert shown(numbers) == {
+        (EVIDENCE, "churn"): 1.0,
+        (FOUND, "churn", "warning"): 1.0,
+        (counted, "churn"): 5.0,
+        (counted, "fraud"): 5.0,
+    }
+
+
 def test_every_family_has_a_name_of_its_own() -> None:
     assert len({family.name for family in FAMILIES}) == len(FAMILIES)
 

@@ -53,6 +53,19 @@ def test_the_places_of_those_that_went_are_given_to_others(dropped: Counter) -> 
     assert left_out(dropped, "target") == 0
 
 
+def test_a_model_can_stay_shown_without_its_targets(dropped: Counter) -> None:
+    limits = Limits(2, 1, dropped)
+    for model in "ab":
+        limits.admit(model)
+        limits.admit_target(model, "psi", "x")
+
+    limits.keep_only({"b"}, {"a"})
+
+    assert [limits.admit(model) for model in "abc"] == [True, True, False]
+    assert limits.admit_target("a", "psi", "y")
+    assert not limits.admit_target("b", "psi", "y")
+
+
 def test_all_places_of_a_models_targets_can_be_freed(dropped: Counter) -> None:
     limits = Limits(2, 1, dropped)
     limits.admit_target("a", "psi", "x")

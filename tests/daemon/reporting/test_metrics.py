@@ -252,6 +252,32 @@ def test_nothing_is_left_of_a_model_that_went_away(metrics: Metrics) -> None:
     assert value(metrics, "watchkeeper_model_info", model="fraud", version="13") == 1
 
 
+def test_of_a_model_of_which_a_share_is_left_only_events_are_counted() -> None:
+    metrics, share, late = Metrics("1", targets=1), Step(), Step()
+    share.counts = Counted.of({share_of("fraud", 2): Counts(predictions=3)})
+    metrics.live("fraud", "13")
+    metrics.stepped(step())
+
+    metrics.keep_only([share_of("fraud", 2)])
+    metrics.stepped(share)
+
+    lines = [line for line in page(metrics).splitlines() if 'model="fraud"' in line]
+    assert {line.partition("{")[0] for line in lines} == {
+        "watchkeeper_model_predictions_total",
+        "watchkeeper_late_events_total",
+        "watchkeeper_labels_joined_total",
+        "watchkeeper_labels_unmatched_total",
+    }
+    assert value(metrics, "watchkeeper_model_predictions_total", model="fraud") == 13
+
+    metrics.live("fraud", "14")
+    late.levels[Series("fraud", "14", "latency", "p50"), "series_anomaly"] = 0.7
+    metrics.stepped(late)
+    level = {"model": "fraud", "detector": "series_anomaly", "target": "latency[p50]"}
+    assert value(metrics, "watchkeeper_detector_level", **level) == 0.7
+    assert value(metrics, "watchkeeper_model_info", model="fraud", version="14") == 1
+
+
 def test_a_model_that_went_away_leaves_its_place_to_another() -> None:
     metrics = Metrics("1", models=1)
     metrics.live("fraud", "13")

@@ -180,16 +180,28 @@ def test_a_model_is_shown_once_it_changed_and_again_where_it_came_back(world: Wo
 
 
 def test_what_is_shown_of_models_goes_with_their_partitions(world: World) -> None:
-    for name in ("fraud", share_of("churn", 3), "spam"):
-        world.state.model(name)
-    reporter, step = world.reporter(), Step()
+    reporter, step, share = world.reporter(), Step(), share_of("churn", 3)
+    for name in ("fraud", "churn", "spam"):
+        world.state.model(name).incident = incident()
+        step.dirty.add(name)
+    world.state.model(share)
     step.counts = Counted.of({name: Counts(predictions=2) for name in world.state.models})
     reporter.observe(step, Records.of([]), Decoded([], [], []))
 
+    def shown(name: str, **labels: str) -> list[float | None]:
+        return [world.value(name, model=each, **labels) for each in ("fraud", "churn", "spam")]
+
+    opened = [
+        ("watchkeeper_model_health", {"health": "faulty"}),
+        ("watchkeeper_incidents_open", {"severity": "critical"}),
+    ]
+    counted = "watchkeeper_model_predictions_total"
+    assert shown(counted) == [2, 4, 2]
+    assert [shown(name, **labels) for name, labels in opened] == [[1, 1, 1]] * 2
+
     reporter.released([P])
-    world.state.forget(["fraud"])
+    world.state.forget(["fraud", "churn"])
     reporter.observe(Step(), Records.of([]), Decoded([], [], []))
 
-    counted = "watchkeeper_model_predictions_total"
-    assert world.value(counted, model="fraud") is None
-    assert world.value(counted, model="churn") == world.value(counted, model="spam") == 2
+    assert shown(counted) == [None, 4, 2]
+    assert [shown(name, **labels) for name, labels in opened] == [[None, None, 1]] * 2
