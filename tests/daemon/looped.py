@@ -90,6 +90,8 @@ class Notebook:
     away: list[tuple[float, str]] = field(default_factory=list)
     blind: list[tuple[float, str]] = field(default_factory=list)
     rebalances: list[float] = field(default_factory=list)
+    messages: list[OutboxRow] = field(default_factory=list)
+    woken: int = 0
 
     def submit(self, action: Action) -> Submitted:
         full = len(self.submitted) >= self.room
@@ -101,7 +103,8 @@ class Notebook:
         return found
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
-        return []
+        said, self.messages = self.messages, []
+        return said
 
     def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         self.told.append(step)
@@ -114,7 +117,7 @@ class Notebook:
         return "done: answer taken"
 
     def committed(self) -> None:
-        return None
+        self.woken += 1
 
     def released(self, partitions: Iterable[Partition]) -> None:
         self.left.extend(partitions)

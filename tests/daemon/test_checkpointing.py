@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.daemon.looped import MODEL, World, drain, prediction
+from tests.daemon.storage.examples import finding
 from tests.services.base import wait_until
 from watchkeeper.daemon import checkpointing
 from watchkeeper.daemon.checkpointing import (
@@ -21,6 +22,7 @@ from watchkeeper.daemon.checkpointing import (
     YIELD_S,
     Checkpoints,
 )
+from watchkeeper.daemon.core.step import Batch, Step
 from watchkeeper.daemon.loop import SOON_S, Loop
 from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.patience import Patience
@@ -286,6 +288,35 @@ def test_none_is_begun_right_before_a_window_ends_where_latency_counts(world: Wo
     assert loop._checkpoints._writing is not None
     loop.checkpoint()
     assert world.store.records.offsets()[PLACE] == 131
+    loop.close(1.0)
+
+
+def test_none_is_begun_in_a_turn_that_found_something_where_latency_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = replace(world.loop(), beside=True, steady=lambda: 1_000.0, lull=Lull())
+    loop.checkpoint_events = 1_000_000
+    loop.turn(0.0)
+    world.publish(0, 130)
+    drain(loop)
+    assert loop.pipeline.state.arrays.clocks.next_due_s() > SOON_S
+    look = loop.pipeline.step
+
+    def find(batch: Batch) -> Step:
+        step = look(batch)
+        step.findings.append(finding())
+        return step
+
+    loop.checkpoint_events = 1
+    with monkeypatch.context() as odd:
+        odd.setattr(loop.pipeline, "step", find)
+        loop.turn(0.0)
+    assert loop._checkpoints._writing is None
+    loop.turn(0.0)
+
+    assert loop._checkpoints._writing is not None
+    loop.checkpoint()
+    assert [each.id for each in world.store.records.findings()] == [finding().id]
     loop.close(1.0)
 
 

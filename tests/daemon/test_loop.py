@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.daemon.looped import START, World, drain, fresh
+from tests.daemon.storage.examples import letter
 from tests.daemon.test_trouble import Cable
+from tests.detectors.arrays.test_room import resident_mb
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 from watchkeeper.daemon.transport.kafka_repair import DataGap
@@ -72,6 +75,24 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_goes_on(world: World) -
         ("predictions", 10, "schema")
     ]
     assert sum(len(frame) for frame in world.store.captured("fraud")) == 20
+
+
+@pytest.mark.parametrize("what", ["nothing", "dead letter", "message"])
+def test_the_senders_are_woken_as_soon_as_something_waits_for_them(world: World, what: str) -> None:
+    loop = world.loop()
+    loop.turn(0.0)
+    world.publish(0, 10)
+    if what == "dead letter":
+        world.send("predictions", b"{")
+    elif what == "message":
+        world.book.messages.append(letter())
+    drain(loop)
+    assert world.book.woken == 0  # it is not in the outbox yet
+
+    loop.checkpoint()
+
+    assert world.store.records.offsets()[Partition("predictions", 0)] is not None
+    assert world.book.woken == (0 if what == "nothing" else 1)
 
 
 def test_models_beyond_the_limit_are_refused_with_the_reason(world: World) -> None:
@@ -180,6 +201,27 @@ def test_no_time_passes_while_the_source_is_cut_off(world: World) -> None:
     loop._trouble.text = ""
     loop.turn(0.0)
     assert loop.pipeline.state.models["fraud"].last_tick == world.now
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")
+def test_a_checkpoint_gives_the_memory_of_closed_windows_back(world: World) -> None:
+    loop = world.loop()
+    world.publish(0, 50)
+    drain(loop)
+    loop.checkpoint()
+    closed = loop.pipeline.state.arrays.ledger.tables.of(None).tally.small
+    size = sum(array[:1].nbytes for array in closed.arrays.values())
+    rows = closed.claim(64 * 2**20 // size)
+    for array in closed.arrays.values():
+        array[rows] = 1
+    closed.release(rows)
+    before = resident_mb()
+
+    world.publish(50, 50)
+    drain(loop)
+    loop.checkpoint()
+
+    assert before - resident_mb() > 48
 
 
 def test_a_wall_clock_set_back_stops_nothing(world: World) -> None:
