@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,11 +18,14 @@ def back(column: FloatArray) -> FloatArray:
 
 
 @given(hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64)))
+@example(np.array([np.nan]))
+@example(np.array([np.nan, T0]))
+@example(np.array([T0, np.nan]))
 def test_any_times_come_back_exactly(at: FloatArray) -> None:
-    came, given = back(at), ~np.isnan(at)
+    came, known = back(at), ~np.isnan(at)
 
-    np.testing.assert_array_equal(~np.isnan(came), given)  # there are many kinds of NaN
-    np.testing.assert_array_equal(came.view(np.int64)[given], at.view(np.int64)[given])
+    np.testing.assert_array_equal(~np.isnan(came), known)  # there are many kinds of NaN
+    np.testing.assert_array_equal(came.view(np.int64)[known], at.view(np.int64)[known])
 
 
 @pytest.mark.parametrize("spread_s", [0.0, 1.0, 500.0])
