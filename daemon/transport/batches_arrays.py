@@ -263,6 +263,9 @@ def _spread(values: list[int], counts: list[int]) -> IntArray:
 def _checked(walk: _Walk, offset: IntArray, delta: IntArray) -> tuple[Cursor, int]:
     """Where to go on, and the offset to fetch next; all offsets must rise within their batches."""
     heads = walk.heads
+    # A batch without records may end right before its own offset, and no earlier.
+    if min(heads.lasts) < -1:
+        raise _Odd
     # Of a batch that is gone on with, the records before are not looked at again.
     if (offset[1:] <= offset[:-1]).any() or (delta < 0).any() or delta[0] <= walk.cursor.delta:
         raise _Odd

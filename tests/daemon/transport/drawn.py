@@ -118,6 +118,14 @@ def plain_batches(draw: st.DrawFn) -> list[Batch]:
 
 
 @st.composite
+def lasts_before_batches(draw: st.DrawFn) -> list[Batch]:
+    """As `plain_batches`, but batches without records may say that they end before they begin."""
+    found = draw(plain_batches())
+    early = st.sampled_from([0, -1, -2, -7, -(1 << 31)])
+    return [each if each.rows else each._replace(last=draw(early)) for each in found]
+
+
+@st.composite
 def fetches(draw: st.DrawFn) -> tuple[list[Batch], list[tuple[int, int]]]:
     """Batches of all codecs and of transactions, and the aborted ones: producer, first offset."""
     found: list[Batch] = []

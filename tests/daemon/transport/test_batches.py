@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.transport.drawn import Batch, Row, plain_batches
+from tests.daemon.transport.drawn import Batch, Row, lasts_before_batches, plain_batches
 from watchkeeper.daemon.transport import batches, batches_arrays
 from watchkeeper.daemon.transport.batches import Cursor, Split, Splitter
 from watchkeeper.daemon.transport.ports import Headers
@@ -86,7 +86,7 @@ def test_what_was_put_in_comes_out(
 
 
 @settings(max_examples=300, deadline=None)
-@given(plain_batches(), st.integers(1, 40), st.booleans(), st.data())
+@given(lasts_before_batches(), st.integers(1, 40), st.booleans(), st.data())
 def test_both_splitters_say_the_same_of_broken_bytes(
     drawn: list[Batch], most: int, check: bool, draw: st.DataObject
 ) -> None:
@@ -176,6 +176,18 @@ def test_offsets_that_do_not_rise_are_refused(split: Splitter, most: int) -> Non
 
     assert [each[0] for each in records] == [0, 1]
     assert last.stop == "fault"
+
+
+@SPLITTERS
+@pytest.mark.parametrize("last", [-2, -25, -(1 << 31)])
+def test_a_batch_without_records_never_sends_back(split: Splitter, last: int) -> None:
+    data = batch_of([b"%d" % i for i in range(30)]).encoded() + Batch([], 30, last).encoded()
+
+    piece = split(data, Cursor(0), len(data), 100, 0, batches.PLAIN, True)
+
+    assert len(piece) == 30
+    assert (piece.stop, piece.position) == ("fault", 30)
+    assert piece.fault == "the batch at offset 30 has a record behind its last offset"
 
 
 def test_a_packed_batch_becomes_a_plain_one() -> None:
