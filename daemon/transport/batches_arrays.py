@@ -225,7 +225,8 @@ def _columns(data: bytes, walk: _Walk, floor: int) -> Split:
     first = _spread(heads.firsts, heads.counts)
     if any(heads.appended):
         later = np.where(np.repeat(heads.appended, heads.counts), 0, later)
-    if max(np.abs(first).max(), np.abs(later).max()) > _LARGEST:
+    # The size of the least number there is would be a negative one.
+    if min(first.min(), later.min()) < -_LARGEST or max(first.max(), later.max()) > _LARGEST:
         raise _Odd
     stamps = np.maximum((first + later).astype(np.float64), 0.0) / 1000
     key_size, key_at = _varints(buffer, at)

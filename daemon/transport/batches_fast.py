@@ -37,7 +37,8 @@ Table = npt.NDArray[Any]
 _MOST_BATCHES = 65_536  # of a call
 _EMPTY = 64  # batches without records there is room for
 _LENGTH, _CHECKSUM, _CHECKED = 12, 17, 21
-_LARGEST = 1 << 53  # beyond it a timestamp is no longer exact as a float
+# Beyond it a timestamp is no longer exact as a float. `abs` of the least number is a negative one.
+_LARGEST = 1 << 53
 # What a loop over heads or records answers.
 _FULL, _END, _OTHER, _ODD = 0, 1, 2, -1
 _STOPS: tuple[Stop, ...] = ("full", "end", "other")
@@ -164,7 +165,7 @@ def _heads(
         if end - batch < _LENGTH:
             return _END, rows
         limit = batch + _LENGTH + _big(raw, batch + 8, 4)
-        if limit < batch + HEADER_SIZE or abs(_big(raw, batch, 8)) > _LARGEST:
+        if limit < batch + HEADER_SIZE or not -_LARGEST <= _big(raw, batch, 8) <= _LARGEST:
             return _ODD, rows
         if limit > end:
             return _END, rows
@@ -218,7 +219,7 @@ def _records(raw: Raw, heads: Table, delta: int, records: Table, at: Table) -> t
             offset = head[_BASE] + number
             if p < 0 or number <= delta or offset <= before or abs(later) > _LARGEST:
                 return -1, -1
-            if abs(head[_FIRST]) > _LARGEST:
+            if not -_LARGEST <= head[_FIRST] <= _LARGEST:
                 return -1, -1
             delta, before = number, offset
             records[_OFFSET, n] = offset

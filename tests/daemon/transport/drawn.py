@@ -111,7 +111,7 @@ def plain_batches(draw: st.DrawFn) -> list[Batch]:
         given = draw(rows())
         last = (given[-1].delta if given else 0) + draw(st.sampled_from([0, 0, 3]))
         flags = draw(st.sampled_from([0, 0, APPEND_TIME]))
-        first = draw(st.sampled_from([BEGIN, BEGIN, -1, 0]))
+        first = draw(st.sampled_from([BEGIN, BEGIN, -1, 0, -(1 << 63)]))
         found.append(Batch(given, base, last, flags=flags, first=first))
         base += last + 1 + draw(st.sampled_from([0, 0, 50]))
     return found

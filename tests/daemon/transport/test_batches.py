@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.transport.drawn import Batch, Row, lasts_before_batches, plain_batches
+from tests.daemon.transport.drawn import (
+    APPEND_TIME,
+    Batch,
+    Row,
+    lasts_before_batches,
+    plain_batches,
+)
 from watchkeeper.daemon.transport import batches, batches_arrays
 from watchkeeper.daemon.transport.batches import Cursor, Split, Splitter
 from watchkeeper.daemon.transport.ports import Headers
@@ -188,6 +194,18 @@ def test_a_batch_without_records_never_sends_back(split: Splitter, last: int) ->
     assert len(piece) == 30
     assert (piece.stop, piece.position) == ("fault", 30)
     assert piece.fault == "the batch at offset 30 has a record behind its last offset"
+
+
+@SPLITTERS
+@pytest.mark.parametrize("flags", [0, APPEND_TIME])
+def test_the_earliest_timestamp_there_can_be_is_none(split: Splitter, flags: int) -> None:
+    rows = [Row(i, i - 20, None, b"%d" % i, ()) for i in range(40)]
+    earliest = -(1 << 63)
+    data = Batch(rows, 0, 39, flags=flags, first=earliest, newest=earliest).encoded()
+
+    piece = split(data, Cursor(0), len(data), 100, 0, batches.PLAIN, True)
+
+    assert piece.at.tolist() == [0.0] * 40
 
 
 def test_a_packed_batch_becomes_a_plain_one() -> None:

@@ -69,6 +69,14 @@ def test_it_says_the_same_of_thousands_of_mutants() -> None:
         assert_same(bytes(data[: max(cut, 1)]), rng.choice((1, 7, 1_000)), 0, batches.PLAIN, False)
 
 
+def test_the_earliest_numbers_there_can_be() -> None:
+    rows = [Row(i, i - 20, None, b"%d" % i, ()) for i in range(40)]
+    for first, base in ((-(1 << 63), 0), (0, -(1 << 63)), (-(1 << 53), 0), (1 << 53, 0)):
+        data = Batch(rows, base, 39, first=first).encoded()
+
+        assert_same(data, 100, 0, batches.PLAIN, True)
+
+
 def test_values_stay_in_the_buffer() -> None:
     rows = [Row(i, i, None, b"value %d" % i, ()) for i in range(9)]
     data = Batch(rows, 5, 8).encoded()
