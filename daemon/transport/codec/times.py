@@ -81,7 +81,7 @@ def seconds_in_words(words: list[Lanes], size: IntArray) -> FloatArray:
     """The moments of texts as words of eight bytes, zeros behind them; NaN also for some that are
     times."""
     digits = int(size[0]) - _WITHOUT_DIGITS
-    if 1 <= digits <= _MOST_DIGITS and (size == size[0]).all():
+    if 1 <= digits <= _MOST_DIGITS and (size == size[0]).all() and _zulu(words, int(size[0])):
         found = _by_the_second(words, digits)
         if found is not None:
             return found
@@ -94,6 +94,12 @@ def seconds_in_words(words: list[Lanes], size: IntArray) -> FloatArray:
         mine = size == length
         at[mine] = seconds_in(np.ascontiguousarray(table[:length, mine]))
     return at
+
+
+def _zulu(words: list[Lanes], size: int) -> bool:
+    """Whether the first text ends with `Z`: with an offset it may be as long."""
+    word, byte = divmod(size - 1, 8)
+    return int(words[word][0]) >> 8 * byte & 0xFF == ord("Z")
 
 
 def _by_the_second(words: list[Lanes], digits: int) -> FloatArray | None:

@@ -201,7 +201,7 @@ def test_times_of_a_second_are_read_together(digits: int) -> None:
     figures = random.Random(digits)
     times = []
     for i in range(400):
-        second = f"2026-{1 + i // 80:02d}-03T12:{i // 50:02d}:{58 + i // 150:02d}"
+        second = f"2026-{1 + i // 80:02d}-03T12:{i // 50:02d}:{57 + i // 150:02d}"
         micros = "".join(figures.choices("0123456789", k=digits))
         times.append(f"{second}.{micros}Z" if digits else f"{second}Z")
     for i, odd in enumerate(("x", " ", "-", ":", "+")):
@@ -210,9 +210,31 @@ def test_times_of_a_second_are_read_together(digits: int) -> None:
     times[300] = times[300][:-1] + "z"
     times[310] = times[310].replace(".", ",")
     times[320] = times[320].replace("T", " ")
-    events = [HEAD | {"time": time, "request_id": "r"} for time in times]
+    for i in range(390, 395):
+        times[i] = times[i].replace(":59", ":60")
+    bulk = stencils()
 
-    assert_same("labels", [compact(event | {"label": "a"}) for event in events], stencils())
+    assert_same("labels", [labelled(time) for time in times], bulk)
+
+    assert bulk.taken >= 385 or digits > 6
+
+
+@pytest.mark.parametrize("zone", ["+00:00", "-05:30"])
+@pytest.mark.parametrize("fraction", ["", ".5", ".123", ".123456"])
+def test_times_with_an_offset_are_read_though_some_are_as_long_as_times_in_utc(
+    zone: str, fraction: str
+) -> None:
+    bulk = stencils()
+
+    times = [f"2026-03-01T12:{i // 100:02d}:00{fraction}{zone}" for i in range(400)]
+    assert_same("labels", [labelled(time) for time in times], bulk)
+
+    assert bulk.taken == 400
+
+
+def labelled(time: str) -> bytes:
+    event = {"id": "1", "time": time, "model_name": "m", "request_id": "r", "label": "a"}
+    return compact(event)
 
 
 def test_a_few_events_with_more_between_their_values_are_read_with_the_others() -> None:
@@ -230,6 +252,7 @@ def test_a_few_events_with_more_between_their_values_are_read_with_the_others() 
     for _ in range(2):
         assert_same("predictions", values, bulk)
 
+    assert bulk.taken >= 970
     topic = bulk.bulk._topics["predictions", "prediction"]
     assert len(topic.plans) > len(topic.families)
 
