@@ -9,8 +9,11 @@ time and nothing else.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import logging
 import selectors
+import textwrap
 import threading
 import time
 from typing import Any
@@ -21,6 +24,16 @@ log = structlog.get_logger()
 
 _TRACE = 5  # the library's own level
 _WRITER = ("_sock_send", "_write_to_sock", "write")
+# What the library's own `write` does, of which ours is another order.
+_WRITES = """\
+if not self._write or self._closed:
+    raise RuntimeError('Transport closed for writes')
+if not data:
+    raise ValueError('Cant write empty data')
+self._write_buffer.append(data)
+if not self._writing:
+    self._writing = True
+    self._write_task = self._net.call_soon(self._write_to_sock)"""
 _SELECTOR = ("_fd_to_key", "_fileobj_lookup")
 
 
@@ -60,11 +73,11 @@ def _nothing(*_: object) -> None:
 def _offer_at_once(transport: Any) -> None:
     """Has a request written when it is made; only what the socket does not take is waited with."""
     plain: Any = getattr(transport, "KafkaTCPTransport", None)
-    if not all(hasattr(plain, name) for name in _WRITER):
-        log.warning("kafka-python is not as expected: requests cost more than they need to")
-        return
-    wait = plain.write
+    wait: Any = getattr(plain, "write", None)
     if getattr(wait, "offers", False):
+        return
+    if not all(hasattr(plain, name) for name in _WRITER) or _statements(wait) != _WRITES:
+        log.warning("kafka-python is not as expected: requests cost more than they need to")
         return
 
     def write(self: Any, data: Any) -> None:
@@ -85,3 +98,16 @@ def _offer_at_once(transport: Any) -> None:
 
     write.offers = True  # type: ignore[attr-defined]
     plain.write = write
+
+
+def _statements(method: Any) -> str:
+    """What a method does, without its docstring and however it is laid out; "" where its source is
+    not at hand."""
+    try:
+        (made,) = ast.parse(textwrap.dedent(inspect.getsource(method))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return ""
+    if not isinstance(made, ast.FunctionDef):
+        return ""
+    body = made.body[1:] if ast.get_docstring(made) is not None else made.body
+    return "\n".join(ast.unparse(each) for each in body)

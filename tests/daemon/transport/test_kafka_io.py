@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +15,59 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
 
 from tests.services.base import wait_until
+from watchkeeper.daemon.transport import kafka_io
 from watchkeeper.daemon.transport.kafka_io import name_no_sockets, spare_steps
 
 A_WHILE_S = 30.0
+
+
+def test_the_installed_library_writes_as_it_did() -> None:
+    """When this fails, read the new `write` and decide anew: ours does what it does at once."""
+    spare_steps()
+
+    assert KafkaTCPTransport.write.offers
+
+
+class Other(KafkaTCPTransport):  # type: ignore[misc]
+    """That of another release."""
+
+    _writing: bool
+
+    def write(self, data: bytes) -> None:
+        if not self._write or self._closed:
+            raise RuntimeError("Transport closed for writes")
+        if not data:
+            raise ValueError("Cant write empty data")
+        self._write_buffer.append(bytes(data))
+        if not self._writing:
+            self._writing = True
+            self._write_task = self._net.call_soon(self._write_to_sock)
+
+
+class Same(KafkaTCPTransport):  # type: ignore[misc]
+    """That of a release with another text around its statements."""
+
+    _writing: bool
+
+    def write(self, data: bytes) -> None:
+        """Writes."""
+        if not self._write or self._closed:
+            raise RuntimeError("Transport closed for writes")
+        if not data:
+            raise ValueError("Cant write empty data")
+        self._write_buffer.append(data)  # to be sent
+        if not self._writing:
+            self._writing = True
+            self._write_task = self._net.call_soon(self._write_to_sock)
+
+
+def test_only_a_library_that_writes_as_expected_is_changed() -> None:
+    plain = Other.write
+    for transport in (Other, Same):
+        kafka_io._offer_at_once(SimpleNamespace(KafkaTCPTransport=transport))
+
+    assert Other.write is plain
+    assert getattr(Same.write, "offers", False)
 
 
 class Protocol:
