@@ -1,4 +1,5 @@
-"""Splits record batches by arrays: one loop over the records' lengths, NumPy for all the rest.
+"""Splits record batches by arrays: NumPy for all but the heads of batches, and where records are
+not to be told by the zeros between them a loop over their lengths.
 
 Only what is in order is split here. Whatever is not, and what is too little to be worth it, goes
 to `batches.split`, which says what is wrong with it.

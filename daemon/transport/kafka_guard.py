@@ -3,7 +3,9 @@
 Three defences are put into the library in memory, behind a check of its version: header keys that
 are no UTF-8 are escaped instead of stopping the partition, a batch is unpacked to at most
 `LARGEST_BATCH` bytes instead of to whatever it claims, and a partition that was paused half-read
-goes on after it is resumed. And sockets are read in larger pieces.
+goes on after it is resumed. And it is spared work: sockets are read in larger pieces, answers are
+copied once into its buffer and once out of it, partitions are described once, and requests are
+written when they are made (`kafka_io`, `kafka_thrift`).
 """
 
 from __future__ import annotations

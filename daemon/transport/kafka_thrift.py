@@ -2,9 +2,9 @@
 
 The library's network runs on a thread of its own. Each time a poll has that thread do something it
 waits until it is done, which takes a hundred microseconds and more even where there is nothing to
-do. A poll that finds nothing fetched does so three times; here it does once. And that thread, for
-each request, describes all partitions anew, and waits for a socket that nearly always has room.
-Where the library is not as expected all stays as it is, which costs time and nothing else.
+do. A poll that finds nothing fetched does so three times; here it does once. And that thread
+describes all partitions anew for each request; what else it is spared is in `kafka_io`. Where the
+library is not as expected all stays as it is, which costs time and nothing else.
 """
 
 from __future__ import annotations
