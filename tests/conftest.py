@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 import structlog
@@ -33,6 +33,9 @@ class StartPrometheus(Protocol):
         """Start one that scrapes `targets` and judges the files `rules`, each second."""
 
 
+_LOGGED: dict[str, Any] = {}  # how structlog is set up for tests
+
+
 def pytest_configure() -> None:
     """Have the kernels compiled once for all tests, and for the processes they start; no client of
     a test leave a socket behind that warns in another one; and tracebacks as the daemon writes
@@ -40,6 +43,7 @@ def pytest_configure() -> None:
     property has to be quick: a machine that is busy is no fault."""
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+    _LOGGED.update(structlog.get_config())
     close_what_fails()
     settings.register_profile("watchkeeper", deadline=None)
     settings.load_profile("watchkeeper")
@@ -52,6 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "kafka" in item.fixturenames:
             item.add_marker("alone")
+
+
+@pytest.fixture(autouse=True)
+def logged_as_usual() -> None:
+    """No test logs as one before it set it up."""
+    structlog.configure(**_LOGGED)
 
 
 def pytest_report_header() -> str:
