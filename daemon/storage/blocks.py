@@ -94,13 +94,9 @@ def counted(names: Sequence[str], place: Codes) -> dict[str, int]:
     return twice
 
 
-def encode(rows: Block | Packed) -> bytes:
-    """A block as bytes. TypeError for a column of text that holds anything but text and None."""
-    if isinstance(rows, Packed):
-        stored = rows.stored
-    else:
-        stored = _label(rows) if isinstance(rows, LabelBlock) else _prediction(rows)
-    return seal(msgspec.msgpack.encode(stored), LAYOUT)
+def encode(packed: Packed) -> bytes:
+    """A block as bytes."""
+    return seal(msgspec.msgpack.encode(packed.stored), LAYOUT)
 
 
 def decode(blob: bytes) -> Block:

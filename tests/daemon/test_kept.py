@@ -13,7 +13,6 @@ import pytest
 from tests.daemon.storage import examples
 from watchkeeper.daemon.kept import Keeping
 from watchkeeper.daemon.pieces import Pieces
-from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.values import Kept
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, MemberRoster, PredictionBlock
 from watchkeeper.detectors.gathered import predictions
@@ -29,7 +28,7 @@ def far(model: str) -> int:
 
 
 def encoded(kept: Iterable[Kept]) -> list[tuple[int, str, bytes]]:
-    return [(each.partition, each.kind, blocks.encode(each.block)) for each in kept]
+    return [(each.partition, each.kind, examples.stored(each.block)) for each in kept]
 
 
 def parts_of(block: Block, size: int) -> list[Block]:
@@ -72,8 +71,8 @@ def test_events_of_other_features_stay_apart_and_in_order() -> None:
 
     assert [len(block) for block in whole] == [100, 100]
     assert all(isinstance(block, PredictionBlock) for block in whole)
-    assert [blocks.encode(each) for each in whole] == [
-        blocks.encode(each.block)
+    assert [examples.stored(each) for each in whole] == [
+        examples.stored(each.block)
         for part in (plain, other)
         for each in keeping([part]).kept(far)
         if each.kind == "whole"
@@ -153,7 +152,7 @@ def test_large_pieces_are_not_copied_twice() -> None:
 
 def same(one: Any, other: Any) -> bool:
     assert {each.name for each in fields(one)} == {each.name for each in fields(other)}
-    return blocks.encode(one) == blocks.encode(other)
+    return examples.stored(one) == examples.stored(other)
 
 
 @pytest.mark.parametrize("known", [True, False])

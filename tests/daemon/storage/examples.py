@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from watchkeeper.daemon.storage import blocks
 from watchkeeper.daemon.storage.values import (
     CapturedFrame,
     Channel,
@@ -14,7 +15,7 @@ from watchkeeper.daemon.storage.values import (
     OutboxRow,
 )
 from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.detectors.blocks import LabelBlock, PredictionBlock
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock
 from watchkeeper.detectors.types import Finding, LabelFrame, PredictionFrame, Series, Severity
 from watchkeeper.handlers.types import (
     Action,
@@ -176,6 +177,11 @@ def kept(*frames: CapturedFrame, kind: KeptKind = "whole") -> list[Kept]:
         Kept(0, kind, PredictionBlock.of(f) if isinstance(f, PredictionFrame) else LabelBlock.of(f))
         for f in frames
     ]
+
+
+def stored(block: Block) -> bytes:
+    """A block as it is stored."""
+    return blocks.encode(blocks.pack(block))
 
 
 def checkpoint(epoch: int, offset: int = 10, at: float = T0) -> Checkpoint:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.daemon.storage.examples import labels, predictions
+from tests.daemon.storage.examples import labels, predictions, stored
 from watchkeeper.daemon.storage import blocks, columns, snapshots
 from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.detectors import gathered
@@ -52,7 +52,7 @@ def as_objects(words: list[str | None]) -> npt.NDArray[np.object_]:
 
 @st.composite
 def any_predictions(draw: st.DrawFn) -> PredictionBlock:
-    n = draw(st.integers(0, 30))
+    n = draw(st.integers(1, 30))
     floats = hnp.arrays(np.float64, n, elements=st.floats(width=64))
     texts = st.lists(TEXT, min_size=n, max_size=n).map(as_objects)
     words = texts.map(Words.of)
@@ -79,20 +79,20 @@ def any_predictions(draw: st.DrawFn) -> PredictionBlock:
 
 @given(any_predictions())
 def test_any_block_comes_back_exactly(block: PredictionBlock) -> None:
-    equal(blocks.decode(blocks.encode(block)), block)
+    equal(blocks.decode(stored(block)), block)
 
 
 def test_labels_come_back_exactly() -> None:
     block = LabelBlock.of(labels(n=300))
 
-    equal(blocks.decode(blocks.encode(block)), block)
+    equal(blocks.decode(stored(block)), block)
 
 
 def test_sources_of_labels_come_back() -> None:
     source = as_objects(["crew", None, "vendor"])
     block = LabelBlock.of(replace(labels(n=3), source=source))
 
-    back = blocks.decode(blocks.encode(block))
+    back = blocks.decode(stored(block))
 
     assert isinstance(back, LabelBlock)
     assert back.source is not None
@@ -103,7 +103,7 @@ def test_text_in_a_buffer_comes_back_as_text() -> None:
     block = LabelBlock.of(labels(n=3))
     spans = Spans("aßc".encode(), np.array([0, 1, -1]), np.array([1, 3, 0]))
 
-    back = blocks.decode(blocks.encode(LabelBlock(**vars_of(block) | {"request_id": spans})))
+    back = blocks.decode(stored(LabelBlock(**vars_of(block) | {"request_id": spans})))
 
     assert texts_of(back.request_id).tolist() == ["a", "ß", None]
 
@@ -116,10 +116,8 @@ def test_texts_in_buffers_are_stored_as_other_texts_are() -> None:
     read = replace(block, request_id=spans.texts())
 
     assert spans.texts().tolist() == ["r-ä-1", None, "r-2"]
-    assert blocks.encode(held) == blocks.encode(read)
-    assert blocks.encode(gathered.labels([held, held])) == blocks.encode(
-        gathered.labels([read, held])
-    )
+    assert stored(held) == stored(read)
+    assert stored(gathered.labels([held, held])) == stored(gathered.labels([read, held]))
 
 
 def vars_of(block: Block) -> dict[str, Any]:
@@ -141,7 +139,7 @@ def test_any_number_of_words_comes_back(different: int) -> None:
         value=np.zeros(n),
     )
 
-    equal(blocks.decode(blocks.encode(block)), block)
+    equal(blocks.decode(stored(block)), block)
 
 
 def test_a_column_in_which_nothing_is_given_takes_no_room() -> None:
@@ -151,7 +149,7 @@ def test_a_column_in_which_nothing_is_given_takes_no_room() -> None:
         | {"numeric": {}, "categorical": {}, "request_id": as_objects([None] * 1_000)}
     )
 
-    assert len(blocks.encode(bare)) < 0.6 * len(blocks.encode(block))
+    assert len(stored(bare)) < 0.6 * len(stored(block))
 
 
 @given(st.binary(max_size=200))
@@ -162,7 +160,7 @@ def test_bytes_from_elsewhere_are_refused(blob: bytes) -> None:
 
 @given(st.data())
 def test_a_changed_byte_is_noticed(data: st.DataObject) -> None:
-    blob = bytearray(blocks.encode(PredictionBlock.of(predictions())))
+    blob = bytearray(stored(PredictionBlock.of(predictions())))
     blob[data.draw(st.integers(0, len(blob) - 1))] ^= data.draw(st.integers(1, 255))
 
     with pytest.raises(SnapshotError):
@@ -174,20 +172,20 @@ def test_a_text_column_with_something_else_is_refused() -> None:
     block.request_id[0] = 3  # type: ignore[index]
 
     with pytest.raises(TypeError, match="something else"):
-        blocks.encode(block)
+        stored(block)
 
 
 def test_blocks_of_the_layout_before_are_read() -> None:
     block = PredictionBlock.of(predictions(n=50))
-    stored = blocks.pack(block).stored
-    stored.columns["at"] = columns.numbers(block.at)
-    plain = msgspec.to_builtins(stored, builtin_types=(bytes, memoryview))
+    packed = blocks.pack(block).stored
+    packed.columns["at"] = columns.numbers(block.at)
+    plain = msgspec.to_builtins(packed, builtin_types=(bytes, memoryview))
     for name in ("columns", "numeric", "categorical"):
         plain[name] = {key: column[:3] for key, column in plain[name].items()}
 
     blob = snapshots.seal(msgspec.msgpack.encode(plain), 1)
 
-    equal(blocks.decode(blob), blocks.decode(blocks.encode(block)))
+    equal(blocks.decode(blob), blocks.decode(stored(block)))
 
 
 def test_a_block_is_told_of_without_reading_it() -> None:
@@ -197,4 +195,4 @@ def test_a_block_is_told_of_without_reading_it() -> None:
 
     assert (len(packed), packed.is_labels, packed.counts) == (50, False, {"fraud": 50})
     assert (packed.from_at, packed.to_at) == (block.at.min(), block.at.max())
-    equal(packed.block, blocks.decode(blocks.encode(block)))
+    equal(packed.block, blocks.decode(stored(block)))
