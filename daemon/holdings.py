@@ -16,7 +16,7 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.spreading import Spreading
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Restored, SetAside
+from watchkeeper.daemon.storage.values import Damaged, Restored, SetAside
 from watchkeeper.daemon.transport.ports import Partition, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.roster import Remembered
@@ -64,7 +64,7 @@ class Holdings:
         for model in new:
             self._load(model, restored, at)
             self.homes[model] = restored.homes[model]
-        self._recall(new)
+        self._recall(new, at)
         for profile in restored.profiles:
             if profile.source == "imported":
                 state.model(profile.model).refer(profile, profile.version)
@@ -161,12 +161,21 @@ class Holdings:
         log.error("stored state set aside", model=aside.model, reason=aside.reason)
         self._findings.append(aside.finding)
 
-    def _recall(self, models: Sequence[str]) -> None:
-        """Takes the kept events of models in again that were just taken up."""
+    def _recall(self, models: Sequence[str], at: float) -> None:
+        """Takes the kept events of models in again that were just taken up. What of them cannot
+        be read is no reason to stand still: a few labels are not joined."""
         state, insist = self.state, self.patience.insist
         if models:
             numbers = {self.homes[model] for model in models}
-            state.rejoin(insist(lambda: self.store.joins(numbers)), set(models))
+            joins = insist(lambda: self.store.joins(numbers, at))
+            state.rejoin(joins.blocks, set(models))
+            if joins.damaged is not None:
+                self._put_away(joins.damaged)
         for model in models:
             if state.models[model].to_learn:
                 state.relearn(model, insist(partial(self.store.captured, model)))
+
+    def _put_away(self, damaged: Damaged) -> None:
+        rows, reason = list(damaged.rows), damaged.reason
+        log.error("kept events put away", rows=rows, reason=reason)
+        self._findings += [damaged.finding] if damaged.finding is not None else []

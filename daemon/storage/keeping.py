@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import RowMapping, select
 from sqlalchemy.engine import Connection
 
-from watchkeeper.daemon.storage import blocks, tables
+from watchkeeper.daemon.storage import blocks, rows, tables
 from watchkeeper.daemon.storage.database import Row, insert_new, parts
 from watchkeeper.daemon.storage.snapshots import HEAD, SnapshotError
-from watchkeeper.daemon.storage.values import CapturedFrame, Kept, KeptKind
+from watchkeeper.daemon.storage.values import CapturedFrame, Damaged, Joins, Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, models_of
 from watchkeeper.detectors.gathered import frames_of
 from watchkeeper.detectors.keys import Keys
@@ -39,18 +39,38 @@ def keep(
             insert_new(connection, tables.kept, [row])
 
 
-def joins(connection: Connection, partitions: Iterable[int]) -> list[Block]:
+def joins(connection: Connection, partitions: Iterable[int], at: float) -> Joins:
     """What label joins need of the models at home in these partitions, in order of arrival."""
     numbers = sorted(set(partitions))
-    wanted = select(_t.id, _t.blob).where(_t.kind == "join", _t.partition.in_(numbers))
-    return list(_decoded(connection.execute(wanted.order_by(_t.id))))
+    wanted = select(_t.id, _t.models, _t.blob).where(_t.kind == "join", _t.partition.in_(numbers))
+    found: list[Block] = []
+    lost: list[int] = []
+    counts: Counter[str] = Counter()
+    reasons: list[str] = []
+    for row in connection.execute(wanted.order_by(_t.id)):
+        try:
+            found.append(blocks.decode(row.blob))
+        except SnapshotError as error:
+            lost.append(row.id)
+            counts.update(_counts(row.models))
+            reasons.append(str(error))
+    del counts[LABELS]
+    return Joins(found, Damaged(lost, counts, reasons[0], at) if lost else None)
+
+
+def put_away(connection: Connection, damaged: Damaged) -> None:
+    """Keeps what cannot be read beside the rest, until it is too old, with a finding."""
+    for some in parts(damaged.rows):
+        connection.execute(sa.update(tables.kept).where(_t.id.in_(some)).values(kind=_DAMAGED))
+    if damaged.finding is not None:
+        insert_new(connection, tables.findings, [rows.finding(damaged.finding)])
 
 
 def examples(connection: Connection, model: str, since: float, until: float) -> list[CapturedFrame]:
     """The whole events kept of one model, of blocks that touch [since, until], in order."""
     touching = (_t.kind == "whole") & (_t.to_at >= since) & (_t.from_at <= until)
     found = connection.execute(select(_t.id, _t.models).where(touching).order_by(_t.id))
-    ids = [row.id for row in found if model in _models.decode(row.models)]
+    ids = [row.id for row in found if model in _counts(row.models)]
     mine: list[CapturedFrame] = []
     for some in parts(ids):
         rows = connection.execute(select(_t.id, _t.blob).where(_t.id.in_(some)).order_by(_t.id))
@@ -59,10 +79,10 @@ def examples(connection: Connection, model: str, since: float, until: float) -> 
     return mine
 
 
-def _decoded(rows: sa.CursorResult[tuple[int, bytes]]) -> Iterator[Block]:
+def _decoded(found: sa.CursorResult[tuple[int, bytes]]) -> Iterator[Block]:
     """The blocks of rows; what cannot be read is left where it is, and the log says so: a few
-    labels that are not joined are no reason to stand still."""
-    for row in rows:
+    examples less are no reason to stand still."""
+    for row in found:
         try:
             yield blocks.decode(row.blob)
         except SnapshotError as error:
@@ -107,17 +127,18 @@ def _unneeded(
     newest: dict[str, float] = {}
     for row in found:
         at: float = row["to_at"]
-        for model in _models.decode(row["models"]):
+        for model in _counts(row["models"]):
             newest[model] = max(newest.get(model, at), at)
     newer: Counter[tuple[str, str, int]] = Counter()
     gone: list[int] = []
     for row in found:
-        counts, at, number = _models.decode(row["models"]), row["to_at"], row["partition"]
+        counts, at, number = _counts(row["models"]), row["to_at"], row["partition"]
         kind = f"{row['kind']}-labels" if LABELS in counts else row["kind"]
         longer = joins if row["kind"] == "join" else {}
         mine = {model: n for model, n in counts.items() if model != LABELS}
-        many = all(newer[m, kind, number] >= longer.get(m, newest_n) for m in mine)
-        long_ago = all(at < min(newest[model], now) - keep_s for model in mine)
+        many = bool(mine) and all(newer[m, kind, number] >= longer.get(m, newest_n) for m in mine)
+        ends = [newest[model] for model in mine] or [now]
+        long_ago = all(at < min(end, now) - keep_s for end in ends)
         if many or long_ago:
             gone.append(row["id"])
         for model, n in mine.items():
@@ -125,7 +146,16 @@ def _unneeded(
     return gone
 
 
+def _counts(models: bytes) -> dict[str, int]:
+    """How many rows each model has; nothing where that cannot be read."""
+    try:
+        return _models.decode(models)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+
+
 LABELS = ""  # stands beside the models in a block of labels: no model is called so
+_DAMAGED = "damaged"  # the kind of what cannot be read
 _models = msgspec.msgpack.Decoder(dict[str, int])
 
 
@@ -157,4 +187,4 @@ def _of(block: Block, model: str) -> Block:
     return block.take(np.array([each == model for each in models], dtype=np.bool_)[place])
 
 
-__all__ = ["KeptKind", "examples", "joins", "keep", "prune"]
+__all__ = ["KeptKind", "examples", "joins", "keep", "prune", "put_away"]

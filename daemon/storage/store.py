@@ -25,12 +25,12 @@ from watchkeeper.daemon.storage.values import (
     CapturedFrame,
     Checkpoint,
     Fenced,
+    Joins,
     Restored,
     SetAside,
     State,
 )
 from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
@@ -140,10 +140,15 @@ class Store:
         with self._db.read() as connection:
             return keeping.examples(connection, model, since, until)
 
-    def joins(self, partitions: Iterable[int]) -> list[Block]:
-        """What label joins need of the models at home in these partitions, in order."""
+    def joins(self, partitions: Iterable[int], at: float) -> Joins:
+        """What label joins need of the models at home in these partitions, in order. What of it
+        cannot be read is put away."""
         with self._db.read() as connection:
-            return keeping.joins(connection, partitions)
+            found = keeping.joins(connection, partitions, at)
+        if found.damaged is not None:
+            with self._db.write() as connection:
+                keeping.put_away(connection, found.damaged)
+        return found
 
     def prune_captured(
         self,

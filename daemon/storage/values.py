@@ -217,6 +217,34 @@ class SetAside(msgspec.Struct, frozen=True):
         return begun_anew(self.model, "", self.reason, self.at)
 
 
+class Damaged(msgspec.Struct, frozen=True):
+    """Rows of kept events that could not be read: how many events they have of each model."""
+
+    rows: Sequence[int]
+    counts: Mapping[str, int]
+    reason: str
+    at: float
+
+    @property
+    def finding(self) -> Finding | None:
+        """What is on record of it, told of the model that has most of them; None where not even
+        the models can be read."""
+        if not self.counts:
+            return None
+        most = min(self.counts, key=lambda each: (-self.counts[each], each))
+        lost = f"{sum(self.counts.values())} events of {len(self.counts)} models"
+        return begun_anew(most, "kept events", f"{lost}: {self.reason}", self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Joins:
+    """What label joins need of the events before, in order of arrival, and what of it could not be
+    read."""
+
+    blocks: Sequence[Block]
+    damaged: Damaged | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What was true at the last checkpoint of these partitions, now owned by the caller.

@@ -77,7 +77,7 @@ def sampled_in(tmp_path: Path) -> tuple[Daemon, Config]:
 
 
 def blocks_of(daemon: Daemon) -> Counter[str]:
-    return Counter(model for b in daemon.store.joins({0}) for model in models_of(b)[0])
+    return Counter(model for b in daemon.store.joins({0}, T0).blocks for model in models_of(b)[0])
 
 
 def test_nothing_is_dropped_while_models_are_taken_up(tmp_path: Path) -> None:

@@ -129,6 +129,35 @@ def test_detectors_begun_anew_are_told_once_even_where_nothing_comes(world: Worl
     assert [f.series.target for f in found] == ["detectors"]
 
 
+@pytest.mark.parametrize(
+    "readable", [True, False], ids=["models are known", "models cannot be read"]
+)
+def test_kept_events_that_cannot_be_read_are_put_away_and_told_once(
+    world: World, readable: bool
+) -> None:
+    world.publish(0, 600)
+    before = world.loop()
+    drain(before)
+    before.checkpoint()
+    with world.store._db.write() as connection:
+        harmed = {"blob": b"not a block"} | ({} if readable else {"models": b"not a map"})
+        connection.execute(sa.update(tables.kept).values(harmed))
+    world.publish(600, 200)
+
+    for _ in range(2):
+        drain(loop := world.loop())
+        loop.checkpoint()
+        world.now += 60.0
+
+    found = [f for f in world.store.records.findings() if f.detector == "state"]
+    told = [f for step in world.book.told for f in step.findings if f.detector == "state"]
+    assert [(f.series.model, f.series.target) for f in found] == [(MODEL, "kept events")] * readable
+    assert [f.id for f in told] == [f.id for f in found]
+    assert all(f.statement.startswith("600 events of 1 models: ") for f in found)
+    back = world.store.joins({0}, world.now)
+    assert (sum(map(len, back.blocks)), back.damaged) == (200, None)
+
+
 def test_the_one_that_lost_its_partition_changes_nothing_more(world: World) -> None:
     world.publish(0, 600)
     world.ticks = False

@@ -49,7 +49,28 @@ def test_what_cannot_be_read_keeps_nothing_else_from_coming_back(store: Store, u
     database.close()
 
     assert [each.at[0] for each in store.captured("fraud")] == [T0, T0 - 50]
-    assert len(store.joins([P0.number])) == 2
+    back = store.joins([P0.number], T0)
+    assert len(back.blocks) == 2
+    assert back.damaged is not None
+    assert back.damaged.counts == {"fraud": len(given[0])}
+    assert store.records.findings("fraud")[0].statement.endswith(back.damaged.reason)
+    assert store.joins([P0.number], T0).damaged is None  # it was put away
+
+
+def test_kept_events_of_unknown_models_are_pruned_by_their_age_alone(
+    store: Store, url: str
+) -> None:
+    epoch = own(store, P0)
+    given = kept(predictions(n=4, at=T0), predictions(n=4, at=T0 + 500))
+    store.commit(Checkpoint(at=T0, epochs={P0: epoch}, kept=given))
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(sa.update(tables.kept).values(models=b"not a map"))
+    database.close()
+
+    assert store.captured("fraud") == []
+    assert store.prune_captured(newest_n=1, keep_s=1_000, now=T0 + 600) == 0
+    assert store.prune_captured(newest_n=1, keep_s=1_000, now=T0 + 1_100) == 1
 
 
 def test_an_empty_frame_is_not_kept(store: Store) -> None:
@@ -100,9 +121,9 @@ def test_pruning_keeps_as_much_as_a_join_reaches_back(store: Store) -> None:
 
     gone = store.prune_captured(4, 1_000, T0 + 100, joins={"fraud": 12}, numbers={0})
 
-    left = Counter(model for block in store.joins({0}) for model in models_of(block)[0])
+    left = Counter(model for block in store.joins({0}, T0).blocks for model in models_of(block)[0])
     assert left == {"fraud": 3, "churn": 1}
-    assert len(store.joins({7})) == 5
+    assert len(store.joins({7}, T0).blocks) == 5
     assert [len(store.captured(model)) for model in ("fraud", "churn", "far")] == [1, 1, 5]
     assert gone == 2 + 4 + 4 + 4
 
