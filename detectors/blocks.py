@@ -240,3 +240,10 @@ def models_of(block: Block) -> tuple[tuple[str, ...], Codes]:
     if isinstance(members, Members):
         return members.models, block.member
     return tuple(member.model for member in members), block.member
+
+
+def present(codes: Codes, n: int) -> BoolArray:
+    """Which codes some row has: a block may name what it has no row of."""
+    seen = np.zeros(n, dtype=np.bool_)
+    seen[codes] = True
+    return seen

@@ -6,8 +6,7 @@ logs, metrics and changes are few, and are measured model by model.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,18 +16,17 @@ from watchkeeper.daemon.core.clocks import Arrivals
 from watchkeeper.daemon.core.counting import Happened
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.labelling import count_sources
-from watchkeeper.daemon.core.learning import learn, learns
+from watchkeeper.daemon.core.learning import learn
 from watchkeeper.daemon.core.measuring import by_window, measure
 from watchkeeper.daemon.core.repeats import count_repeated, count_unknown, sketch_inputs
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
-from watchkeeper.daemon.core.versions import met
+from watchkeeper.daemon.core.versions import members_of
 from watchkeeper.daemon.core.weighing import sample_inputs
 from watchkeeper.detectors.arrays.absorb import Pairs
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
+from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of, present
 from watchkeeper.detectors.signals.accuracy import Accuracy
-from watchkeeper.detectors.texts import Codes
 from watchkeeper.detectors.types import (
     AnyFrame,
     BoolArray,
@@ -41,7 +39,6 @@ from watchkeeper.detectors.types import (
 )
 
 _REGRESSED = Accuracy()
-_MIX = np.int64(-7046029254386353131)  # spreads small numbers over all bits
 
 
 def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None:
@@ -54,7 +51,7 @@ def ingest(state: State, events: Sequence[Block | AnyFrame], step: Step) -> None
         return
     rows = [_models(state, each) for each in given]
     arrivals = _arrive(state, given, rows)
-    _learn(state, given, rows, step)
+    learn(state, given, rows, step)
     for each, models, (late, closed) in zip(given, rows, arrivals, strict=True):
         if late.any():
             state.counting.add(Happened.LATE, models[late])
@@ -90,16 +87,9 @@ def _models(state: State, event: Block | AnyFrame) -> IntArray:
     unknown = rows < 0
     if unknown.any():
         rows = rows.copy()
-        for code in np.flatnonzero(unknown & _present(place, len(rows))).tolist():
+        for code in np.flatnonzero(unknown & present(place, len(rows))).tolist():
             rows[code] = state.model(names[code]).row
     return rows[place]
-
-
-def _present(codes: Codes, n: int) -> BoolArray:
-    """Which codes some row has: a block may name what it has no row of."""
-    seen = np.zeros(n, dtype=np.bool_)
-    seen[codes] = True
-    return seen
 
 
 def _arrive(
@@ -114,17 +104,6 @@ def _arrive(
     cuts = np.cumsum([len(each) for each in events])[:-1]
     parts = zip(np.split(found.late, cuts), np.split(found.closed, cuts), strict=True)
     return [Arrivals(*part) for part in parts]
-
-
-def _counted(rows: IntArray) -> Iterator[tuple[int, int]]:
-    """How many there are of each number."""
-    if not len(rows):
-        return iter(())
-    if rows[0] == rows[-1] and (rows == rows[0]).all():
-        return iter([(int(rows[0]), len(rows))])
-    counts = np.bincount(rows)
-    numbers = np.flatnonzero(counts)
-    return zip(numbers.tolist(), counts[numbers].tolist(), strict=True)
 
 
 # ------------------------------------------------------------------------------------- predictions
@@ -149,7 +128,7 @@ def _predictions(
     if not len(block):
         return
     state.counting.add(Happened.PREDICTIONS, models)
-    block, members = _members(state, block, step)
+    block, members = members_of(state, block, step)
     step.captured.append(block)
     joined = arrays.predicted(models, members, keys, block, closed)
     if not late.any():
@@ -158,70 +137,6 @@ def _predictions(
         on_time = ~late
         _count(state, block.take(on_time), models[on_time], members[on_time])
     _pairs(state, joined, step)
-
-
-def _learn(
-    state: State, given: Sequence[Block | AnyFrame], rows: Sequence[IntArray], step: Step
-) -> None:
-    """Learns references from the predictions of a batch, each once."""
-    before: list[IntArray] = []
-    for block, models in zip(given, rows, strict=True):
-        if not isinstance(block, PredictionBlock) or _taught(state, block):
-            continue
-        keys = state.arrays.keys(models, block)
-        request = keys.view(np.int64) ^ (models * _MIX)
-        fresh = state.arrays.joins.fresh(models, keys)
-        for each in before:
-            fresh &= ~np.isin(request, each)
-        before.append(request)
-        if fresh.any():
-            learn(state, *_members(state, block.take(fresh), step), step)
-
-
-def _taught(state: State, block: PredictionBlock) -> bool:
-    """Whether all versions are known, and none learns a reference."""
-    ledger = state.arrays.ledger
-    rows = ledger.rows_of(block.members)
-    if not ledger.met(rows).all():
-        return False
-    without = np.flatnonzero(~ledger.members.arrays["referred"][rows])
-    return not any(learns(state, block.members[place]) for place in without.tolist())
-
-
-def _members(state: State, block: PredictionBlock, step: Step) -> tuple[PredictionBlock, IntArray]:
-    """The row of each event's version; those that are met for the first time begin here. In the
-    block the versions have the names under which they are counted."""
-    ledger = state.arrays.ledger
-    rows = ledger.rows_of(block.members)
-    names: dict[int, Member] = {}
-    known = ledger.met(rows)
-    if known.all():
-        return block, rows[block.member]
-    rows, strange = rows.copy(), ~known & _present(block.member, len(rows))
-    for place in np.flatnonzero(strange).tolist():
-        member = block.members[place]
-        row = ledger.rows.get(member)
-        if row is None or member.version not in state.models[member.model].versions:
-            row = _met(state, block, place, step)
-            names[place] = ledger.names[row]
-        else:
-            ledger.meet(row)
-        rows[place] = row
-    if names:
-        members = tuple(names.get(place, member) for place, member in enumerate(block.members))
-        block = dataclasses.replace(block, members=members)
-    return block, rows[block.member]
-
-
-def _met(state: State, block: PredictionBlock, place: int, step: Step) -> int:
-    """The row of a version that is not known by now."""
-    member = block.members[place]
-    model = state.models[member.model]
-    before = model.live_version
-    row = met(state, member, float(block.at[np.argmax(block.member == place)]))
-    if model.live_version != before:
-        step.live[member.model] = model.live_version
-    return row
 
 
 def _count(state: State, block: PredictionBlock, models: IntArray, members: IntArray) -> None:
@@ -284,7 +199,7 @@ def _count_joined(state: State, joined: Joined) -> None:
 
 def _regressed(state: State, joined: Joined, members: IntArray) -> None:
     """Errors of numbers are exact sums of any size: they are kept in parts, not in arrays."""
-    for row, _ in list(_counted(members)):
+    for row in np.unique(members).tolist():
         mine = members == row
         member = state.arrays.ledger.names[row]
         n = int(mine.sum())

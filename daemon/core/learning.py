@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.detectors.blocks import Member, PredictionBlock
+from watchkeeper.daemon.core.versions import members_of
+from watchkeeper.detectors.blocks import Block, Member, PredictionBlock
 from watchkeeper.detectors.gathered import add_frame
 from watchkeeper.detectors.joint.learned import learned_with_joint
+from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.texts import Spans
-from watchkeeper.detectors.types import IntArray
+from watchkeeper.detectors.types import AnyFrame, IntArray
 
 
-def learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
+def learn(
+    state: State, given: Sequence[Block | AnyFrame], rows: Sequence[IntArray], step: Step
+) -> None:
+    """Learns references from the predictions of a batch, each once."""
+    before: list[Keys] = []
+    for block, models in zip(given, rows, strict=True):
+        if not isinstance(block, PredictionBlock) or _taught(state, block):
+            continue
+        keys = state.arrays.keys(models, block)
+        fresh = state.arrays.joins.fresh(models, keys)
+        for each in before:
+            fresh &= ~np.isin(keys, each)
+        before.append(keys)
+        if fresh.any():
+            _learn_from(state, *members_of(state, block.take(fresh), step), step)
+
+
+def _taught(state: State, block: PredictionBlock) -> bool:
+    """Whether all versions are known, and none learns a reference."""
+    ledger = state.arrays.ledger
+    rows = ledger.rows_of(block.members)
+    if not ledger.met(rows).all():
+        return False
+    without = np.flatnonzero(~ledger.members.arrays["referred"][rows])
+    return not any(_learns(state, block.members[place]) for place in without.tolist())
+
+
+def _learn_from(state: State, block: PredictionBlock, members: IntArray, step: Step) -> None:
     """Gathers what references are learned from; a reference holds for windows that begin after
     the newest of its rows."""
     without = ~state.arrays.ledger.members.arrays["referred"][members]
     if not without.any():
         return
     places = np.unique(block.member[without]).tolist()
-    learning = [place for place in places if learns(state, block.members[place])]
+    learning = [place for place in places if _learns(state, block.members[place])]
     if not learning:
         return
     # Names of requests and clients teach nothing, and would take most of the memory.
@@ -31,11 +61,11 @@ def learn(state: State, block: PredictionBlock, members: IntArray, step: Step) -
     bare = dataclasses.replace(block, request_id=nameless, entity=nameless)
     for place in learning:
         member = block.members[place]
-        if learns(state, member):  # others may be counted under the same name
+        if _learns(state, member):  # others may be counted under the same name
             _gather(state, member, bare, place, step)
 
 
-def learns(state: State, member: Member) -> bool:
+def _learns(state: State, member: Member) -> bool:
     """Whether a version's reference is still being learned, or learned anew."""
     model = state.models[member.model]
     renewal = model.renewals.get(member.version)

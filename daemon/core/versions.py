@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -10,8 +11,16 @@ import numpy as np
 from watchkeeper.daemon.core.clocks import NOT_BEGUN
 from watchkeeper.daemon.core.model import ModelState
 from watchkeeper.daemon.core.state import State, whole
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
-from watchkeeper.detectors.types import AnyFrame, ChangeFrame, PredictionFrame
+from watchkeeper.daemon.core.step import Step
+from watchkeeper.detectors.blocks import (
+    Block,
+    LabelBlock,
+    Member,
+    PredictionBlock,
+    models_of,
+    present,
+)
+from watchkeeper.detectors.types import AnyFrame, ChangeFrame, IntArray, PredictionFrame
 from watchkeeper.detectors.windows import window_index
 from watchkeeper.handlers.types import VersionRecord
 
@@ -23,6 +32,44 @@ DEPLOYED = ("deployment", "promotion")  # changes by which a version goes live
 OTHER = "__other__"
 Events = Block | AnyFrame
 _FIRST, _LAST = -(2**62), 2**62  # places in a batch: before all, behind all
+
+
+def members_of(
+    state: State, block: PredictionBlock, step: Step
+) -> tuple[PredictionBlock, IntArray]:
+    """The row of each event's version; those that are met for the first time begin here. In the
+    block the versions have the names under which they are counted."""
+    ledger = state.arrays.ledger
+    rows = ledger.rows_of(block.members)
+    names: dict[int, Member] = {}
+    known = ledger.met(rows)
+    if known.all():
+        return block, rows[block.member]
+    rows, strange = rows.copy(), ~known & present(block.member, len(rows))
+    for place in np.flatnonzero(strange).tolist():
+        member = block.members[place]
+        row = ledger.rows.get(member)
+        if row is None or member.version not in state.models[member.model].versions:
+            row = _meet(state, block, place, step)
+            names[place] = ledger.names[row]
+        else:
+            ledger.meet(row)
+        rows[place] = row
+    if names:
+        members = tuple(names.get(place, member) for place, member in enumerate(block.members))
+        block = dataclasses.replace(block, members=members)
+    return block, rows[block.member]
+
+
+def _meet(state: State, block: PredictionBlock, place: int, step: Step) -> int:
+    """The row of a version that is not known by now."""
+    member = block.members[place]
+    model = state.models[member.model]
+    before = model.live_version
+    row = met(state, member, float(block.at[np.argmax(block.member == place)]))
+    if model.live_version != before:
+        step.live[member.model] = model.live_version
+    return row
 
 
 def met(state: State, member: Member, at: float) -> int:
