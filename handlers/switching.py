@@ -121,12 +121,10 @@ def _switched(
 
 def _read_back(deployer: Deployer, model: str) -> str | None:
     """The version that is live; asks again for a while. Raises the last `Unreachable`."""
-    for attempt in stamina.retry_context(
-        on=Unreachable, attempts=None, timeout=READ_BACK_S, wait_initial=0.2, wait_max=2.0
-    ):
-        with attempt:
-            return deployer.verify(model)
-    raise AssertionError("an attempt returns or raises")
+    patient = stamina.RetryingCaller(
+        attempts=None, timeout=READ_BACK_S, wait_initial=0.2, wait_max=2.0
+    )
+    return patient.on(Unreachable)(deployer.verify, model)
 
 
 def _key(action: Action, step: Step) -> str:
