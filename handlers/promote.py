@@ -61,8 +61,7 @@ class Promote:
     def preflight(self, action: Action) -> Outcome:
         until = action.args.get("trained_until")
         since = float(until) if isinstance(until, int | float) else None
-        left_out = LeftOut.of_args(action.args)
-        return preflight(self.deployer, self.scorer, action, self.clock(), since, left_out)
+        return preflight(self.deployer, self.scorer, action, self.clock(), since)
 
     def run(self, action: Action) -> Outcome:
         return forward(self.deployer, action, self.clock())

@@ -42,28 +42,24 @@ def preflight(
     action: Action,
     at: float,
     since: float | None = None,
-    left_out: LeftOut = NOTHING,
 ) -> Outcome:
     """Whether a switch from the action's `from_version` to its `to_version` is safe now.
 
-    It must be possible, and only a version that is not worse on today's data may go live. A target
-    that does not answer has said neither yes nor no: ERROR, so that a person decides.
+    It must be possible, and only a version that is not worse on today's data may go live; labels
+    that the action leaves out say nothing of that. A target that does not answer has said neither
+    yes nor no: ERROR, so that a person decides.
     """
     try:
-        phase, reason = _checked(deployer, scorer, action, since, left_out)
+        phase, reason = _checked(deployer, scorer, action, since)
     except Unreachable as error:
         phase, reason = Phase.ERROR, str(error)
     return Outcome(action.id, action.model, phase, reason, at, "preflight")
 
 
 def _checked(
-    deployer: Deployer,
-    scorer: Scorer | None,
-    action: Action,
-    since: float | None,
-    left_out: LeftOut,
+    deployer: Deployer, scorer: Scorer | None, action: Action, since: float | None
 ) -> tuple[Phase, str]:
-    current, target = ends(action)
+    (current, target), left_out = ends(action), LeftOut.of_args(action.args)
     why_not = obstacle(deployer, action.model, current, target)
     if why_not:
         return Phase.FAILED, why_not
