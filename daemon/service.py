@@ -90,7 +90,7 @@ class Daemon:
         self._home = home_of(Path(daemon.state_dir), daemon.instance)
         migrate.upgrade(config.database.url)
         lull = self._lull()
-        self.store = Store(config.database.url, *([lull.pause] if lull is not None else []))
+        self.store = Store(config.database.url, (lull or Lull()).pause)
         self.metrics = Metrics(watchkeeper.__version__)
         self._channels = channels_of(config, self.sink)
         self.outbox = self._outbox()
