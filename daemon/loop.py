@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
@@ -24,10 +22,10 @@ from watchkeeper.daemon.kept import Examples
 from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
-from watchkeeper.daemon.reporting.metrics import Stage
+from watchkeeper.daemon.reporter import Reporter
 from watchkeeper.daemon.spreading import Arrived, Spreading
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint, Fenced, OutboxRow
+from watchkeeper.daemon.storage.values import Checkpoint, Fenced
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.ports import Partition, Polled, Source
 from watchkeeper.daemon.transport.records import Records
@@ -40,37 +38,6 @@ TICK_S = 1.0
 AGAIN_S = 1.0  # how long a poll may wait to hear which partitions are left
 SOON_S = 0.02  # before the end of a window: to gather a checkpoint takes less
 QUIET_S = 300.0  # how long taking up anew waits for actions to end
-
-
-class Reporter(Protocol):
-    """Tells the world of a step; pure but for counting."""
-
-    def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
-        """The messages that this step's changes are worth."""
-
-    def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
-        """Counts what happened, for metrics and logs."""
-
-    def stage(self, name: Stage) -> AbstractContextManager[None]:
-        """Measures one stage of a turn; a commit may be measured in another thread."""
-
-    def answered(self, command: Command) -> str:
-        """An application's answer to an order; says what became of it."""
-
-    def committed(self) -> None:
-        """New messages are waiting in the outbox."""
-
-    def released(self, partitions: Iterable[Partition]) -> None:
-        """Another instance owns these now: what is known of them is out of date."""
-
-    def database_away(self, seconds: float, reason: str) -> None:
-        """The database has been away for so long, and why; 0.0: it is back."""
-
-    def source_away(self, seconds: float, reason: str) -> None:
-        """Nothing could be read for so long, and why; 0.0: it can be again."""
-
-    def rebalanced(self, at: float) -> None:
-        """Partitions came or went, at the steady clock's time."""
 
 
 @dataclass
