@@ -22,8 +22,9 @@ from watchkeeper.daemon.checkpointing import (
     YIELD_S,
     Checkpoints,
 )
+from watchkeeper.daemon.committing import SOON_S
 from watchkeeper.daemon.core.step import Batch, Step
-from watchkeeper.daemon.loop import SOON_S, Loop
+from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.patience import Patience
 from watchkeeper.daemon.pending import Pending
@@ -85,7 +86,7 @@ def test_the_loop_reads_on_while_a_checkpoint_is_written(world: World, gate: Gat
     assert gate.written == []
     assert world.store.records.offsets()[PLACE] is None
     assert loop.source.lag()[PLACE] == 0
-    held = loop._pending.events
+    held = loop._committing.pending.events
     assert held == 600 - (gate.begun[0].offsets[PLACE] or 0)
 
     gate.open.set()
@@ -174,7 +175,7 @@ def test_who_was_fenced_off_meanwhile_makes_nothing_true(world: World, gate: Gat
 
 
 def fenced(loop: Loop) -> bool:
-    writing = loop._checkpoints._writing
+    writing = loop._committing._checkpoints._writing
     return writing is not None and isinstance(writing.done.exception(A_WHILE_S), Fenced)
 
 
@@ -247,7 +248,7 @@ def test_what_is_written_beside_waits_for_a_lull(world: World) -> None:
     assert loop.lull is not None
     world.publish(0, 300)
     drain(loop)
-    writing = loop._checkpoints._writing
+    writing = loop._committing._checkpoints._writing
     assert writing is not None
     assert not wait([writing.done], 0.2).done
 
@@ -281,11 +282,11 @@ def test_none_is_begun_right_before_a_window_ends_where_latency_counts(world: Wo
 
     loop.checkpoint_events = 1
     loop.turn(0.0)
-    assert loop._checkpoints._writing is None
+    assert loop._committing._checkpoints._writing is None
     now[0] += YIELD_S
     loop.turn(0.0)
 
-    assert loop._checkpoints._writing is not None
+    assert loop._committing._checkpoints._writing is not None
     loop.checkpoint()
     assert world.store.records.offsets()[PLACE] == 131
     loop.close(1.0)
@@ -311,10 +312,10 @@ def test_none_is_begun_in_a_turn_that_found_something_where_latency_counts(
     with monkeypatch.context() as odd:
         odd.setattr(loop.pipeline, "step", find)
         loop.turn(0.0)
-    assert loop._checkpoints._writing is None
+    assert loop._committing._checkpoints._writing is None
     loop.turn(0.0)
 
-    assert loop._checkpoints._writing is not None
+    assert loop._committing._checkpoints._writing is not None
     loop.checkpoint()
     assert [each.id for each in world.store.records.findings()] == [finding().id]
     loop.close(1.0)

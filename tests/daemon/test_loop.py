@@ -184,7 +184,9 @@ def test_large_bad_records_do_not_gather_in_memory(
     loop.turn(0.0)
 
     assert world.store.records.offsets()[Partition("predictions", 0)] == committed
-    assert loop._pending.refused_bytes == (0 if committed else 90 * (size + len(b"fraud")))
+    assert loop._committing.pending.refused_bytes == (
+        0 if committed else 90 * (size + len(b"fraud"))
+    )
 
 
 def test_no_time_passes_while_the_source_is_cut_off(world: World) -> None:

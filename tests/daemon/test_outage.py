@@ -101,7 +101,7 @@ def outage(
             assert loop.trouble.startswith("the database is away for ")
             assert loop.idle_s is not None
             assert loop.idle_s < 5.0
-            assert loop._pending.events <= 600
+            assert loop._committing.pending.events <= 600
         finally:
             postgres.start()
         reads(world, place, 1_200)
