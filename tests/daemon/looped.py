@@ -227,3 +227,14 @@ class Restart:
 
     def undo(self, action: Action) -> Outcome:
         return move(self.deployer, action, "v1", "v2", step="undo", at=START)
+
+
+def with_a_plan(world: World) -> tuple[Loop, Action]:
+    """A loop that has planned one action for one incident, which is on record."""
+    world.publish(0, 1_500)
+    world.publish(1_500, 1_500, failing=0.3)
+    loop = world.loop(Restart())
+    drain(loop)
+    loop.checkpoint()
+    (planned,) = world.store.records.actions()
+    return loop, planned

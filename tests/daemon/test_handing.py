@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from tests.daemon.looped import MODEL, START, Restart, World, drain
+from tests.daemon.looped import MODEL, START, Restart, World, drain, with_a_plan
 from tests.daemon.test_trouble import Cable
 from tests.fakes import Crash
 from tests.services.base import wait_until
@@ -28,12 +28,7 @@ from watchkeeper.handlers.types import (
 
 
 def test_every_command_and_every_deed_is_a_line_of_the_audit(world: World) -> None:
-    world.publish(0, 1_500)
-    world.publish(1_500, 1_500, failing=0.3)
-    loop = world.loop(Restart())
-    drain(loop)
-    loop.checkpoint()
-    (planned,) = world.store.records.actions()
+    loop, planned = with_a_plan(world)
     pause = Command("c1", moment(START), "pause", MODEL, actor="ann", reason="not now")
     world.send("commands", msgspec.json.encode(pause), START + 1_600)
     approve = Command("c2", moment(START), "approve", "act-1", actor="ann", reason="not now")

@@ -12,6 +12,21 @@ from watchkeeper.daemon import heap
 
 glibc = pytest.mark.skipif(heap._glibc() is None, reason="the C library is not glibc")
 
+
+def said(program: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=dict(python_path()),
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 # Blocks too small for a mapping of their own, of which every 64th stays.
 _CROWD = """
 import os, threading
@@ -39,16 +54,8 @@ print(before, held, resident())
 
 @glibc
 def test_what_a_thread_left_free_between_what_it_kept_goes_back() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _CROWD],
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env=dict(python_path()),
-    )
+    before, held, after = map(float, said(_CROWD).split())
 
-    assert done.returncode == 0, done.stderr.decode()
-    before, held, after = map(float, done.stdout.split())
     assert held - before > 50
     assert after - before < 10
 
@@ -70,13 +77,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @glibc
 def test_what_each_batch_needs_is_kept_for_the_next_one() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _AGAIN],
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env=dict(python_path()),
-    )
-
-    assert done.returncode == 0, done.stderr.decode()
-    assert int(done.stdout) < 1_000
+    assert int(said(_AGAIN)) < 1_000

@@ -10,7 +10,18 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from tests.daemon.looped import KINDS, MODEL, START, Restart, World, drain, fresh, kept, requests
+from tests.daemon.looped import (
+    KINDS,
+    MODEL,
+    START,
+    Restart,
+    World,
+    drain,
+    fresh,
+    kept,
+    requests,
+    with_a_plan,
+)
 from watchkeeper.daemon.actions.traffic import StreamTraffic
 from watchkeeper.daemon.loop import Loop
 from watchkeeper.daemon.storage import snapshots, tables
@@ -31,12 +42,7 @@ from watchkeeper.handlers.types import (
 
 
 def test_a_lost_state_begins_anew_from_the_record(world: World) -> None:
-    world.publish(0, 1_500)
-    world.publish(1_500, 1_500, failing=0.3)
-    loop = world.loop(Restart())
-    drain(loop)
-    loop.checkpoint()
-    (planned,) = world.store.records.actions()
+    loop, planned = with_a_plan(world)
     unsure = Outcome(planned.id, MODEL, Phase.INCONCLUSIVE, "?", START, "preflight")
     world.book.ended.append(unsure)
     loop.turn(0.0)

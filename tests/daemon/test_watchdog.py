@@ -30,15 +30,19 @@ daemon.loop.run()
 """
 
 
-def test_a_poll_that_never_returns_ends_the_process_with_its_stacks(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", _HANGING, str(tmp_path)],
+def run(program: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *args],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_a_poll_that_never_returns_ends_the_process_with_its_stacks(tmp_path: Path) -> None:
+    ended = run(_HANGING, str(tmp_path))
 
     assert ended.returncode == TRY_AGAIN
     assert "the loop hangs" in ended.stdout + ended.stderr
@@ -68,14 +72,7 @@ watchdog._stopping.wait(60)
 
 
 def test_a_partition_that_stands_still_again_and_again_ends_the_process() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", _STANDING],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run(_STANDING)
 
     assert ended.returncode == TRY_AGAIN
     assert "partitions stand still again and again" in ended.stdout + ended.stderr

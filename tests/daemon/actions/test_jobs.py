@@ -206,14 +206,20 @@ def test_a_job_that_ended_while_nobody_looked_is_judged_by_its_product(
     assert _pids(jobs) == [pid]
 
 
+def killed(store: Store, jobs: Path) -> tuple[JobRunner, int]:
+    """A runner that died before it wrote which process it had begun, and the id of that one."""
+    runner = JobRunner(_Forgetful(store), jobs, poll_s=0.02)
+    with pytest.raises(_Killed):
+        runner.run(order(), _nothing)
+    (pid,) = _pids(jobs)
+    return runner, pid
+
+
 def test_a_daemon_killed_before_it_wrote_the_process_id_still_finds_the_job(
     store: Store, runner: JobRunner, tmp_path: Path
 ) -> None:
     jobs = tmp_path / "jobs"
-    first = JobRunner(_Forgetful(store), jobs, poll_s=0.02)
-    with pytest.raises(_Killed):
-        first.run(order(), _nothing)
-    (pid,) = _pids(jobs)
+    first, pid = killed(store, jobs)
     assert _state(store) == "waiting"
 
     with ThreadPoolExecutor(1) as pool:
@@ -229,10 +235,7 @@ def test_a_job_that_ended_before_its_row_said_so_is_not_begun_again(
     store: Store, runner: JobRunner, tmp_path: Path
 ) -> None:
     jobs = tmp_path / "jobs"
-    first = JobRunner(_Forgetful(store), jobs, poll_s=0.02)
-    with pytest.raises(_Killed):
-        first.run(order(), _nothing)
-    (pid,) = _pids(jobs)
+    first, pid = killed(store, jobs)
     (jobs / "act-1" / "go").touch()
 
     def ended() -> bool:

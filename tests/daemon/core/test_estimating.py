@@ -31,7 +31,10 @@ class Life:
     def __init__(self) -> None:
         self.play = Play()
 
-    def minute(
+    def minute(self, **fields: object) -> Step:
+        return self.play.step(Batch(self.frames(**fields)))  # type: ignore[arg-type]
+
+    def frames(
         self,
         *,
         doubt: float = 1.0,
@@ -40,22 +43,10 @@ class Life:
         version: str = "v1",
         scored: bool = True,
         humble: float = 1.0,
-    ) -> Step:
-        """`doubt` divides the log-odds of the scores and the truths alike, `humble` those of the
-        scores alone."""
-        frames = self.frames(doubt, changed, labelled, version, scored, humble)
-        return self.play.step(Batch(frames))
-
-    def frames(
-        self,
-        doubt: float = 1.0,
-        changed: float = 0.0,
-        labelled: bool = True,
-        version: str = "v1",
-        scored: bool = True,
-        humble: float = 1.0,
         delay: int = 1,
     ) -> list[AnyFrame]:
+        """`doubt` divides the log-odds of the scores and the truths alike, `humble` those of the
+        scores alone."""
         frames: list[AnyFrame] = []
         for frame in self.play.window(version, delay=delay):
             if isinstance(frame, PredictionFrame):
@@ -65,7 +56,7 @@ class Life:
         return frames
 
     def minutes(self, count: int, **fields: object) -> list[Step]:
-        return [self.minute(**fields) for _ in range(count)]  # type: ignore[arg-type]
+        return [self.minute(**fields) for _ in range(count)]
 
     def _scored(
         self,

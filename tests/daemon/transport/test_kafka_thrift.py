@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,17 +14,26 @@ from tests.daemon.transport.contract import read, until_caught_up
 from tests.daemon.transport.onkafka import publish, settings_for, source_of, topic_of
 from tests.services.base import wait_until
 from tests.services.brokers import Broker
+from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.kafka_thrift import describe_once, spare_handovers
+from watchkeeper.daemon.transport.settings import KafkaSettings
 
 
-@pytest.mark.service
-def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
-    settings = settings_for(kafka)
+@contextmanager
+def caught_up(settings: KafkaSettings) -> Iterator[tuple[KafkaSource, str]]:
+    """A source that has read the one record that its topic holds."""
     topic = topic_of(settings)
     publish(settings, topic, [b"1"])
     with source_of(settings, topic) as source:
         read(source, 1)
         until_caught_up(source)
+        yield source, topic
+
+
+@pytest.mark.service
+def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
+    settings = settings_for(kafka)
+    with caught_up(settings) as (source, topic):
         net = source._member.consumer._net
         asked: list[Any] = []
         run = net.run
@@ -44,11 +55,7 @@ def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
 @pytest.mark.service
 def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: Broker) -> None:
     settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=3_000)
-    topic = topic_of(settings)
-    publish(settings, topic, [b"1"])
-    with source_of(settings, topic) as source:
-        read(source, 1)
-        until_caught_up(source)
+    with caught_up(settings) as (source, topic):
         fetching = source._member.consumer._fetcher
         look, send = fetching.fetched_records, fetching._send_fetches_async
         asked_for_others: list[bool] = []
@@ -74,11 +81,7 @@ def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: 
 @pytest.mark.service
 def test_a_poll_that_only_waits_is_a_lull(kafka: Broker) -> None:
     settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=300)
-    topic = topic_of(settings)
-    publish(settings, topic, [b"1"])
-    with source_of(settings, topic) as source:
-        read(source, 1)
-        until_caught_up(source)
+    with caught_up(settings) as (source, _):
         lull, told = source.lull, list[bool]()
         begin, end = lull.begin, lull.end
 
