@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from watchkeeper.daemon.core.cuts import cuts
+from watchkeeper.daemon.core.cuts import cuts_where
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
@@ -24,16 +24,12 @@ def compare_clients(
     state: State, block: PredictionBlock, members: IntArray, window: IntArray
 ) -> None:
     """Sketches how the clients in a block asked, into the windows of their versions."""
-    ledger, clocks = state.arrays.ledger, state.arrays.clocks.arrays
-    compared = clocks["compared"]
-    if not compared.any():
-        return
-    models = ledger.members.arrays["model"][members]
-    chosen = np.flatnonzero(compared[models] & (block.entity_key != 0))
-    for cut in cuts(state, members, window, chosen):
-        part = _CLIENTS.sketch(block.take(cut.rows), cut.profile)
-        cut.part(_CLIENTS.name).merge(part)
-        _remember(cut.model.asked, block, cut.rows, int(clocks["key"][cut.model.row]))
+    key = state.arrays.clocks.arrays["key"]
+    for cut in cuts_where(state, members, window, "compared"):
+        rows = cut.rows[block.entity_key[cut.rows] != 0]
+        if len(rows):
+            cut.part(_CLIENTS.name).merge(_CLIENTS.sketch(block.take(rows), cut.profile))
+            _remember(cut.model.asked, block, rows, int(key[cut.model.row]))
 
 
 def _remember(asked: dict[int, int], block: PredictionBlock, rows: IntArray, model: int) -> None:
@@ -47,11 +43,7 @@ def _remember(asked: dict[int, int], block: PredictionBlock, rows: IntArray, mod
 
 def count_success(state: State, joined: Joined, members: IntArray, window: IntArray) -> None:
     """Counts how often clients were answered wrong, into the windows in which that became known."""
-    ledger, compared = state.arrays.ledger, state.arrays.clocks.arrays["compared"]
-    if not compared.any():
-        return
-    chosen = np.flatnonzero(compared[ledger.members.arrays["model"][members]])
-    for cut in cuts(state, members, window, chosen):
+    for cut in cuts_where(state, members, window, "compared"):
         asked = cut.model.asked
         group = np.array([asked.get(key, -1) for key in joined.key[cut.rows].tolist()])
         rows, group = cut.rows[group >= 0], group[group >= 0]

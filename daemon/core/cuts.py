@@ -44,6 +44,15 @@ def cuts(state: State, members: IntArray, window: IntArray, chosen: IntArray) ->
             yield Cut(model, member.version, index, width, mine[window[mine] == index])
 
 
+def cuts_where(state: State, members: IntArray, window: IntArray, wish: str) -> Iterator[Cut]:
+    """Cuts the rows of the models whose users asked for this, a column of the clocks."""
+    asked = state.arrays.clocks.arrays[wish]
+    if not asked.any():
+        return iter(())
+    chosen = asked[state.arrays.ledger.members.arrays["model"][members]]
+    return cuts(state, members, window, np.flatnonzero(chosen))
+
+
 def _different(numbers: IntArray) -> list[int]:
     """The different numbers, ascending; as a rule there is only one."""
     if len(numbers) and (numbers == numbers[0]).all():

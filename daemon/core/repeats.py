@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from watchkeeper.daemon.core.cuts import cuts
+from watchkeeper.daemon.core.cuts import cuts, cuts_where
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.signals import part_of
@@ -57,11 +57,7 @@ def sketch_inputs(
     state: State, block: PredictionBlock, members: IntArray, window: IntArray
 ) -> None:
     """Samples the inputs of the models whose users asked for it."""
-    ledger, sampled = state.arrays.ledger, state.arrays.clocks.arrays["sampled"]
-    if not sampled.any():
-        return
-    chosen = np.flatnonzero(sampled[ledger.members.arrays["model"][members]])
-    for cut in cuts(state, members, window, chosen):
+    for cut in cuts_where(state, members, window, "sampled"):
         cut.part(_DUPLICATES.name).merge(_DUPLICATES.sketch(block.take(cut.rows)))
 
 

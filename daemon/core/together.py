@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec.structs import replace
 
-from watchkeeper.daemon.core.cuts import cuts
+from watchkeeper.daemon.core.cuts import cuts_where
 from watchkeeper.daemon.core.state import State
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.signals.joint import Joint
@@ -23,11 +22,7 @@ def relate_features(
     state: State, block: PredictionBlock, members: IntArray, window: IntArray
 ) -> None:
     """Samples the rows of a block into the windows of their versions."""
-    ledger, related = state.arrays.ledger, state.arrays.clocks.arrays["related"]
-    if not related.any():
-        return
-    chosen = np.flatnonzero(related[ledger.members.arrays["model"][members]])
-    for cut in cuts(state, members, window, chosen):
+    for cut in cuts_where(state, members, window, "related"):
         profile = cut.profile
         if profile is None or profile.joint is None:
             continue

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from watchkeeper.daemon.core.cells import Closed
-from watchkeeper.daemon.core.cuts import cuts
+from watchkeeper.daemon.core.cuts import cuts_where
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.tables import Table
 from watchkeeper.detectors.arrays import tally as t
@@ -30,11 +30,7 @@ def sample_inputs(
 ) -> None:
     """Samples the rows of a block into the windows of their versions: as many as are worth keeping
     until the label join lets go of them."""
-    ledger, weighed = state.arrays.ledger, state.arrays.clocks.arrays["weighed"]
-    if not weighed.any():
-        return
-    chosen = np.flatnonzero(weighed[ledger.members.arrays["model"][members]])
-    for cut in cuts(state, members, window, chosen):
+    for cut in cuts_where(state, members, window, "weighed"):
         part = max(1, state.policy(cut.model.model).join_capacity // CAPACITY)
         rows, profile = cut.rows[block.key[cut.rows] % np.uint64(part) == 0], cut.profile
         if len(rows) and profile is not None and profile.numeric:
