@@ -25,7 +25,7 @@ DOUBTED = 0.1  # posterior of labels from which on a person decides: who lies co
 SWITCHES = ("rollback", "promote")  # what makes another version live
 CHANGES_MODEL = (*SWITCHES, "retrain")
 PENDING = "preflight has not answered yet"
-# States that only an action which was begun can be in.
+# States that only an action which was run to its end, or is being undone, can be in.
 DONE = (
     ActionState.SUCCESSFUL,
     ActionState.FAILED,

@@ -34,14 +34,6 @@ ACTIVE = (
     ActionState.UNDOING,
 )
 HANDED_OVER = "person"
-ENDED = (
-    ActionState.SUCCESSFUL,
-    ActionState.FAILED,
-    ActionState.ERROR,
-    ActionState.INCONCLUSIVE,
-    ActionState.UNDOING,
-    ActionState.UNDONE,
-)
 END_OF: dict[Phase, ActionState] = {
     Phase.SUCCESSFUL: ActionState.SUCCESSFUL,
     Phase.FAILED: ActionState.FAILED,
@@ -178,7 +170,7 @@ class Planner:
     def _ended(
         self, state: ModelState, context: Context, action: Action, outcome: Outcome
     ) -> Action:
-        if action.state in ENDED:
+        if action.state in guards.DONE:
             return action
         ended = replace(action, args={**action.args, **outcome.result})
         ended = self._move(state, ended, END_OF[outcome.phase], context.now, outcome.reason)
