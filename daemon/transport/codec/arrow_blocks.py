@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from watchkeeper.daemon.transport.codec.arrow import Batch, batches, slice_of
@@ -60,15 +61,7 @@ def _letter(record: Record, found: list[Batch], refused: list[tuple[int, Refused
     told = "; ".join(f"row {i} {each.path} {each.message}" for i, each in refused[:_NAMED])
     of = sum(each.batch.num_rows for each in found)
     said = f"{len(rows)} of {of} rows: {told}"
-    alone = Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.at,
-        record.key,
-        slice_of(found, rows),
-        record.headers,
-    )
+    alone = msgspec.structs.replace(record, value=slice_of(found, rows))
     return DeadLetter(alone, why.reason, f"$[{first}]{why.path[1:]}", said)
 
 

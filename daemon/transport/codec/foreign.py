@@ -145,15 +145,7 @@ def _letter(
         return DeadLetter(record, first.reason, first.path, first.message)
     left = form.without_good(whole, {path for path, _ in refused})
     told = "; ".join(f"{each.path} {each.message}" for _, each in refused[:_NAMED])
-    alone = Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.at,
-        record.key,
-        msgspec.json.encode(left),
-        record.headers,
-    )
+    alone = msgspec.structs.replace(record, value=msgspec.json.encode(left))
     said = f"{len(refused)} of {n} {form.called}: {told}"
     return DeadLetter(alone, first.reason, first.path, said)
 
