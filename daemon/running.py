@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,6 +28,9 @@ from watchkeeper.daemon.watchdog import Watchdog
 from watchkeeper.daemon.web.app import make_app
 from watchkeeper.daemon.web.server import BindError, WebServer
 from watchkeeper.detectors import fast
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.transport.kafka import KafkaSource
 
 log = structlog.get_logger()
 
@@ -61,6 +65,11 @@ def run(config: Config) -> int:
         log.error("cannot start", reason=str(error))
         daemon.close()
         return UNAVAILABLE
+    return _serve(daemon, source, web, compiling)
+
+
+def _serve(daemon: Daemon, source: KafkaSource, web: WebServer, compiling: Compiling | None) -> int:
+    """Takes turns until it is to stop, and closes all in order; gives the exit code."""
     if compiling is not None:
         state = daemon.loop.pipeline.state
         compiling.start(lambda: daemon.loop.take_up_anew(lambda: quicken(state)))
