@@ -22,7 +22,7 @@ from watchkeeper.daemon.core.repeats import count_repeated, count_unknown, sketc
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.core.together import relate_features
-from watchkeeper.daemon.core.versions import members_of
+from watchkeeper.daemon.core.versions import member_rows
 from watchkeeper.daemon.core.weighing import sample_inputs
 from watchkeeper.detectors.arrays.absorb import Pairs
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of, present
@@ -128,7 +128,7 @@ def _predictions(
     if not len(block):
         return
     state.counting.add(Happened.PREDICTIONS, models)
-    block, members = members_of(state, block, step)
+    block, members = member_rows(state, block, step)
     step.captured.append(block)
     joined = arrays.predicted(models, members, keys, block, closed)
     if not late.any():

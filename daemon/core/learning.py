@@ -9,7 +9,7 @@ import numpy as np
 
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.core.versions import members_of
+from watchkeeper.daemon.core.versions import member_rows
 from watchkeeper.detectors.blocks import Block, Member, PredictionBlock
 from watchkeeper.detectors.gathered import add_frame
 from watchkeeper.detectors.joint.learned import learned_with_joint
@@ -33,7 +33,7 @@ def learn(
             fresh &= ~np.isin(keys, each)
         before.append(keys)
         if fresh.any():
-            _learn_from(state, *members_of(state, block.take(fresh), step), step)
+            _learn_from(state, *member_rows(state, block.take(fresh), step), step)
 
 
 def _taught(state: State, block: PredictionBlock) -> bool:

@@ -34,7 +34,7 @@ Events = Block | AnyFrame
 _FIRST, _LAST = -(2**62), 2**62  # places in a batch: before all, behind all
 
 
-def members_of(
+def member_rows(
     state: State, block: PredictionBlock, step: Step
 ) -> tuple[PredictionBlock, IntArray]:
     """The row of each event's version; those that are met for the first time begin here. In the
