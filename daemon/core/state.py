@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from watchkeeper.daemon.core import stored
+from watchkeeper.daemon.core import restored, stored
 from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.counting import Counting
 from watchkeeper.daemon.core.model import Health, ModelState, Share
@@ -185,7 +185,7 @@ class State:
         Raises `StateError` where the whole has."""
         state = self.model(name)
         try:
-            refused = stored.load(state, plain, self.policy(name))
+            refused = restored.load(state, plain, self.policy(name))
         except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             self.forget([name])
             raise StateError(f"stored state of model {name}: {error}") from error

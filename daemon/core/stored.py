@@ -1,5 +1,5 @@
-"""Models' states as plain data, and back: what each event changes, what closed windows change, and
-what references say, each apart."""
+"""Models' states as plain data: what each event changes, what closed windows change, and what
+references say, each apart."""
 
 from __future__ import annotations
 
@@ -13,26 +13,17 @@ import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core import taught
-from watchkeeper.daemon.core.heard import Heard
-from watchkeeper.daemon.core.model import Health, Judge, ModelState, Renewal, Share, Told
+from watchkeeper.daemon.core.model import Health, ModelState, Renewal
 from watchkeeper.daemon.core.panel import Panel
-from watchkeeper.daemon.core.policy import ModelPolicy
-from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.estimation import estimates
-from watchkeeper.detectors.estimation.estimates import Estimates
-from watchkeeper.detectors.registry import make
-from watchkeeper.detectors.signals import part_of
-from watchkeeper.detectors.suite import Watch
-from watchkeeper.detectors.templates.watch import LogWatch
-from watchkeeper.detectors.types import Change, Finding, Series, StateError
-from watchkeeper.detectors.windows import first_open
-from watchkeeper.handlers.types import Action, Incident, VersionRecord
+from watchkeeper.detectors.types import Change, Finding
+from watchkeeper.handlers.types import Action, Incident
 
 LAYOUT = 5
 
 # Kept by name where they are not what a model begins with.
-_STRUCTS: dict[str, Any] = {
+STRUCTS: dict[str, Any] = {
     "changes": list[Change],
     "recent": list[Finding],
     "incident": Incident | None,
@@ -40,7 +31,7 @@ _STRUCTS: dict[str, Any] = {
     "actions": dict[str, Action],
     "renewals": dict[str, Renewal],
 }
-_PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {
     "absent": 0,
     "accepted": "",
     "empty_run": 0,
@@ -51,8 +42,8 @@ _PLAIN: dict[str, Any] = {
     "planned_for": "",
     "paused": False,
 }
-_plain_of, _USUAL = attrgetter(*_PLAIN), tuple(_PLAIN.values())
-_structs_of = attrgetter(*_STRUCTS)
+_plain_of, _USUAL = attrgetter(*PLAIN), tuple(PLAIN.values())
+_structs_of = attrgetter(*STRUCTS)
 _CLOCK = ("newest", "ahead", "least", "next_window", "last_tick", "behind", "live")
 
 
@@ -70,7 +61,7 @@ class Clock(NamedTuple):
 
 def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[str, Any]]:
     """What events change of each state; `windows_s` are the widths of their windows. With what
-    `lasting` and `references` give it is all that `load` needs; msgpack can hold it."""
+    `lasting` and `references` give it is all that `restored.load` needs; msgpack can hold it."""
     if not states:
         return []
     arrays = states[0].arrays
@@ -84,7 +75,7 @@ def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[
         plain["versions"] = msgspec.to_builtins(state.versions)
         values = _plain_of(state)
         if values != _USUAL:
-            told = zip(_PLAIN.items(), values, strict=True)
+            told = zip(PLAIN.items(), values, strict=True)
             plain |= {name: value for (name, usual), value in told if value != usual}
         _rare(state, plain)
         found.append(plain)
@@ -95,7 +86,7 @@ def _rare(state: ModelState, plain: dict[str, Any]) -> None:
     """What most models have nothing of."""
     values = _structs_of(state)
     if any(values):
-        told = zip(_STRUCTS, values, strict=True)
+        told = zip(STRUCTS, values, strict=True)
         plain |= {name: msgspec.to_builtins(value) for name, value in told if value}
     if state.incident is not None:
         plain["incident"] = msgspec.to_builtins(state.incident)
@@ -161,73 +152,6 @@ def references(state: ModelState) -> dict[str, Any]:
     return found
 
 
-def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[str]:
-    """Takes up what `dump` and `lasting` gave; says which detectors begin anew. Raises KeyError,
-    TypeError, ValueError or msgspec's ValidationError for anything else."""
-    if plain.get("layout") != LAYOUT:
-        raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
-    for name, usual in _PLAIN.items():
-        setattr(state, name, plain.get(name, usual))
-    for name, kind in _STRUCTS.items():
-        if name in plain:
-            setattr(state, name, msgspec.convert(plain[name], kind))
-    state.versions = msgspec.convert(plain["versions"], dict[str, VersionRecord])
-    state.to_learn = msgspec.convert(plain.get("learning", {}), dict[str, int])
-    if "share" in plain:
-        state.share = msgspec.convert(plain["share"], Share)
-    links = dict(msgspec.convert(plain.get("links", []), list[tuple[int, Told]]))
-    # How long nothing was heard counts from now on: nobody listened meanwhile.
-    state.links = {n: msgspec.structs.replace(t, heard=float("-inf")) for n, t in links.items()}
-    state.metrics = frozenset((name, host) for name, host in plain.get("metrics", ()))
-    keys, groups = plain.get("asked", (b"", b""))
-    state.asked = dict(zip(np.frombuffer(keys, "<u8").tolist(), groups, strict=True))
-    clock = msgspec.convert(plain["clock"], Clock)
-    for name, value in clock._asdict().items():
-        state.arrays.clocks.arrays[name][state.row] = value
-    state.arrays.joins.restore(state.row, plain["joins"])
-    for version, packed in plain.get("former", {}).items():
-        state.take_up_former(version, packed)
-    for version, packed in plain.get("profiles", {}).items():
-        state.take_up(version, packed)
-    for version, renewal in state.renewals.items():
-        member = state.arrays.ledger.member(state.row, Member(state.model, version))
-        state.arrays.ledger.learns(member, renewal.candidate is None)
-    if plain["window_s"] != policy.window_s:
-        # What windows of another width held and taught is no measure for these: learn anew.
-        known = clock.newest > float("-inf")
-        limits = (policy.lateness_s, policy.window_s)
-        state.next_window = first_open(clock.newest, *limits) if known else None
-        return []
-    _load_windows(state, plain["open"], policy.window_s)
-    if "heard" in plain:
-        state.heard = msgspec.convert(plain["heard"], Heard)
-    refused: list[str] = []
-    for version, learned in plain.get("learned", {}).items():
-        refused += _teach(state, policy, version, learned, plain["layouts"])
-    for index, version, signal, arrays in plain.get("partials", ()):
-        partial = state.partials.setdefault(index, {})[version, signal] = part_of(signal)
-        partial.update({name: _unpacked(a) for name, a in arrays.items()})
-    for stored, judges in plain.get("judges", ()):
-        series = msgspec.convert(stored, Series)
-        state.judges[series], strange = _judges(policy.watches_of(series), judges)
-        refused += [f"{series}, {each}" for each in strange]
-    if "statements" in plain:
-        state.statements = LogWatch(budget=policy.false_alarm_s / policy.window_s)
-        try:
-            state.statements.restore(plain["statements"])
-        except StateError as error:
-            refused.append(str(error))
-    if "estimates" in plain:
-        try:
-            state.estimates = Estimates.restored(plain["estimates"])
-        except StateError as error:
-            refused.append(str(error))
-    state.arrays.layouts.update(plain.get("layouts", {}))
-    state.layouts = tuple(sorted(plain.get("layouts", ())))
-    state.lasts = state.refers = not refused
-    return refused
-
-
 def members_of(state: ModelState) -> list[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
     ledger, model = state.arrays.ledger, state.model
@@ -256,16 +180,6 @@ def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:
     return found
 
 
-def _load_windows(state: ModelState, stored: Sequence[Any], width: float) -> None:
-    ledger = state.arrays.ledger
-    for version, window, profiled, packed in stored:
-        member = ledger.member(state.row, Member(state.model, version))
-        held = ledger.reference(member, window * width) if profiled else None
-        if profiled and held is None:
-            raise ValueError(f"no reference of version {version}")
-        ledger.open.load(ledger.open.put(member, window, held), packed)
-
-
 def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]]]:
     """What each version taught: of which state, of which schema, the layout's name, the bytes."""
     seated: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
@@ -290,53 +204,5 @@ def _learned(states: Sequence[ModelState]) -> Iterator[tuple[int, str, list[Any]
             yield place, version, [profiled if same else list(panel.schema), name, each]
 
 
-def _teach(
-    state: ModelState,
-    policy: ModelPolicy,
-    version: str,
-    learned: list[Any],
-    layouts: dict[bytes, bytes],
-) -> list[str]:
-    of, layout, packed = learned
-    ledger = state.arrays.ledger
-    member = ledger.member(state.row, Member(state.model, version))
-    if isinstance(of, bool):
-        held = ledger.reference(member) if of else None
-        if of and held is None:
-            raise ValueError(f"no reference of version {version}")
-        schema = ledger.schema_of(held)
-    else:
-        schema = msgspec.convert(of, Schema)
-    panel = state.arrays.panel(schema, policy.suite)
-    state.arrays.seat(member, panel, None)
-    return [
-        f"version {version}, {each}" for each in taught.load(panel, member, layouts[layout], packed)
-    ]
-
-
-def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> tuple[list[Judge], list[str]]:
-    """The detectors that the policy wants by now, with what those of the same watch had learned;
-    and which of them start anew, since their state is not understood."""
-    known = [(msgspec.convert(watch, Watch), plain) for watch, plain in stored]
-    judges: list[Judge] = []
-    refused: list[str] = []
-    for watch in watches:
-        detector = make(watch.detector, watch.settings, watch.severity)
-        for old, plain in known:
-            if old == watch:
-                try:
-                    detector.restore(plain)
-                except StateError as error:
-                    refused.append(f"{watch.detector}: {error}")
-                    detector = make(watch.detector, watch.settings, watch.severity)
-        judges.append(Judge(watch, detector))
-    return judges, refused
-
-
 def _packed(array: np.ndarray[Any, np.dtype[np.int64]]) -> list[Any]:
     return [list(array.shape), array.astype("<i8").tobytes()]
-
-
-def _unpacked(packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    shape, data = packed
-    return np.frombuffer(data, dtype="<i8").astype(np.int64).reshape(shape)
