@@ -63,3 +63,13 @@ class Closing:
         known = self.verdicts.setdefault(series.version, {})
         key = (series.signal, series.target, watch.detector)
         known[key] = known.get(key, False) or found
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A window of one version: which closing it is of, its place in the arrays."""
+
+    closing: Closing
+    member: int
+    version: str
+    slot: int

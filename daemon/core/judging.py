@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from watchkeeper.daemon.core.cells import Closed
-from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing
-from watchkeeper.daemon.core.estimating import estimated, learning, say_trust
+from watchkeeper.daemon.core.closing import LABELLED_MIN, Closing, Row
+from watchkeeper.daemon.core.estimating import say_trust
 from watchkeeper.daemon.core.evidence import standing, weighed
-from watchkeeper.daemon.core.judges import is_watched, judge_objects, judge_one
+from watchkeeper.daemon.core.judges import judge_objects, judge_one
+from watchkeeper.daemon.core.judging_estimates import judge_estimates
 from watchkeeper.daemon.core.labelling import tell_apart
 from watchkeeper.daemon.core.mistaken import FEATURES, find_mistakes, seen
 from watchkeeper.daemon.core.panel import Panel, Verdicts
@@ -20,26 +19,14 @@ from watchkeeper.daemon.core.repeats import add_answered
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.statements import judge_statements
 from watchkeeper.daemon.core.step import Sampled, Step
-from watchkeeper.daemon.core.stretching import (
-    Ended,
-    Unheld,
-    has,
-    let_go,
-    may_end,
-    recovered,
-    stretched,
-)
-from watchkeeper.daemon.core.tables import Table
 from watchkeeper.daemon.core.together import name_features
 from watchkeeper.daemon.core.versions import release_old
 from watchkeeper.detectors.arrays.sampling import Samples, Windows, sampled
 from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.budgeting import EVIDENCE_SHARE
 from watchkeeper.detectors.mistakes.mistakes import DETECTOR
-from watchkeeper.detectors.signals import Estimate, EstimateGap, Stretch
 from watchkeeper.detectors.types import (
     BoolArray,
-    IntArray,
     Series,
     Severity,
 )
@@ -98,25 +85,15 @@ def _elect(state: State, closing: Closing, step: Step) -> None:
 # -------------------------------------------------------------------------------------- in arrays
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A window of one version: which closing it is of, its place in the arrays."""
-
-    closing: Closing
-    member: int
-    version: str
-    slot: int
-
-
 def _judge_arrays(state: State, closing: Sequence[Closing], step: Step) -> None:
     ledger = state.arrays.ledger
-    groups: dict[tuple[int, int], list[_Row]] = {}
+    groups: dict[tuple[int, int], list[Row]] = {}
     suites: list[ModelPolicy] = []
     for each in closing:
         suite = _suite(suites, each.policy)
         for slot in each.slots:
             here = ledger.open.slots[slot]
-            row = _Row(each, here.member, ledger.names[here.member].version, slot)
+            row = Row(each, here.member, ledger.names[here.member].version, slot)
             groups.setdefault((here.table, suite), []).append(row)
     # Who continues whom must not hang on which schema is judged first.
     _seat(state, groups, suites)
@@ -134,7 +111,7 @@ def _suite(known: list[ModelPolicy], policy: ModelPolicy) -> int:
 
 
 def _seat(
-    state: State, groups: Mapping[tuple[int, int], Sequence[_Row]], suites: Sequence[ModelPolicy]
+    state: State, groups: Mapping[tuple[int, int], Sequence[Row]], suites: Sequence[ModelPolicy]
 ) -> None:
     """Gives versions a place in the panels of their windows."""
     arrays, new = state.arrays, []
@@ -146,7 +123,7 @@ def _seat(
 
 
 def _judge_group(
-    state: State, table: int, policy: ModelPolicy, rows: Sequence[_Row], step: Step
+    state: State, table: int, policy: ModelPolicy, rows: Sequence[Row], step: Step
 ) -> None:
     ledger, of = state.arrays.ledger, state.arrays.ledger.tables[table]
     _, slots, refs = ledger.open.place([row.slot for row in rows])
@@ -171,11 +148,11 @@ def _judge_group(
             _look(rows, harmed, verdicts)
     if panel.loose:
         _judge_loose(rows, panel, columns, step)
-    _judge_estimates(rows, of, slots, refs, step)
+    judge_estimates(rows, of, slots, refs, step)
 
 
 def _worth_a_page(
-    rows: Sequence[_Row], panel: Panel, policy: ModelPolicy, harmed: Sequence[int], step: Step
+    rows: Sequence[Row], panel: Panel, policy: ModelPolicy, harmed: Sequence[int], step: Step
 ) -> BoolArray:
     """In which rows findings by evidence stand: those of models whose harms weigh enough together,
     or that have an incident open, which was worth a page already."""
@@ -195,7 +172,7 @@ def _worth_a_page(
     return stand
 
 
-def _predecessor(state: State, row: _Row) -> int | None:
+def _predecessor(state: State, row: Row) -> int | None:
     """The version whose detectors a new one continues: the live one, else the newest."""
     model, rows = row.closing.model, state.arrays.ledger.rows
     for version in model.older(row.version):
@@ -205,7 +182,7 @@ def _predecessor(state: State, row: _Row) -> int | None:
     return None
 
 
-def _shown(rows: Sequence[_Row], columns: Samples) -> None:
+def _shown(rows: Sequence[Row], columns: Samples) -> None:
     """Notes which versions were seen well enough, and which models have labels."""
     for each in columns.of("accuracy", "volume"):
         enough = np.asarray((each.given & (each.n >= LABELLED_MIN)).any(axis=1)).tolist()
@@ -217,7 +194,7 @@ def _shown(rows: Sequence[_Row], columns: Samples) -> None:
                 shown.add(row.version)
 
 
-def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int, stands: BoolArray) -> None:
+def _take(rows: Sequence[Row], verdicts: Verdicts, number: int, stands: BoolArray) -> None:
     """Takes the findings of one post in, those that stand."""
     post, judged, samples = verdicts.post, verdicts.judged, verdicts.samples
     for at, column in np.argwhere(stands).tolist():
@@ -230,7 +207,7 @@ def _take(rows: Sequence[_Row], verdicts: Verdicts, number: int, stands: BoolArr
             row.closing.drifted.append(seen(finding, samples, at, column))
 
 
-def _follow(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
+def _follow(rows: Sequence[Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
     """Notes what a post says of the harm of open incidents, which these rows have."""
     post, judged = verdicts.post, verdicts.judged
     for at in harmed:
@@ -241,7 +218,7 @@ def _follow(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> 
             row.closing.judged(series, post.watch, bool(judged.found[at, column]))
 
 
-def _look(rows: Sequence[_Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
+def _look(rows: Sequence[Row], harmed: Sequence[int], verdicts: Verdicts) -> None:
     """Notes which features there was enough of to say whether what was done to them is over."""
     for at in harmed:
         row = rows[at]
@@ -255,7 +232,7 @@ def _is_open(incident: Incident | None) -> bool:
     return incident is not None and incident.open
 
 
-def _judge_loose(rows: Sequence[_Row], panel: Panel, columns: Samples, step: Step) -> None:
+def _judge_loose(rows: Sequence[Row], panel: Panel, columns: Samples, step: Step) -> None:
     """Puts samples before the detectors that have no bank."""
     for group, signal in enumerate(columns.signals):
         watches = [w for w in panel.loose if w.signal == signal]
@@ -266,73 +243,3 @@ def _judge_loose(rows: Sequence[_Row], panel: Panel, columns: Samples, step: Ste
             row = rows[at]
             sample = each.sample(at, column, row.closing.model.model, row.version)
             judge_one(row.closing, sample, watches, (group, column), step)
-
-
-def _judge_estimates(
-    rows: Sequence[_Row], of: Table, slots: IntArray, refs: IntArray, step: Step
-) -> None:
-    """Puts what is estimated before its detectors."""
-    chosen = learning(of, slots, [row.closing.model for row in rows])
-    if not len(chosen):
-        return
-    some = [rows[at] for at in chosen.tolist()]
-    closed = [_closed(row) for row in some]
-    told: list[set[tuple[str, str]]] = [set() for _ in some]
-    samples = estimated(closed, of, slots[chosen], refs[chosen], step)
-    for number, (at, sample) in enumerate(samples):
-        told[at].add((sample.series.signal, sample.series.target))
-        step.samples.append(sample)
-        closing = some[at].closing
-        if is_watched(closing, sample.series):
-            judge_one(closing, sample, closing.policy.watches, (number, 2), step)
-    for row, said in zip(some, told, strict=True):
-        _overrule(row, said)
-    if of.schema.positive is not None:
-        _judge_stretches(some, of.schema.positive, step)
-
-
-def _judge_stretches(rows: Sequence[_Row], positive: str, step: Step) -> None:
-    """Puts stretches before their detectors, of those models that are judged so. Between them the
-    last one stands where it is good: an incident need not wait for another."""
-    some = []
-    for row in rows:
-        if has(row.closing.model, row.closing.policy):
-            some.append(row)
-        else:
-            let_go(row.closing.model, row.version)
-    for row in some:
-        model = row.closing.model
-        for harm in model.health:
-            if harm.signal == Stretch.name and recovered(model, row.version, harm.target):
-                known = row.closing.verdicts.setdefault(row.version, {})
-                known.setdefault((harm.signal, harm.target, harm.detector), False)
-    ended = [
-        Ended(at, closing.model, closing.policy, row.version, row.member, closing.window)
-        for at, row in enumerate(some)
-        if may_end((closing := row.closing).model, row.version, closing.window.end)
-    ]
-    for number, each in enumerate(stretched(ended, positive)):
-        closing = some[each.place].closing
-        if isinstance(each, Unheld):
-            closing.add((some[each.place].version, Stretch.name, number, 3, 0), each.finding)
-            continue
-        sample, text = each.sample, each.text
-        step.samples.append(sample)
-        closing.statements[sample.series, sample.window.end] = text
-        judge_one(closing, sample, closing.policy.watches, (number, 3), step)
-
-
-def _closed(row: _Row) -> Closed:
-    closing = row.closing
-    whole = (closing.model, row.version, closing.window, closing.index)
-    return Closed(*whole, row.member, closing.policy.weighted)
-
-
-def _overrule(row: _Row, told: set[tuple[str, str]]) -> None:
-    """Where labels came and no estimate can be trusted beside them, it is for them to say whether
-    there is harm: an incident must not wait for what was only expected."""
-    for harm in row.closing.model.health:
-        gap, estimate = (EstimateGap.name, harm.target), (Estimate.name, harm.target)
-        if harm.signal == Estimate.name and gap in told and estimate not in told:
-            known = row.closing.verdicts.setdefault(row.version, {})
-            known.setdefault((harm.signal, harm.target, harm.detector), False)
