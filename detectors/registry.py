@@ -25,6 +25,7 @@ _OTHER_FILES = frozenset(
         "budget",
         "budgeting",
         "checks",
+        "column_profiles",
         "cut_detector",
         "each_sample",
         "events",

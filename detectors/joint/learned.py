@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from watchkeeper.detectors.column_profiles import numeric_profile
 from watchkeeper.detectors.frames import FloatArray, PredictionFrame
 from watchkeeper.detectors.gathered import filled
 from watchkeeper.detectors.joint.rows import coded
@@ -21,7 +22,6 @@ from watchkeeper.detectors.joint.together import (
     scores_of,
 )
 from watchkeeper.detectors.profile import BINS, JOINT_FEATURES, Joint, NumericProfile, Profile
-from watchkeeper.detectors.profiling import numeric_profile
 
 ROWS_A_FEATURE = 50  # of a reference: with fewer, components would fit the rows and not the model
 LARGEST = 20_000  # rows that are looked at

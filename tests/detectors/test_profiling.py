@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import objects, predictions
+from watchkeeper.detectors.column_profiles import categorical_profile, numeric_profile
 from watchkeeper.detectors.profile import BINS, CATEGORIES, FEATURES, NumericProfile, Profile
-from watchkeeper.detectors.profiling import (
-    ProfileError,
-    categorical_profile,
-    learn_profile,
-    numeric_profile,
-    profile_from_columns,
-)
+from watchkeeper.detectors.profiling import ProfileError, learn_profile, profile_from_columns
 from watchkeeper.detectors.types import FloatArray
 
 odd_numbers = st.one_of(
