@@ -30,7 +30,6 @@ from watchkeeper.daemon.storage.columns import (
 from watchkeeper.daemon.storage.snapshots import SnapshotError, layout_of, seal, unseal
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.keys import Keys
-from watchkeeper.detectors.texts import Codes
 
 LAYOUT = 2
 _BEFORE = 1  # all of which this one has too: but for times by their steps
@@ -78,17 +77,18 @@ def pack(block: Block) -> Packed:
     names, place = models_of(block)
     stored = _label(block) if isinstance(block, LabelBlock) else _prediction(block)
     ends = float(block.at.min()), float(block.at.max())
-    return Packed(stored, counted(names, place), *ends, block.key)
+    counts = np.bincount(place, minlength=len(names)).tolist()
+    return Packed(stored, counted(names, counts), *ends, block.key)
 
 
-def counted(names: Sequence[str], place: Codes) -> dict[str, int]:
-    """How many rows have each name; those that none has are left out."""
-    numbers_ = np.bincount(place, minlength=len(names)).tolist()
-    found = {name: n for name, n in zip(names, numbers_, strict=True) if n}
-    if sum(found.values()) == len(place):
+def counted(names: Sequence[str], counts: Sequence[int]) -> Mapping[str, int]:
+    """How many rows each name has, of which some may be there several times; those that none has
+    are left out."""
+    found = dict(zip(names, counts, strict=True))
+    if len(found) == len(names) and 0 not in counts:
         return found
     twice = Counter[str]()  # several versions of one model
-    for name, n in zip(names, numbers_, strict=True):
+    for name, n in zip(names, counts, strict=True):
         if n:
             twice[name] += n
     return twice

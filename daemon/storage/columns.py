@@ -55,8 +55,13 @@ def times(column: FloatArray) -> Column:
     steps = steps_from(base, column)
     if steps is None:
         return Column(*raw(column))
-    form, data = raw(steps.astype(np.int32))
+    form, data = raw(steps[0].astype(np.int32))
     return Column(STEPS + form, data, base=base)
+
+
+def base_of(at: FloatArray) -> int:
+    """What the steps of other times are counted from: the first time, as a number of such steps."""
+    return int(at[:1].view(np.int64)[0])
 
 
 def is_missing(column: npt.NDArray[Any]) -> bool:
@@ -64,18 +69,16 @@ def is_missing(column: npt.NDArray[Any]) -> bool:
     return not len(column) or bool(np.isnan(column[0]) and np.isnan(column).all())
 
 
-def base_of(at: FloatArray) -> int:
-    """What the steps of other times are counted from: the first time, as a number of such steps."""
-    return int(at[0].view(np.int64))
-
-
-def steps_from(base: int, at: FloatArray) -> npt.NDArray[np.int64] | None:
-    """How many floats lie between `base` and each time, as there is none between two neighbours;
-    None where four bytes do not hold that. In this century a step is 0.24 microseconds."""
-    bits_ = np.ascontiguousarray(at).view(np.int64)
-    if (int(bits_.max()) - base) > _FURTHEST or (base - int(bits_.min())) > _FURTHEST:
+def steps_from(base: int, at: FloatArray) -> tuple[npt.NDArray[np.int64], int, int] | None:
+    """How many floats lie between the one with the bits `base` and each time, as there is none
+    between two neighbours, and the least and the most of it; None where four bytes do not hold
+    that. In this century a step is 0.24 microseconds."""
+    steps = at.view(np.int64) - base
+    low, high = int(np.minimum.reduce(steps)), int(np.maximum.reduce(steps))
+    # The bits of floats below zero are in another order, and those of NaN are far from all others.
+    if not -_FURTHEST <= low <= high <= _FURTHEST or base + low <= 0:
         return None
-    return bits_ - base
+    return steps, low, high
 
 
 def of_steps(base: int, steps: npt.NDArray[np.signedinteger[Any]]) -> FloatArray:
@@ -86,10 +89,16 @@ def of_steps(base: int, steps: npt.NDArray[np.signedinteger[Any]]) -> FloatArray
 
 def narrow(low: int, high: int) -> type[np.signedinteger[Any]]:
     """The smallest kind that holds all from the lowest to the highest."""
-    for kind in (np.int8, np.int16, np.int32):
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+    for kind, least, most in _KINDS:
+        if least <= low and high <= most:
             return kind
     return np.int64
+
+
+_KINDS: tuple[tuple[type[np.signedinteger[Any]], int, int], ...] = tuple(
+    (kind, int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+    for kind in (np.int8, np.int16, np.int32)
+)
 
 
 def bits(column: BoolArray) -> Column:
