@@ -61,7 +61,8 @@ class Clock(NamedTuple):
 
 def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[str, Any]]:
     """What events change of each state; `windows_s` are the widths of their windows. With what
-    `lasting` and `references` give it is all that `restored.load` needs; msgpack can hold it."""
+    `lasting` and `references` give it is all that `restored.load` needs; msgpack can hold it. Some
+    of it is the state's own: it must be encoded before that changes."""
     if not states:
         return []
     arrays = states[0].arrays
@@ -72,7 +73,7 @@ def dump(states: Sequence[ModelState], windows_s: Sequence[float]) -> list[dict[
     for state, width, clock, held in zip(states, windows_s, times, opened, strict=True):
         plain: dict[str, Any] = {"layout": LAYOUT, "window_s": width, "clock": clock, "open": held}
         plain["joins"] = arrays.joins.state(state.row)
-        plain["versions"] = msgspec.to_builtins(state.versions)
+        plain["versions"] = state.versions
         values = _plain_of(state)
         if values != _USUAL:
             told = zip(PLAIN.items(), values, strict=True)

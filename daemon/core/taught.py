@@ -74,11 +74,12 @@ def _packed(panel: Panel, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> l
     words = np.concatenate(parts, axis=1)
     used = words != 0
     ends = np.cumsum(used.sum(axis=1)).tolist()
-    marks, filled = np.packbits(used, axis=1), words[used].tobytes()
+    filled, bits = words[used].tobytes(), -(-used.shape[1] // 8)
+    marks = np.packbits(used, axis=1).tobytes()
     starts = [0, *ends[:-1]]
     return [
-        mark.tobytes() + filled[_WORD * first : _WORD * end]
-        for mark, first, end in zip(marks, starts, ends, strict=True)
+        marks[bits * row : bits * row + bits] + filled[_WORD * first : _WORD * end]
+        for row, (first, end) in enumerate(zip(starts, ends, strict=True))
     ]
 
 

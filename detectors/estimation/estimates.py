@@ -82,13 +82,14 @@ class Estimates:
 
     def state(self) -> dict[str, Any]:
         """All that was learned, as plain data."""
-        return next(dumped([self]))
+        plain: dict[str, Any] = msgspec.to_builtins(next(dumped([self])), builtin_types=(bytes,))
+        return plain
 
     @classmethod
     def restored(cls, state: object) -> Estimates:
         """What `state` gave. Raises `StateError` for anything else."""
         try:
-            stored = msgspec.convert(state, _Stored)
+            stored = msgspec.convert(state, Stored)
         except msgspec.ValidationError as error:
             raise StateError(f"stored estimates are damaged: {error}") from error
         if stored.version != _LAYOUT:
@@ -100,8 +101,9 @@ class Estimates:
         return made
 
 
-def dumped(several: Sequence[Estimates]) -> Iterator[dict[str, Any]]:
-    """The `state` of each: of many models at once, each costs much less."""
+def dumped(several: Sequence[Estimates]) -> Iterator[Stored]:
+    """The `state` of each, to be encoded before more is learned: of many models at once, each costs
+    much less."""
     for first in range(0, len(several), _AT_ONCE):
         some = several[first : first + _AT_ONCE]
         versions = iter(_Version.of_all([v for each in some for v in each.versions.items()]))
@@ -109,8 +111,7 @@ def dumped(several: Sequence[Estimates]) -> Iterator[dict[str, Any]]:
             inputs = {version: sampled.dump() for version, sampled in each.inputs.items()}
             cells = [_Cells.of(*cell) for cell in each.cells.items()]
             mine = list(islice(versions, len(each.versions)))
-            stored = _Stored(_LAYOUT, mine, cells, inputs)
-            yield msgspec.to_builtins(stored, builtin_types=(bytes,))
+            yield Stored(_LAYOUT, mine, cells, inputs)
 
 
 def _use(known: dict[str, _T], version: str, taught: _T) -> None:
@@ -185,7 +186,9 @@ class _Cells(msgspec.Struct):
         return made
 
 
-class _Stored(msgspec.Struct):
+class Stored(msgspec.Struct):
+    """As plain data it is a `state`."""
+
     version: int
     versions: list[_Version]
     cells: list[_Cells] = []
