@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,14 @@ class Few(t.Tally):
         if name not in self.singles:
             return super().counted(name, rows)
         n = self.arrays["head"][rows, _COLUMNS[name]]
-        found = np.zeros((len(rows), *_WIDTHS[name]), dtype=np.uint8)
         bins = self.singles[name][: int(n.max(initial=0)), rows].astype(np.int64)
-        place, row = np.nonzero((bins > 0) & (np.arange(len(bins))[:, None] < n))
-        np.add.at(found.reshape(-1), row * found[0:1].size + bins[place, row] - 1, 1)
-        return found
+        if n.min(initial=FEW) < len(bins):
+            bins[np.arange(len(bins))[:, None] >= n] = 0
+        width = math.prod(_WIDTHS[name]) + 1  # the first one is of those that have none
+        bins += np.arange(len(rows)) * width
+        found = np.bincount(bins.reshape(-1), minlength=len(rows) * width)
+        found = found.reshape(len(rows), width)[:, 1:].astype(np.uint8)
+        return found.reshape(len(rows), *_WIDTHS[name])
 
     def put(self, name: str, row: int, counts: IntArray) -> None:
         """As of every tally; `head` comes first. Raises ValueError where it says another number."""

@@ -128,8 +128,10 @@ def _packed(tally: Tally, rows: IntArray) -> Iterator[bytes]:
     parts = [tally.counted(name, rows).reshape(n, -1) for name in _COUNTS]
     counts = np.concatenate(parts, axis=1)
     flat = np.flatnonzero(counts != 0)  # much faster than of the counts themselves
-    row, place = np.divmod(flat, counts.shape[1])
-    ends = np.searchsorted(row, np.arange(n + 1)).tolist()
+    begins = np.arange(n + 1) * counts.shape[1]
+    bounds = np.searchsorted(flat, begins)
+    place = flat - np.repeat(begins[:-1], np.diff(bounds))
+    ends = bounds.tolist()
     values = counts.reshape(-1)[flat]
     widths = [_width(int(high)) for high in counts.max(axis=1, initial=0)]
     whole, where = sums.astype("<i8").tobytes(), place.astype("<u2").tobytes()
