@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBl
 from watchkeeper.detectors.gathered import labels, predictions
 from watchkeeper.detectors.roster import Numbered, Remembered
 from watchkeeper.detectors.texts import Codes, Spans, Texts
-from watchkeeper.detectors.types import BoolArray
+from watchkeeper.detectors.types import BoolArray, IntArray
 
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
@@ -132,8 +132,9 @@ class Keeping:
         """The block's rows by the home of their models."""
         models, place = models_of(block)
         homes = self._numbers.of(models, lambda model: self._homes.get(model, -1))
-        if len(homes) and len(block) and homes[0] >= 0 and (homes == homes[0]).all():
-            yield int(homes[0]), block
+        first = int(homes[0]) if len(homes) and len(block) else -1
+        if first >= 0 and first == np.minimum.reduce(homes) == np.maximum.reduce(homes):
+            yield first, block
             return
         numbers = homes[place]
         for number in np.unique(numbers).tolist():
@@ -187,28 +188,67 @@ def _chosen(block: Block, learning: AbstractSet[Member], share: float) -> Block:
     if isinstance(block, PredictionBlock) and learning:
         learns = np.array([member in learning for member in block.members], dtype=np.bool_)
         chosen = chosen | learns[block.member]
-    some = block.take(np.flatnonzero(chosen))  # many columns, few rows
-    # A few texts must not hold the whole buffer that they lie in, nor few rows very many names.
-    if isinstance(some, LabelBlock):
-        models, model = _alone_of(some.models, some.model)
-        request_id = _alone_in(some.request_id)
-        return replace(some, models=models, model=model, request_id=request_id)
-    members, member = _alone_of(some.members, some.member)
-    request_id, entity = _alone_in(some.request_id), _alone_in(some.entity)
-    return replace(some, members=members, member=member, request_id=request_id, entity=entity)
+    rows = chosen.nonzero()[0]
+    return _labels(block, rows) if isinstance(block, LabelBlock) else _predictions(block, rows)
+
+
+# A few texts must not hold the whole buffer that they lie in, nor few rows very many names; `seq`
+# only says in which order they are. Many columns of few rows each: what each costs beside counts.
+
+
+def _predictions(block: PredictionBlock, rows: IntArray) -> PredictionBlock:
+    members, member = _alone_of(block.members, block.member[rows])
+    return PredictionBlock(
+        members,
+        member,
+        block.at[rows],
+        rows,
+        block.key[rows],
+        _alone_in(block.request_id, rows),
+        block.entity_key[rows],
+        _alone_in(block.entity, rows),
+        block.duration_s[rows],
+        block.status[rows],
+        block.label.take(rows),
+        block.score[rows],
+        block.value[rows],
+        block.output_valid[rows],
+        {name: column[rows] for name, column in block.numeric.items()},
+        {name: words.take(rows) for name, words in block.categorical.items()},
+    )
+
+
+def _labels(block: LabelBlock, rows: IntArray) -> LabelBlock:
+    models, model = _alone_of(block.models, block.model[rows])
+    return LabelBlock(
+        models,
+        model,
+        block.at[rows],
+        rows,
+        block.key[rows],
+        _alone_in(block.request_id, rows),
+        block.label.take(rows),
+        block.value[rows],
+        None if block.source is None else block.source.take(rows),
+    )
 
 
 def _alone_of(names: tuple[T, ...], codes: Codes) -> tuple[tuple[T, ...], Codes]:
     """The names that rows have, and the rows' places in them, where they have few of very many."""
-    if _NAMES_A_ROW * len(codes) >= len(names) or not len(codes):
+    n = len(codes)
+    if _NAMES_A_ROW * n >= len(names) or not n:
         return names, codes
-    places = np.flatnonzero(np.bincount(codes, minlength=len(names)))
-    if isinstance(names, Numbered):
-        names = names.roster.of(names.numbers[places])
+    known = dict.fromkeys(codes.tolist())
+    if len(known) == n:
+        places, codes = codes, np.arange(n, dtype=np.int32)
     else:
-        names = tuple(names[place] for place in places.tolist())
-    return names, np.searchsorted(places, codes).astype(np.int32)
+        place = dict(zip(known, range(n), strict=False))
+        places = np.array(list(known))
+        codes = np.array([place[each] for each in codes.tolist()], dtype=np.int32)
+    if isinstance(names, Numbered):
+        return names.roster.of(names.numbers[places]), codes
+    return tuple(names[each] for each in places.tolist()), codes
 
 
-def _alone_in(column: Texts) -> Texts:
-    return column.packed() if isinstance(column, Spans) else column
+def _alone_in(column: Texts, rows: IntArray) -> Texts:
+    return column.take(rows).packed() if isinstance(column, Spans) else column[rows]

@@ -84,11 +84,11 @@ class Remembered(Generic[T]):
             more = np.full(max(short, len(self._known)), -1, dtype=np.int64)
             self._known = np.concatenate([self._known, more])
         found = self._known[names.numbers]
-        unknown = np.flatnonzero(found < 0)
-        if len(unknown):
+        if found.min(initial=0) < 0:
+            unknown = np.flatnonzero(found < 0)
             found[unknown] = [look_up(names[place]) for place in unknown.tolist()]
             self._known[names.numbers[unknown]] = found[unknown]
-        self._last = None if (found < 0).any() else (names, found)
+        self._last = None if found.min(initial=0) < 0 else (names, found)
         found.flags.writeable = False
         return found
 

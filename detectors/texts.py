@@ -98,8 +98,19 @@ class Spans:
 
     def packed(self) -> Spans:
         """The same texts one behind the other, in a buffer that holds nothing else."""
+        if len(self) <= _SOME:
+            return self._few_packed()
         begins, ends = behind(self.start, self.end)
         return Spans(self._data(begins, ends), begins, ends)
+
+    def _few_packed(self) -> Spans:
+        whole, begins, ends = self.buffer, self.start.tolist(), self.end.tolist()
+        if min(begins, default=-1) < 0:
+            return Spans(self._few(), *behind(self.start, self.end))
+        texts = [whole[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        lengths = self.end - self.start
+        stops = lengths.cumsum()
+        return Spans(b"".join(texts), stops - lengths, stops)
 
     def data(self) -> bytes:
         """The bytes of all texts, one behind the other."""
