@@ -98,10 +98,20 @@ class Spans:
 
     def packed(self) -> Spans:
         """The same texts one behind the other, in a buffer that holds nothing else."""
+        if self._alone:
+            return self
         if len(self) <= _SOME:
             return self._few_packed()
         begins, ends = behind(self.start, self.end)
         return Spans(self._data(begins, ends), begins, ends)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether all texts are there one behind the other, and nothing else."""
+        start, end = self.start, self.end
+        if not len(start) or start[0] != 0 or end[-1] != len(self.buffer):
+            return False
+        return bool((start[1:] == end[:-1]).all())
 
     def _few_packed(self) -> Spans:
         whole, begins, ends = self.buffer, self.start.tolist(), self.end.tolist()
@@ -114,6 +124,8 @@ class Spans:
 
     def data(self) -> bytes:
         """The bytes of all texts, one behind the other."""
+        if self._alone:
+            return self.buffer
         if len(self) <= _SOME:
             return self._few()
         return self._data(*behind(self.start, self.end))

@@ -66,7 +66,7 @@ def base_of(at: FloatArray) -> int:
 
 def is_missing(column: npt.NDArray[Any]) -> bool:
     """Whether nothing is given in a column of floats; most tell by their first row."""
-    return not len(column) or bool(np.isnan(column[0]) and np.isnan(column).all())
+    return not len(column) or bool(column[0] != column[0] and np.isnan(column).all())
 
 
 def steps_from(base: int, at: FloatArray) -> tuple[npt.NDArray[np.int64], int, int] | None:
