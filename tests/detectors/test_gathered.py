@@ -115,3 +115,19 @@ def spans(texts: Sequence[str | None]) -> Spans:
         end.append(-1 if text is None else len(buffer))
         buffer += b"><"
     return Spans(buffer, np.array(start), np.array(end))
+
+
+@pytest.mark.parametrize("n", [3, 200])
+@pytest.mark.parametrize("missing", [False, True])
+def test_texts_that_stand_alone_are_not_copied_again(n: int, missing: bool) -> None:
+    texts = [None if missing and i % 5 == 2 else f"text {i}" * (i % 3) for i in range(n)]
+    scattered = spans(texts)
+
+    alone = scattered.packed()
+
+    assert alone.texts().tolist() == texts
+    assert alone.buffer == alone.data() == scattered.data() == "".join(filter(None, texts)).encode()
+    assert missing or alone.packed() is alone
+    parted = alone.take(np.arange(0, n, 2))
+    assert parted.packed().texts().tolist() == texts[::2]
+    assert alone.take(np.arange(n)[::-1]).data() == "".join(filter(None, texts[::-1])).encode()

@@ -95,3 +95,17 @@ def test_rows_take_memory_as_events_come() -> None:
     assert few.counted("durations", rows[:3]).sum() == 30
     assert resident_mb() - before < 20
     assert few.nbytes > 50 * 2**20
+
+
+def test_of_a_row_that_is_claimed_again_nothing_is_read_beside_a_fuller_one() -> None:
+    few = filled(Few(Schema()), 2, 5)
+    full, again = 0, 1
+    few.release_one(again)
+
+    assert few.claim(1).tolist() == [again]
+
+    for name in ("durations", "scores"):
+        alone = few.counted(name, np.array([full]))[0]
+        assert alone.any()
+        found = few.counted(name, np.array([full, again]))
+        assert found.tolist() == [alone.tolist(), np.zeros_like(alone).tolist()]
