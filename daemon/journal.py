@@ -17,9 +17,9 @@ from watchkeeper.daemon.storage.growing import Growing, Named, Reals, Settled, T
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, Members, PredictionBlock
 from watchkeeper.detectors.texts import Words
 
-# Rows that are stored as one: few enough for a copy to lie in memory that was used before, as to
-# copy into new memory costs several times more; and enough to be worth their names.
-_ROWS, _ROWS_A_NAME = 65_536, 128
+# Rows that are stored as one: few enough for a copy to lie in memory that was used before, which
+# larger ones than 8 MiB do not, at several times the cost; and enough to be worth their names.
+_ROWS, _ROWS_A_NAME = 65_536, 64
 
 Reach = Callable[[str], int]  # how many of a model's newest events its label join may need
 
