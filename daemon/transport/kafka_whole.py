@@ -37,9 +37,11 @@ class WholeBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
 
     next_fetch_offset: int
     leader_epoch: int
+    data: bytes
+    begun: int  # the byte where the batch begins that is being read
 
     def _unpack_records(self, tp: Any, records: Any, *deserializers: object) -> Any:
-        self._data = bytes(records._buffer)
+        self.data, self.begun = bytes(records._buffer), 0
         self._place = Partition(tp.topic, tp.partition)
         self._best = best()
         self._most = 0
@@ -75,11 +77,12 @@ class WholeBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
                 self.bytes_read += piece.size
 
     def _split(self) -> Iterator[Split]:
-        data, cursor = self._data, Cursor(0)
+        data, cursor = self.data, Cursor(0)
         while True:
             floor = self.fetch_offset
             piece = self._best(data, cursor, len(data), self._most, floor, PLAIN, self.check_crcs)
             cursor = piece.cursor
+            self.begun = cursor.batch
             yield piece
             if piece.stop == "end":
                 return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -11,6 +12,9 @@ from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.kafka_reading import hook, way
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from watchkeeper.daemon.transport.kafka_answers import Answer
 
 _PATIENCE_S = 10.0
 
@@ -25,6 +29,42 @@ class QuarantinedRange(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Fault(NamedTuple):
+    """Why a batch cannot be read, by which bytes it is known again, and where it ends by what it
+    says itself. Nothing of it but the reason may be known."""
+
+    reason: str
+    head: bytes
+    end: int | None
+
+
+def behind(first: Fault, start: int, last: int, look: Callable[[int], Fault | None]) -> int:
+    """The offset behind the batch at `start` that cannot be read, in a partition that ends at
+    `last`; `look` gives what is wrong at an offset.
+
+    A broker gives one and the same batch for all offsets in it, and for no other behind one where
+    it gives something else: so whatever it gives other batches for is not passed over, readable or
+    not. What a batch says of its own end only spares the search.
+    """
+
+    def same(offset: int) -> bool:
+        found = look(offset) if offset > start else first
+        return found is not None and found.head == first.head
+
+    if not first.head:
+        return start + 1
+    if first.end is not None and start < first.end <= last and same(first.end - 1):
+        return first.end
+    inside, outside = start, start + 1
+    while outside < last and same(outside):
+        inside, outside = outside, outside + 2 * (outside - start)
+    outside = max(min(outside, last), start + 1)
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        inside, outside = (middle, outside) if same(middle) else (inside, middle)
+    return outside
+
+
 class Prober:
     """Tries to read at single offsets, with a consumer of its own and without a group.
 
@@ -34,24 +74,16 @@ class Prober:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._consumer: Any = None
+        self._answer: Answer | None = None
 
     def unreadable(self, partition: Partition, start: int) -> QuarantinedRange | None:
         """The range at `start` that cannot be read; None where there is nothing wrong."""
-        reason = self._fault(partition, start)
-        if reason is None:
+        first = self._fault(partition, start)
+        if first is None:
             return None
         last = self._end(partition)
-        bad, good = start, start + 1
-        while good < last and self._fault(partition, good) is not None:
-            bad, good = good, good + 2 * (good - start)
-        good = max(min(good, last), start + 1)
-        while good - bad > 1:
-            middle = (bad + good) // 2
-            if self._fault(partition, middle) is None:
-                good = middle
-            else:
-                bad = middle
-        return QuarantinedRange(partition.topic, partition.number, start, good, reason)
+        end = behind(first, start, last, lambda offset: self._fault(partition, offset))
+        return QuarantinedRange(partition.topic, partition.number, start, end, first.reason)
 
     def close(self) -> None:
         """Frees the consumer."""
@@ -59,10 +91,11 @@ class Prober:
             self._consumer.close(autocommit=False, timeout_ms=2_000)
             self._consumer = None
 
-    def _fault(self, partition: Partition, offset: int) -> str | None:
+    def _fault(self, partition: Partition, offset: int) -> Fault | None:
         """Why the record at `offset`, or the next one there is, cannot be read."""
         from kafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 
+        self._answer = None
         consumer, spot = self._at(partition, offset)
         deadline = time.monotonic() + _PATIENCE_S
         try:
@@ -76,8 +109,18 @@ class Prober:
             return None
         except Exception as error:  # noqa: BLE001 - whatever a broken batch makes the parser raise
             self.close()
-            return f"{type(error).__name__}: {error}"[:500]
+            return self._told(f"{type(error).__name__}: {error}"[:500])
         return None
+
+    def _told(self, reason: str) -> Fault:
+        from watchkeeper.daemon.transport.kafka_answers import end_in, head_of
+
+        answer, self._answer = self._answer, None
+        head = head_of(answer)
+        return Fault(reason, head, end_in(head))
+
+    def _note(self, answer: Answer) -> None:
+        self._answer = answer
 
     def _end(self, partition: Partition) -> int:
         """The end of the partition's log as its last fetch told."""
@@ -104,7 +147,16 @@ class Prober:
             )
             # What this one can read must be what the other one can.
             hook(self._consumer, way(self._settings))
+            self._follow(self._consumer)
         self._consumer.assign([spot])
         if offset is not None:
             self._consumer.seek(spot, offset)
         return self._consumer, spot
+
+    def _follow(self, consumer: Any) -> None:
+        """Notes what each fetch brings, where the library is as expected."""
+        from watchkeeper.daemon.transport.kafka_answers import noting
+
+        fetcher: Any = getattr(consumer, "_fetcher", None)
+        if hasattr(fetcher, "PartitionRecords"):
+            fetcher.PartitionRecords = noting(fetcher.PartitionRecords, self._note)

@@ -25,9 +25,12 @@ BROKEN = b"\xff" * 11
 Poison = Callable[[], tuple[bytes, int]]
 
 
+def _records(count: int) -> bytes:
+    return b"".join(crafted.record(i, b"%d" % i) for i in range(count))
+
+
 def broken_record() -> tuple[bytes, int]:
-    records = b"".join(crafted.record(i, b"%d" % i) for i in range(20))
-    return crafted.batch(records + BROKEN + records, 40), 40
+    return crafted.batch(_records(20) + BROKEN + _records(20), 40), 40
 
 
 def broken_compression() -> tuple[bytes, int]:
@@ -106,6 +109,28 @@ def test_two_unreadable_batches_are_two_ranges(credulous: KafkaSettings) -> None
     assert [r.value for r in records] == [b"0", b"1", b"2"]
     assert [(q.start, q.end) for q in quarantined] == [(1, 2), (3, 4)]
     assert count == 1
+
+
+def test_good_records_between_unreadable_batches_are_read(credulous: KafkaSettings) -> None:
+    settings, topic = credulous, topic_of(credulous)
+    unreadable = crafted.batch(_records(10), 10, crafted.NONE, attributes=7)
+    broken, _ = broken_record()  # the records before the broken one can be read
+    publish(settings, topic, [b"before"])
+    for n, batch in enumerate([unreadable, unreadable, broken, unreadable]):
+        stored(settings, topic, batch)
+        publish(settings, topic, [b"after %d" % n])
+
+    records, quarantined = read_around(settings, topic, 5)
+
+    values = [r.value for r in records]
+    assert [v for v in values if v and not v.isdigit()] == [
+        b"before", b"after 0", b"after 1", b"after 2", b"after 3"
+    ]  # fmt: skip
+    assert len({(r.offset, r.value) for r in records}) == len(records)
+    partial = len(values) - 5  # what was handed out of the broken one
+    assert [(q.start, q.end) for q in quarantined] == [
+        (1, 11), (12, 22), (23 + partial, 63), (64, 74)
+    ]  # fmt: skip
 
 
 def test_header_keys_that_are_no_utf8_are_escaped(settings: KafkaSettings) -> None:
