@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from watchkeeper.daemon.service import Daemon as Service
 
 KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
-CHILD_S = 450.0
+CHILD_S = 600.0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
