@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.loop import Loop
+from watchkeeper.daemon.reporting.sentry import SentryReporter
+from watchkeeper.daemon.storage.outbox import OK, Delivery
+from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.ports import Polled
 
@@ -123,4 +127,22 @@ def _turning(loop: Loop) -> None:
         loop.turn(timeout=0.2)
 
 
-_SABOTAGES = {"starts late": _starts_too_late, "no last checkpoint": _stops_without_a_checkpoint}
+def _drops_a_page() -> None:
+    """Sabotage: the first page is held to be told, and is not."""
+    tell = SentryReporter.__call__
+    dropped: list[OutboxRow] = []
+
+    def telling(reporter: SentryReporter, rows: Sequence[OutboxRow]) -> list[Delivery]:
+        if dropped:
+            return tell(reporter, rows)
+        dropped.append(rows[0])
+        return [OK, *tell(reporter, rows[1:])]
+
+    SentryReporter.__call__ = telling  # type: ignore[method-assign, assignment]
+
+
+_SABOTAGES = {
+    "starts late": _starts_too_late,
+    "no last checkpoint": _stops_without_a_checkpoint,
+    "drops a page": _drops_a_page,
+}

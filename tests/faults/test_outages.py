@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from tests.faults.outages import Outage, Watched, flapping, gone
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.faults.sentry import Sentry, sentry
 from tests.faults.size import FULL, size
+from tests.faults.verdict import incidents, pages_of
 from tests.faults.zygote import Zygote
 from tests.services.base import Missing, free_ports, wait_until
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
+from watchkeeper.daemon.reporting.pages import event_id
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.alone]
 
@@ -30,6 +33,8 @@ GROWTH_MB = 50.0
 RECOVERED_S = 5.0
 TROUBLED_S = 2.0
 AT_ONCE_S = 2.0
+OUTDATED = "collapsed"
+DROPPING = {"sabotage": "drops a page"}
 PARTITIONS = 3
 TROUBLES = (Fault.DELAY, Fault.RESET, Fault.REFUSE, Fault.HOLE, Fault.SLOW, Fault.CUT)
 
@@ -73,6 +78,7 @@ def pager() -> Iterator[Sentry]:
 
 @pytest.fixture
 def watched(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     wire: tuple[TwoWays, Proxy],
     postgres: Postgres,
@@ -85,7 +91,7 @@ def watched(
     postgres.start()
     url = postgres.fresh_database()
     log = Log(kafka.direct, PARTITIONS)
-    settings = {"session_s": SESSION_S, "sentry": pager.dsn}
+    settings = {"session_s": SESSION_S, "sentry": pager.dsn, **getattr(request, "param", {})}
     far = f"127.0.0.1:{proxy.port}"
     group = Group(tmp_path, zygote, log, url, far, settings)
     group.reached = url.replace(f":{postgres.port}/", f":{postgres_wire.port}/")
@@ -120,11 +126,19 @@ def check_nothing_lost(watched: Watched, zygote: Zygote, postgres: Postgres) -> 
 
 
 def check_told(watched: Watched, pager: Sentry) -> None:
-    """Sentry has heard of every incident, however often it was away, and nothing waits."""
-    store = watched.group.store
+    """Sentry has heard of every incident, however often it was away, of each state once: nothing
+    waits, and what it was not told has a newer page of the same incident instead."""
+    store, url = watched.group.store, watched.group.database
     wait_until(lambda: not store.letters.pending("sentry"), 60.0, "the pages to be told")
-    assert store.letters.refused("sentry") == 0
-    assert pager.taken
+    assert set(Counter(pager.taken).values()) == {1}, "told twice"
+    pages = pages_of(url)
+    outdated = {page for page, ended in pages.items() if ended.startswith(OUTDATED)}
+    assert pages.keys() - outdated == set(pager.taken), "not what was to be told"
+    opened = {event_id(each, "opened", ()) for each in incidents(url)}
+    resolved = {event_id(each, "resolved", ()) for each in incidents(url) if not each.open}
+    assert len(opened) == len(resolved) >= 2
+    assert opened <= pages.keys()
+    assert resolved <= set(pager.taken), "not told how it ended"
 
 
 @pytest.mark.timeout(size(300, 1_800))
@@ -152,6 +166,16 @@ def test_what_is_away_for_an_hour_costs_nothing(
     watched.finish(60.0)
     check_told(watched, pager)
     check_nothing_lost(watched, zygote, postgres)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("watched", [DROPPING], indirect=True, ids=["sabotaged"])
+def test_a_page_that_is_dropped_is_noticed(watched: Watched, pager: Sentry) -> None:
+    watched.give(75)
+    watched.finish(60.0)
+
+    with pytest.raises(AssertionError, match="not what was to be told"):
+        check_told(watched, pager)
 
 
 @pytest.mark.timeout(size(300, 1_800))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import text
 
+from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.handlers.types import Action, Incident
 
@@ -70,6 +73,13 @@ def incidents(url: str) -> list[Incident]:
         return sorted(store.records.incidents(limit=_ALL), key=lambda e: e.opened_at)
     finally:
         store.close()
+
+
+def pages_of(url: str) -> dict[str, str]:
+    """The ids of all events that were made for Sentry, and why each ended that was not told."""
+    made = text("SELECT id, last_reason FROM outbox WHERE channel = 'sentry'")
+    with closing(Database(url)) as database, database.read() as connection:
+        return {id_.partition(":")[2]: reason or "" for id_, reason in connection.execute(made)}
 
 
 def actions(url: str) -> list[Action]:
