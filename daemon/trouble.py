@@ -106,7 +106,15 @@ def _quarantined(each: QuarantinedRange, at: float) -> DeadLetter:
 
 def _gap(each: DataGap, at: float) -> DeadLetter:
     why = f"offset {each.wanted} is {each.reason}, reading went on at {each.resumed}"
+    why = f"{why}: {_lost(each)}"
     return _letter(each.topic, each.partition, each.wanted, at, "data_gap", why)
+
+
+def _lost(gap: DataGap) -> str:
+    """How many records; a compacted topic has fewer than offsets."""
+    if gap.reason == "out of range" and gap.resumed > gap.wanted:
+        return f"up to {gap.resumed - gap.wanted} records were lost"
+    return "how many records were lost is not known"
 
 
 def _letter(

@@ -125,8 +125,19 @@ def test_a_range_that_was_passed_over_is_one_letter(line: Line) -> None:
     assert (bad.reason, bad.record.value) == ("quarantined_range", None)
     assert bad.message == "records 5 to 8 cannot be read: CorruptRecord"
     assert (gap.record.offset, gap.reason) == (3, "data_gap")
-    assert gap.message == "offset 3 is out of range, reading went on at 8"
+    assert gap.message == (
+        "offset 3 is out of range, reading went on at 8: up to 5 records were lost"
+    )
     assert line.trouble.look(T0) == []
+
+
+def test_how_much_a_topic_made_anew_has_lost_is_not_guessed(line: Line) -> None:
+    line.source.gaps.append(DataGap("labels", 0, 8, 0, "of a topic that is gone"))
+    line.source.gaps.append(DataGap("labels", 1, 8, 2, "out of range"))
+
+    said = [each.message for each in line.trouble.look(T0)]
+
+    assert all(each.endswith("how many records were lost is not known") for each in said)
 
 
 def test_a_source_in_memory_has_nothing_to_say() -> None:
