@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +13,7 @@ from typing import NoReturn, Protocol
 import structlog
 
 from watchkeeper.daemon.exit_codes import TRY_AGAIN
+from watchkeeper.daemon.stacks import write_stacks
 from watchkeeper.daemon.transport.ports import Partition
 
 log = structlog.get_logger()
@@ -89,7 +88,7 @@ class Watchdog:
     def _help(self, seconds: float) -> None:
         """Says where everything is, and tries to get a poll that hangs to go on."""
         log.error("the loop hangs", seconds=round(seconds))
-        _stacks()
+        write_stacks()
         if self.source is not None and self.source.break_off():
             self._count("the client hangs in its polls")
 
@@ -111,10 +110,5 @@ class Watchdog:
 
     def _end(self, what: str, seconds: float) -> NoReturn:
         log.critical("ending, to be started again", reason=what, seconds=round(seconds))
-        _stacks()
+        write_stacks()
         os._exit(TRY_AGAIN)
-
-
-def _stacks() -> None:
-    faulthandler.dump_traceback(sys.stderr, all_threads=True)
-    sys.stderr.flush()

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from watchkeeper.daemon.lull import Lull
+from watchkeeper.daemon.stacks import write_stacks
 from watchkeeper.daemon.transport import kafka_member
 from watchkeeper.daemon.transport.kafka_commits import KafkaCommits
 from watchkeeper.daemon.transport.kafka_consumer import spot
@@ -298,6 +299,7 @@ class KafkaSource:
         behind = [p for p in stalled if ends[spot(p)] > self._positions[p]]
         if behind:
             self.begun_anew += 1
+            write_stacks()
             raise Stuck(
                 f"{len(behind)} partitions stand still, such as {'/'.join(map(str, behind[0]))}"
             )

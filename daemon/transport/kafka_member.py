@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from watchkeeper.daemon.lull import Lull
+from watchkeeper.daemon.stacks import write_stacks
 from watchkeeper.daemon.transport.assignment import Assignment, hand_over_first, listener
 from watchkeeper.daemon.transport.kafka_consumer import consumer_of, spot
 from watchkeeper.daemon.transport.kafka_heard import Heard
@@ -259,6 +260,7 @@ class KafkaMember:
         found = pulse(self.consumer)
         if found == "dead":
             log.warning("the heartbeat has ended: joining the group anew")
+            write_stacks()
             self.leave(2.0)
             return
         now = time.monotonic()

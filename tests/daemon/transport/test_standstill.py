@@ -144,7 +144,9 @@ def test_a_poll_of_the_client_that_hangs_is_broken_off_and_reading_goes_on(
 
 
 @pytest.mark.service
-def test_a_partition_that_stands_still_is_begun_anew(kafka: Broker) -> None:
+def test_a_partition_that_stands_still_is_begun_anew(
+    kafka: Broker, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = settings_for(kafka, max_poll_records=10, max_partition_fetch_bytes=1_024)
     topic = topic_of(settings)
     publish(settings, topic, [b"%d" % n + b"x" * 400 for n in range(60)])
@@ -159,6 +161,7 @@ def test_a_partition_that_stands_still_is_begun_anew(kafka: Broker) -> None:
         watchdog.stop()
 
         assert source.begun_anew == 1
+        assert capfd.readouterr().err.count("in _raise_stall") == 1  # its stack
         offsets = {record.offset for record in first}
 
         def complete(polled: Polled) -> bool:
