@@ -158,7 +158,8 @@ class Holdings:
         log.warning("began anew from the record", model=model)
 
     def _set_aside(self, aside: SetAside) -> None:
-        log.error("stored state set aside", model=aside.model, reason=aside.reason)
+        part = aside.part or "state"
+        log.error("stored state set aside", model=aside.model, part=part, reason=aside.reason)
         self._findings.append(aside.finding)
 
     def _recall(self, models: Sequence[str], at: float) -> None:

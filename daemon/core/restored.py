@@ -24,10 +24,16 @@ from watchkeeper.detectors.types import Series, StateError
 from watchkeeper.detectors.windows import first_open
 from watchkeeper.handlers.types import VersionRecord
 
+# What plain data of another form runs into.
+ODD = (
+    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),
+    msgspec.ValidationError,
+)
+
 
 def load(state: ModelState, plain: dict[str, Any], policy: ModelPolicy) -> list[str]:
-    """Takes up what `dump` and `lasting` gave; says which detectors begin anew. Raises KeyError,
-    TypeError, ValueError or msgspec's ValidationError for anything else."""
+    """Takes up what `dump` and `lasting` gave; says which detectors begin anew. Raises one of `ODD`
+    for anything else."""
     if plain.get("layout") != LAYOUT:
         raise ValueError(f"layout {plain.get('layout')!r}, this version reads {LAYOUT}")
     _load_own(state, plain)
@@ -71,9 +77,9 @@ def _load_own(state: ModelState, plain: dict[str, Any]) -> None:
 
 def _load_references(state: ModelState, plain: dict[str, Any]) -> None:
     for version, packed in plain.get("former", {}).items():
-        state.take_up_former(version, packed)
+        state.take_up_former(_version(version), packed)
     for version, packed in plain.get("profiles", {}).items():
-        state.take_up(version, packed)
+        state.take_up(_version(version), packed)
     for version, renewal in state.renewals.items():
         member = state.arrays.ledger.member(state.row, Member(state.model, version))
         state.arrays.ledger.learns(member, renewal.candidate is None)
@@ -82,7 +88,7 @@ def _load_references(state: ModelState, plain: dict[str, Any]) -> None:
 def _load_windows(state: ModelState, stored: Sequence[Any], width: float) -> None:
     ledger = state.arrays.ledger
     for version, window, profiled, packed in stored:
-        member = ledger.member(state.row, Member(state.model, version))
+        member = ledger.member(state.row, Member(state.model, _version(version)))
         held = ledger.reference(member, window * width) if profiled else None
         if profiled and held is None:
             raise ValueError(f"no reference of version {version}")
@@ -95,7 +101,7 @@ def _load_learned(state: ModelState, plain: dict[str, Any], policy: ModelPolicy)
     for version, learned in plain.get("learned", {}).items():
         refused += _teach(state, policy, version, learned, plain["layouts"])
     for index, version, signal, arrays in plain.get("partials", ()):
-        partial = state.partials.setdefault(index, {})[version, signal] = part_of(signal)
+        partial = state.partials.setdefault(index, {})[_version(version), signal] = part_of(signal)
         partial.update({name: _unpacked(a) for name, a in arrays.items()})
     for stored, judges in plain.get("judges", ()):
         series = msgspec.convert(stored, Series)
@@ -132,7 +138,7 @@ def _teach(
 ) -> list[str]:
     of, layout, packed = learned
     ledger = state.arrays.ledger
-    member = ledger.member(state.row, Member(state.model, version))
+    member = ledger.member(state.row, Member(state.model, _version(version)))
     if isinstance(of, bool):
         held = ledger.reference(member) if of else None
         if of and held is None:
@@ -164,6 +170,13 @@ def _judges(watches: Sequence[Watch], stored: list[list[Any]]) -> tuple[list[Jud
                     detector = make(watch.detector, watch.settings, watch.severity)
         judges.append(Judge(watch, detector))
     return judges, refused
+
+
+def _version(name: object) -> str:
+    """The name as it stands: one of another type cannot be written again."""
+    if not isinstance(name, str):
+        raise TypeError(f"version {name!r} is no text")
+    return name
 
 
 def _unpacked(packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from watchkeeper.daemon.core import restored, stored
@@ -186,7 +185,7 @@ class State:
         state = self.model(name)
         try:
             refused = restored.load(state, plain, self.policy(name))
-        except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        except restored.ODD as error:
             self.forget([name])
             raise StateError(f"stored state of model {name}: {error}") from error
         if self.models[name].links:

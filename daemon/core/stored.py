@@ -153,6 +153,16 @@ def references(state: ModelState) -> dict[str, Any]:
     return found
 
 
+def on_record(plain: dict[str, Any]) -> tuple[Incident | None, list[Action]]:
+    """The incident and the actions that a stored state tells of; none where it has another form."""
+    try:
+        incident = msgspec.convert(plain.get("incident"), STRUCTS["incident"])
+        actions = msgspec.convert(plain.get("actions", {}), STRUCTS["actions"])
+    except msgspec.ValidationError:
+        return None, []
+    return incident, list(actions.values())
+
+
 def members_of(state: ModelState) -> list[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
     ledger, model = state.arrays.ledger, state.model

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import get_args
 
 import sqlalchemy as sa
-from sqlalchemy import select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, clock, put
 from watchkeeper.daemon.storage.leases import Leases, acquire
+from watchkeeper.daemon.storage.unreadable import left_out, readable
 from watchkeeper.daemon.storage.values import AuditEntry, Run, RunStep
 from watchkeeper.handlers.errors import Withdrawn
 from watchkeeper.handlers.types import ActionState
@@ -66,20 +67,11 @@ class Claims:
         # An action that is being undone has a finished run beside its undo.
         now = sa.case((_a.state == ActionState.UNDOING, "undo"), else_="run") == _r.step
         both = tables.action_runs.join(tables.actions, _a.id == _r.action_id)
-        columns = (_a.body, _a.state, _r.step, _r.holder, _r.token, _r.started_at)
+        columns = (_a.id, _a.model, _a.body, _a.state, _r.step, _r.holder, _r.token, _r.started_at)
         wanted = select(*columns).select_from(both).where(under_way, now)
         with self._db.read() as connection:
             found = connection.execute(wanted.order_by(_r.started_at)).mappings().all()
-        return [
-            Run(
-                action=rows.as_action(row),
-                step=next(each for each in _STEPS if each == row["step"]),
-                holder=row["holder"],
-                token=row["token"],
-                started_at=row["started_at"],
-            )
-            for row in found
-        ]
+        return readable(found, _run, left_out)
 
     def _start(
         self, connection: Connection, action_id: str, step: str, model: str, token: int
@@ -101,6 +93,16 @@ class Claims:
         if step == "run":
             here = update(tables.actions).where(_a.id == action_id)
             connection.execute(here.values(state=ActionState.STARTED.value))
+
+
+def _run(row: RowMapping) -> Run:
+    return Run(
+        action=rows.as_action(row),
+        step=next(each for each in _STEPS if each == row["step"]),
+        holder=row["holder"],
+        token=row["token"],
+        started_at=row["started_at"],
+    )
 
 
 def _lease(name: str) -> str:

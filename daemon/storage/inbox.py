@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new
+from watchkeeper.daemon.storage.unreadable import left_out, readable
 from watchkeeper.detectors.types import Command
 
 _t = tables.inbox.c
@@ -27,11 +28,25 @@ class Inbox:
             insert_new(connection, tables.inbox, [row])
 
     def waiting(self, limit: int = 100) -> list[Command]:
-        """Commands without an answer, oldest first."""
-        wanted = select(_t.body).where(_t.taken_at.is_(None)).order_by(_t.created_at, _t.id)
+        """Commands without an answer, oldest first. One that cannot be read is answered so."""
+        wanted = (
+            select(_t.id, _t.body, _t.created_at)
+            .where(_t.taken_at.is_(None))
+            .order_by(_t.created_at, _t.id)
+        )
         with self._db.read() as connection:
-            bodies = connection.execute(wanted.limit(limit)).scalars().all()
-        return [snapshots.decode_as(body, Command) for body in bodies]
+            found = connection.execute(wanted.limit(limit)).mappings().all()
+        refused: dict[str, str] = {}
+
+        def unread(row: RowMapping, error: snapshots.SnapshotError) -> None:
+            left_out(row, error)
+            refused[row["id"]] = f"refused: {error}"
+
+        commands = readable(found, _command, unread)
+        if refused:
+            with self._db.write() as connection:
+                take(connection, refused, max(row["created_at"] for row in found))
+        return commands
 
     def answer(self, command_id: str) -> str | None:
         """What became of a command; None while nobody has taken it."""
@@ -40,6 +55,10 @@ class Inbox:
                 select(_t.answer).where(_t.id == command_id)
             ).scalar()
             return found
+
+
+def _command(row: RowMapping) -> Command:
+    return snapshots.decode_as(row["body"], Command)
 
 
 def take(connection: Connection, answers: Mapping[str, str], at: float) -> None:

@@ -18,6 +18,7 @@ from watchkeeper.daemon.storage.retention import (
     drop_sent,
     first_beyond,
 )
+from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 _o = tables.outbox.c
@@ -71,7 +72,8 @@ class Letters:
         """The next messages that are due, hidden from other takers for `hold` seconds, none of
         the topics `without`.
 
-        At most one of each lane: the next one waits until this one has ended.
+        At most one of each lane: the next one waits until this one has ended. Those that are
+        `damaged` are not to be told.
         """
         due = (_o.channel == channel) & (_o.state == "pending") & (_o.next_try <= now)
         first = _first(channel, now, without).limit(limit)
@@ -252,4 +254,7 @@ def _first(channel: Channel, now: float, without: Collection[str]) -> sa.Select[
 
 
 def _letter(row: RowMapping) -> OutboxRow:
-    return OutboxRow(**{**row, "headers": rows.headers(row["headers"])})
+    try:
+        return OutboxRow(**{**row, "headers": rows.headers(row["headers"])})
+    except SnapshotError as error:
+        return OutboxRow(**{**row, "headers": (), "damaged": f"its headers: {error}"})

@@ -164,10 +164,11 @@ class Outbox:
             # While a topic takes nothing, much may wait: looking through it takes time.
             line.look_at = self.clock() + _REST * (self.clock() - now) if quiet else 0.0
             return 0
-        deliveries = line.deliver(rows)
-        line.told = list(zip(rows, deliveries, strict=True))
-        for topic in {row.topic for row in rows}:
+        sound = [row for row in rows if not row.damaged]
+        line.told = list(zip(sound, line.deliver(sound) if sound else (), strict=True))
+        for topic in {row.topic for row in sound}:
             self._pace(line, topic, [said for row, said in line.told if row.topic == topic])
+        line.told += [(row, Delivery("blocked", row.damaged)) for row in rows if row.damaged]
         self._end(channel, line)
         line.own.failures = 0
         return len(rows)

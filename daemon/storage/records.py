@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import func, select, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.core.state import SHARE
 from watchkeeper.daemon.storage import rows, tables
 from watchkeeper.daemon.storage.database import Database, parts
+from watchkeeper.daemon.storage.unreadable import Unread, left_out, readable
 from watchkeeper.daemon.storage.values import AuditEntry, DeadLetter, SetAside, Totals
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.detectors.profile import Profile
@@ -19,9 +21,14 @@ from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentSt
 
 RECENT = 100  # actions of a model that are restored beside those of its open incidents
 
+T = TypeVar("T")
+_i = tables.incidents.c
+_INCIDENT = (_i.id, _i.model, _i.body)
+
 
 class Records:
-    """Read-only but for two marks: a replayed dead letter and a line of the audit."""
+    """Read-only but for two marks: a replayed dead letter and a line of the audit. A row that
+    cannot be read is left out."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -35,7 +42,7 @@ class Records:
     ) -> list[Incident]:
         """Incidents, newest first."""
         t = tables.incidents.c
-        wanted = select(t.body).order_by(t.opened_at.desc(), t.id).limit(limit)
+        wanted = select(*_INCIDENT).order_by(t.opened_at.desc(), t.id).limit(limit)
         if state is not None:
             wanted = wanted.where(t.state == state.value)
         if model is not None:
@@ -43,14 +50,13 @@ class Records:
         if open_only:
             wanted = wanted.where(t.open_key.is_not(None))
         with self._db.read() as connection:
-            return [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+            return _read(connection, wanted, rows.as_incident)
 
     def incident(self, incident_id: str) -> Incident | None:
         """One incident."""
-        t = tables.incidents.c
+        wanted = select(*_INCIDENT).where(tables.incidents.c.id == incident_id)
         with self._db.read() as connection:
-            body = connection.execute(select(t.body).where(t.id == incident_id)).scalar()
-        return None if body is None else rows.as_incident(body)
+            return next(iter(_read(connection, wanted, rows.as_incident)), None)
 
     def actions(
         self,
@@ -66,14 +72,13 @@ class Records:
             if value is not None:
                 wanted = wanted.where(column == str(value))
         with self._db.read() as connection:
-            return [rows.as_action(row) for row in connection.execute(wanted).mappings()]
+            return _read(connection, wanted, rows.as_action)
 
     def action(self, action_id: str) -> Action | None:
         """One action."""
         wanted = select(tables.actions).where(tables.actions.c.id == action_id)
         with self._db.read() as connection:
-            row = connection.execute(wanted).mappings().first()
-        return None if row is None else rows.as_action(row)
+            return next(iter(_read(connection, wanted, rows.as_action)), None)
 
     def findings(
         self, model: str | None = None, since: float = float("-inf"), limit: int = 1_000
@@ -95,14 +100,13 @@ class Records:
         if waiting_only:
             wanted = wanted.where(t.replayed_at.is_(None))
         with self._db.read() as connection:
-            return [rows.as_dead_letter(row) for row in connection.execute(wanted).mappings()]
+            return _read(connection, wanted, rows.as_dead_letter)
 
     def dead_letter(self, letter_id: int) -> DeadLetter | None:
         """One refused record."""
         wanted = select(tables.dead_letters).where(tables.dead_letters.c.id == letter_id)
         with self._db.read() as connection:
-            row = connection.execute(wanted).mappings().first()
-        return None if row is None else rows.as_dead_letter(row)
+            return next(iter(_read(connection, wanted, rows.as_dead_letter)), None)
 
     def mark_replayed(self, letter_id: int, at: float) -> None:
         """Remembers that a refused record was sent once more."""
@@ -181,18 +185,33 @@ def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[boo
     return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
-def open_incidents(connection: Connection, models: Sequence[str]) -> list[Incident]:
+def _read(
+    connection: Connection,
+    wanted: sa.Select[Any],
+    value: Callable[[RowMapping], T],
+    unread: Unread = left_out,
+) -> list[T]:
+    """The values of the rows that are wanted; what cannot be read is left out."""
+    return readable(connection.execute(wanted).mappings(), value, unread)
+
+
+def open_incidents(
+    connection: Connection, models: Sequence[str], unread: Unread = left_out
+) -> list[Incident]:
     """The open incidents of the models, oldest first."""
     t = tables.incidents.c
     found: list[Incident] = []
     for some in parts(models):
-        wanted = select(t.body).where(t.open_key.in_(some))
-        found += [rows.as_incident(body) for body in connection.execute(wanted).scalars()]
+        wanted = select(*_INCIDENT).where(t.open_key.in_(some))
+        found += _read(connection, wanted, rows.as_incident, unread)
     return sorted(found, key=lambda each: each.opened_at)
 
 
 def last_actions(
-    connection: Connection, models: Sequence[str], incident_ids: Sequence[str]
+    connection: Connection,
+    models: Sequence[str],
+    incident_ids: Sequence[str],
+    unread: Unread = left_out,
 ) -> list[Action]:
     """All actions of the incidents and the newest others of each model, oldest first."""
     t = tables.actions.c
@@ -201,29 +220,32 @@ def last_actions(
     for some in parts(models):
         ranked = select(t.id, age.label("age")).where(t.model.in_(some)).subquery()
         chosen.append(t.id.in_(select(ranked.c.id).where(ranked.c.age <= RECENT)))
-    found: dict[str, Action] = {}
+    found: dict[str, RowMapping] = {}
     for here in chosen:
         for row in connection.execute(select(tables.actions).where(here)).mappings():
-            found[row["id"]] = rows.as_action(row)
-    return sorted(found.values(), key=lambda each: (each.planned_at, each.id))
+            found[row["id"]] = row
+    actions = readable(found.values(), rows.as_action, unread)
+    return sorted(actions, key=lambda each: (each.planned_at, each.id))
 
 
-def read_profiles(connection: Connection, models: Sequence[str]) -> list[Profile]:
+def read_profiles(
+    connection: Connection, models: Sequence[str], unread: Unread = left_out
+) -> list[Profile]:
     """The references of the models, each one's oldest first."""
-    return [rows.as_profile(blob) for blob in profile_blobs(connection, models)]
+    return readable(profile_rows(connection, models), rows.as_profile, unread)
 
 
-def profile_blobs(
+def profile_rows(
     connection: Connection, models: Sequence[str], source: str | None = None
-) -> list[bytes]:
+) -> list[RowMapping]:
     """The same as they are stored; those of one source, or all."""
     t = tables.profiles.c
-    oldest_first = select(t.blob).order_by(t.at, t.model, t.version)
+    oldest_first = select(t.model, t.version, t.blob).order_by(t.at, t.model, t.version)
     if source is not None:
         oldest_first = oldest_first.where(t.source == source)
-    found: list[bytes] = []
+    found: list[RowMapping] = []
     for some in parts(models):
-        found += connection.execute(oldest_first.where(t.model.in_(some))).scalars()
+        found += connection.execute(oldest_first.where(t.model.in_(some))).mappings()
     return found
 
 

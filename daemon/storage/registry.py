@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from watchkeeper.daemon.storage import rows, snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new, put
-from watchkeeper.daemon.storage.records import profile_blobs, read_profiles
+from watchkeeper.daemon.storage.records import profile_rows, read_profiles
+from watchkeeper.daemon.storage.unreadable import left_out, readable
 from watchkeeper.daemon.storage.values import (
     Deployment,
     ModelVersion,
@@ -128,7 +129,8 @@ class Registry:
         """The references of the models that people gave, oldest first. Each is unpacked as it is
         asked for: one takes as much memory as all that is kept of its model."""
         with self._db.read() as connection:
-            return map(rows.as_profile, profile_blobs(connection, models, "imported"))
+            found = profile_rows(connection, models, "imported")
+        return (each for row in found for each in readable([row], rows.as_profile, left_out))
 
     def put_profile(self, profile: Profile, at: float) -> None:
         """Stores a reference in place of the version's old one."""

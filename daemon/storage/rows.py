@@ -83,9 +83,9 @@ def incident(each: Incident) -> Row:
     }
 
 
-def as_incident(body: bytes) -> Incident:
-    """The incident of a row's body."""
-    return snapshots.decode_as(body, Incident)
+def as_incident(row: RowMapping) -> Incident:
+    """The incident of a row."""
+    return snapshots.decode_as(row["body"], Incident)
 
 
 def action(each: Action) -> Row:
@@ -106,7 +106,11 @@ def action(each: Action) -> Row:
 def as_action(row: RowMapping) -> Action:
     """The action of a row; the column tells its state, for a start is written there alone."""
     stored = snapshots.decode_as(row["body"], Action)
-    return msgspec.structs.replace(stored, state=ActionState(row["state"]))
+    try:
+        state = ActionState(row["state"])
+    except ValueError as error:
+        raise snapshots.SnapshotError(str(error)) from error
+    return msgspec.structs.replace(stored, state=state)
 
 
 def profile(each: Profile, at: float) -> Row:
@@ -120,9 +124,9 @@ def profile(each: Profile, at: float) -> Row:
     }
 
 
-def as_profile(blob: bytes) -> Profile:
-    """The reference of a row's blob."""
-    return snapshots.decode_as(blob, Profile)
+def as_profile(row: RowMapping) -> Profile:
+    """The reference of a row."""
+    return snapshots.decode_as(row["blob"], Profile)
 
 
 def dead_letter(each: DeadLetter) -> Row:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
+from watchkeeper.daemon.core.stored import on_record
 from watchkeeper.daemon.storage import keeping, registry, rows, snapshots, tables
 from watchkeeper.daemon.storage.calibrations import Calibrations
 from watchkeeper.daemon.storage.claims import Claims
@@ -21,6 +22,7 @@ from watchkeeper.daemon.storage.records import Records, last_actions, open_incid
 from watchkeeper.daemon.storage.registry import Registry
 from watchkeeper.daemon.storage.retention import Forgotten, forget_old
 from watchkeeper.daemon.storage.snapshots import SnapshotError
+from watchkeeper.daemon.storage.unreadable import Unreadable, put_away, readable, unread_of
 from watchkeeper.daemon.storage.values import (
     CapturedFrame,
     Checkpoint,
@@ -35,6 +37,7 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState, Note
 
 _EPOCHS = "owner-epochs"
+_GIVEN = "imported"  # the source of references that people gave
 _SELDOM = (tables.states_lasting, tables.states_references)  # parts of states beside the first
 _LISTS = 2  # of names that are asked for at a time
 _PLACES = 250  # partitions that are asked for at a time: each is two values
@@ -104,7 +107,8 @@ class Store:
     def restore(self, partitions: Iterable[Partition], at: float) -> Restored:
         """Makes the caller the owner of the partitions and gives back what was true of them.
 
-        Whoever owned them before is fenced off. A state that cannot be read is set aside.
+        Whoever owned them before is fenced off. A state that cannot be read is set aside, and so
+        is a row of the record; what the state knows of that is written again.
         """
         wanted = sorted(set(partitions))
         with self._db.write() as connection:
@@ -114,7 +118,13 @@ class Store:
             states, lost, damaged = _read_states(connection, numbers, at)
             models = [*states, *lost]
             _own_states(connection, numbers, epoch)
-            opened = open_incidents(connection, models)
+            unread: list[Unreadable] = []
+            opened = open_incidents(connection, models, unread_of(tables.incidents, unread))
+            known = [each.id for each in opened]
+            actions = last_actions(connection, models, known, unread_of(tables.actions, unread))
+            profiles = read_profiles(connection, models, unread_of(tables.profiles, unread))
+            damaged += put_away(connection, unread, at)
+            _write_again(connection, unread, states)
             return Restored(
                 epochs=dict.fromkeys(wanted, epoch),
                 offsets={each: offset for each, (offset, _) in owned.items()},
@@ -123,9 +133,9 @@ class Store:
                 homes=_homes(connection, numbers),
                 set_aside=damaged,
                 lost=lost,
-                profiles=read_profiles(connection, models),
+                profiles=profiles,
                 incidents=opened,
-                actions=last_actions(connection, models, [each.id for each in opened]),
+                actions=actions,
             )
 
     def set_aside(self, aside: SetAside) -> None:
@@ -270,16 +280,17 @@ def _write_audit(connection: Connection, checkpoint: Checkpoint) -> None:
 
 def _write_profiles(connection: Connection, checkpoint: Checkpoint) -> None:
     """Keeps what was learned, but never in place of what a person gave meanwhile."""
-    if not checkpoint.profiles:
-        return
-    models = sorted({each.model for each in checkpoint.profiles})
-    given = {(p.model, p.version) for p in read_profiles(connection, models) if _given(p)}
+    t = tables.profiles.c
+    given: set[tuple[str, str]] = set()
+    for some in parts(sorted({each.model for each in checkpoint.profiles})):
+        imported = select(t.model, t.version).where(t.model.in_(some), t.source == _GIVEN)
+        given.update((model, version) for model, version in connection.execute(imported))
     new = [p for p in checkpoint.profiles if _given(p) or (p.model, p.version) not in given]
     put(connection, tables.profiles, [rows.profile(each, checkpoint.at) for each in new])
 
 
 def _given(profile: Profile) -> bool:
-    return profile.source == "imported"
+    return profile.source == _GIVEN
 
 
 def _write_incidents(connection: Connection, incidents: Sequence[Incident]) -> None:
@@ -293,9 +304,10 @@ def _write_incidents(connection: Connection, incidents: Sequence[Incident]) -> N
 def _supersede(connection: Connection, incident: Incident) -> None:
     """Closes another incident of the model that the core, having lost its state, forgot."""
     t = tables.incidents.c
-    others = select(t.body).where(t.open_key == incident.model, t.id != incident.id)
-    for body in connection.execute(others).scalars().all():
-        old = rows.as_incident(body)
+    others = select(t.id, t.model, t.body).where(t.open_key == incident.model, t.id != incident.id)
+    found = connection.execute(others).mappings().all()
+    damaged: list[Unreadable] = []
+    for old in readable(found, rows.as_incident, unread_of(tables.incidents, damaged)):
         note = Note(incident.opened_at, f"superseded by {incident.id}: its state was lost")
         closed = msgspec.structs.replace(
             old,
@@ -305,6 +317,7 @@ def _supersede(connection: Connection, incident: Incident) -> None:
             timeline=(*old.timeline, note),
         )
         put(connection, tables.incidents, [rows.incident(closed)])
+    put_away(connection, damaged, incident.opened_at)
 
 
 def _write_actions(connection: Connection, actions: Sequence[Action]) -> None:
@@ -354,10 +367,10 @@ def _read_states(
     wanted = select(t.model, t.blob).where(here).order_by(t.model)
     for model, blob in connection.execute(wanted).all():
         try:
-            state = snapshots.decode(blob)
+            state = _decoded(blob)
             for part in others:
                 if state and model in part:
-                    state |= snapshots.decode(part[model])
+                    state |= _decoded(part[model])
         except SnapshotError as error:
             damaged.append(SetAside(model, str(error), at))
             _set_aside(connection, damaged[-1])
@@ -367,6 +380,25 @@ def _read_states(
         else:
             lost.append(model)
     return states, lost, damaged
+
+
+def _decoded(blob: bytes) -> State:
+    state = snapshots.decode(blob)
+    if not isinstance(state, dict):
+        raise SnapshotError(f"a {type(state).__name__} is no state")
+    return state
+
+
+def _write_again(
+    connection: Connection, lost: Sequence[Unreadable], states: Mapping[str, State]
+) -> None:
+    """Writes what was put away of the record as the states of the models know it."""
+    for model in {each.row["model"] for each in lost} & states.keys():
+        names = {each.name for each in lost if each.row["model"] == model}
+        incident, actions = on_record(states[model])
+        if incident is not None and incident.id in names:
+            _write_incidents(connection, [incident])
+        _write_actions(connection, [each for each in actions if each.id in names])
 
 
 def _read_part(

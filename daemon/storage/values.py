@@ -69,8 +69,8 @@ class OutboxRow(msgspec.Struct, frozen=True):
     `id` is the idempotency key. On one channel and topic, rows of one key keep their order, and
     so do those of one incident that have no key; dead letters (channel `dlq`) need none. A row
     is never told from `expires_at` on, and waits for no other that may be told at any time.
-    `attempts` and `collapsed` are filled by the outbox: how often it was tried before, and how
-    many older messages of its topic and incident it stands for.
+    `attempts`, `collapsed` and `damaged` are filled by the outbox: how often it was tried before,
+    how many older messages of its topic and incident it stands for, and why it cannot be told.
     """
 
     id: str
@@ -85,6 +85,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     seq: int = 0
     attempts: int = 0
     collapsed: int = 0
+    damaged: str = ""
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -205,16 +206,18 @@ class Checkpoint:
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """A stored state that could not be read and was put away."""
+    """A stored state that could not be read and was put away. `part` is what of the record that
+    was, "" for the state itself."""
 
     model: str
     reason: str
     at: float
+    part: str = ""
 
     @property
     def finding(self) -> Finding:
         """What is on record of it."""
-        return begun_anew(self.model, "", self.reason, self.at)
+        return begun_anew(self.model, self.part, self.reason, self.at)
 
 
 class Damaged(msgspec.Struct, frozen=True):
@@ -251,9 +254,9 @@ class Restored:
 
     `offsets` holds the next offset of each partition, None where nothing was committed yet, and
     `topics` of which topic that is, where it was known;
-    `homes` the partition number that each model's state belongs to. `set_aside` are states that
-    could not be read now, `lost` all models whose state was put away, now or before, and not
-    replaced since.
+    `homes` the partition number that each model's state belongs to. `set_aside` are states, and
+    rows of the record, that could not be read now, `lost` all models whose state was put away, now
+    or before, and not replaced since.
     `actions` are those of the open incidents and the newest others of the same models.
     """
 

@@ -18,6 +18,7 @@ from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 
 SLOTS = 24
+RECORDED = 40  # by then there are an open incident and an action
 MIGRATIONS = size(8, 100)
 
 
@@ -68,19 +69,33 @@ def nothing(blob: bytes) -> bytes:
     return b""
 
 
+def damaged(folder: Path, table: str, column: str, damage: Callable[[bytes], bytes]) -> int:
+    """Damages each row of the table; how many those are."""
+    with opened(folder) as connection:
+        found = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        for number, blob in found:
+            changed = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
+            connection.execute(changed, (damage(blob), number))
+        connection.commit()
+    return len(found)
+
+
 @pytest.mark.timeout(size(120, 1_200))
-@pytest.mark.parametrize("damage", [torn, flipped, newer, nothing])
+@pytest.mark.parametrize(
+    ("damage", "table"),
+    [
+        *((damage, "states") for damage in (torn, flipped, newer, nothing)),
+        (flipped, "states_lasting"),
+        (newer, "states_references"),
+    ],
+)
 def test_a_state_that_cannot_be_read_is_set_aside(
-    tmp_path: Path, models: Registry, zygote: Zygote, damage: Callable[[bytes], bytes]
+    tmp_path: Path, models: Registry, zygote: Zygote, damage: Callable[[bytes], bytes], table: str
 ) -> None:
     folder = tmp_path / "damaged"
     round_ = Round(folder, sqlite(folder), models, zygote, slots=SLOTS)
     before = round_.undisturbed()
-    with opened(folder) as connection:
-        for model, blob in connection.execute("SELECT model, blob FROM states").fetchall():
-            changed = "UPDATE states SET blob = ? WHERE model = ?"
-            connection.execute(changed, (damage(blob), model))
-        connection.commit()
+    assert damaged(folder, table, "blob", damage) == 3
     round_.slots = SLOTS + 10
 
     after = round_.finished()
@@ -94,6 +109,31 @@ def test_a_state_that_cannot_be_read_is_set_aside(
     assert sorted(told) == ["alpha", "beta", "gamma"]
     assert before.findings.keys() <= after.findings.keys()
     assert max(after.findings.values(), default=1) == 1
+    assert set(after.states) == {"alpha", "beta", "gamma"}
+    assert after.offsets != before.offsets
+    assert not again.differences(after)
+
+
+@pytest.mark.timeout(size(120, 1_200))
+@pytest.mark.parametrize("damage", [torn, flipped, newer, nothing])
+def test_of_a_record_that_cannot_be_read_is_told_once(
+    tmp_path: Path, models: Registry, zygote: Zygote, damage: Callable[[bytes], bytes]
+) -> None:
+    folder = tmp_path / "damaged"
+    round_ = Round(folder, sqlite(folder), models, zygote, slots=RECORDED)
+    before = round_.undisturbed()
+    columns = [("incidents", "body"), ("actions", "body"), ("profiles", "blob"), ("kept", "blob")]
+    assert all([damaged(folder, *each, damage) for each in columns]), "there is nothing to damage"
+    round_.slots = RECORDED + 10
+
+    after = round_.finished()
+    again = round_.finished()
+
+    store = Store(round_.database)
+    told = {f.series.target for f in store.records.findings() if f.detector == "state"}
+    store.close()
+    assert told == {"incident", "action", "reference", "kept events"}
+    assert max(after.findings.values()) == 1
     assert set(after.states) == {"alpha", "beta", "gamma"}
     assert after.offsets != before.offsets
     assert not again.differences(after)

@@ -12,6 +12,7 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
+from watchkeeper.detectors.types import StateError
 from watchkeeper.handlers.rules import RULES
 from watchkeeper.handlers.types import (
     Action,
@@ -104,3 +105,30 @@ def test_a_row_that_goes_to_another_model_keeps_its_old_name_for_who_holds_the_n
     assert again == row
     assert names[row] == "fraud"
     assert state.names[row] == "churn"
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {float("nan"): []}, {"v1": []}, {"v1": None}])
+@pytest.mark.parametrize("part", ["learned", "profiles", "former"])
+def test_a_part_of_another_form_is_refused_and_leaves_nothing(part: str, odd: object) -> None:
+    state = State(lambda _: ModelPolicy(watches=DEFAULT_WATCHES))
+    state.model("fraud")
+    plain = state.dump("fraud")
+    state.forget(["fraud"])
+    assert state.load("fraud", plain) == []
+    state.forget(["fraud"])
+
+    with pytest.raises(StateError):
+        state.load("fraud", {**plain, part: odd})
+
+    assert state.models == {}
+
+
+def test_a_clock_beyond_all_numbers_is_refused() -> None:
+    state = State(lambda _: ModelPolicy(watches=DEFAULT_WATCHES))
+    state.model("fraud")
+    plain = state.dump("fraud")
+    state.forget(["fraud"])
+    first, _, *rest = plain["clock"]
+
+    with pytest.raises(StateError):
+        state.load("fraud", {**plain, "clock": [first, 2**63, *rest]})
