@@ -16,6 +16,7 @@ from watchkeeper.daemon.transport.ports import Headers
 
 CONTENT_TYPE = b"application/vnd.apache.arrow.stream"
 MOST_ROWS = 10_000
+MOST_STREAM = 1_048_576  # bytes of a stream: about what a broker takes by default
 MOST_FIELDS = 4_096
 NEEDED = "Arrow needs pyarrow: install watchkeeper[parquet]"
 # Of the format's own tables: Message.fbs of Apache Arrow.
@@ -57,27 +58,33 @@ def _batches(arrow: Any, value: bytes) -> Iterator[Batch]:
             raise Refused("unsupported_format", "the buffers of the stream are compressed")
     source = arrow.BufferReader(value)
     with arrow.ipc.open_stream(source) as stream:
-        _check_schema(arrow, stream.schema)
+        check_schema(arrow, stream.schema)
         begin = size = 0
         for batch in stream:
             if begin + batch.num_rows > MOST_ROWS:
                 raise Refused("too_large", f"more than {MOST_ROWS} rows")
             batch.validate(full=True)
             size += sum(size_of(arrow, column) for column in batch.columns)
-            if size > MOST_BYTES:
-                raise Refused("too_large", f"its values take more than {MOST_BYTES} bytes")
+            check_values(size)
             yield Batch(begin, batch, _flat(arrow, batch))
             begin += batch.num_rows
         if source.tell() != len(value):
             raise Refused("syntax", "goes on after its end")
 
 
-def _check_schema(arrow: Any, schema: Any) -> None:
+def check_schema(arrow: Any, schema: Any) -> None:
+    """Raises Refused for too many columns, or a type that is not read."""
     fields = sum(max(1, field.type.num_fields) for field in schema)
     if fields > MOST_FIELDS:
         raise Refused("too_large", f"{fields} columns, more than {MOST_FIELDS}")
     for field in schema:
         check_type(arrow, field.type)
+
+
+def check_values(size: int) -> None:
+    """Raises Refused if the values of a stream, written out one by one, take too many bytes."""
+    if size > MOST_BYTES:
+        raise Refused("too_large", f"its values take more than {MOST_BYTES} bytes")
 
 
 def _flat(arrow: Any, batch: Any) -> dict[str, Any]:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from watchkeeper.daemon.transport.codec.arrow import CONTENT_TYPE, MOST_ROWS
+from watchkeeper.daemon.transport.codec.arrow import (
+    CONTENT_TYPE,
+    MOST_ROWS,
+    check_schema,
+    check_values,
+)
+from watchkeeper.daemon.transport.codec.arrow_size import size_of
+from watchkeeper.daemon.transport.codec.deadletter import LONGEST_VALUE
 from watchkeeper.daemon.transport.codec.encode import event_message
+from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.ports import Message
 from watchkeeper.detectors.events import Label, Prediction, PredictionValue
 
@@ -17,8 +25,8 @@ def stream_message(
     """Predictions or labels as an application publishes many in one record.
 
     Its key is the model's name if none is given; the attributes of the CloudEvent are those of the
-    first event. Needs pyarrow. Raises ValueError for no events, for too many, and for a feature
-    that is a number in one and text in another.
+    first event. Needs pyarrow. Raises ValueError for no events, for more of them or of their bytes
+    than a record may hold, and for a feature that is a number in one and text in another.
     """
     import pyarrow as arrow
 
@@ -32,10 +40,25 @@ def stream_message(
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
+    value = sink.getvalue().to_pybytes()
+    _check(arrow, table, value)
     first = event_message(events[0], topic, key)
     headers = [header for header in first.headers if header[0] != "content-type"]
     headers.append(("content-type", CONTENT_TYPE))
-    return Message(topic, first.key, sink.getvalue().to_pybytes(), tuple(headers))
+    return Message(topic, first.key, value, tuple(headers))
+
+
+def _check(arrow: Any, table: Any, value: bytes) -> None:
+    """Raises ValueError for what would be refused, or be cut where it is put away."""
+    fewer = f"give fewer than {len(table)} events at once"
+    if len(value) > LONGEST_VALUE:
+        raise ValueError(f"the record has {len(value)} bytes, more than {LONGEST_VALUE}: {fewer}")
+    try:
+        check_schema(arrow, table.schema)
+        columns = [column for batch in table.to_batches() for column in batch.columns]
+        check_values(sum(size_of(arrow, column) for column in columns))
+    except Refused as refused:
+        raise ValueError(f"the record would be refused: {refused.message}: {fewer}") from refused
 
 
 def _column(arrow: Any, name: str, values: list[Any]) -> Any:

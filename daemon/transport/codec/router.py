@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from watchkeeper.daemon.transport.codec import cloudevents
-from watchkeeper.daemon.transport.codec.arrow import is_arrow
+from watchkeeper.daemon.transport.codec.arrow import MOST_STREAM, is_arrow
 from watchkeeper.daemon.transport.codec.arrow_blocks import stream_of
 from watchkeeper.daemon.transport.codec.bulk import BULK, SAMPLED, Bulk
 from watchkeeper.daemon.transport.codec.columns import Rows, frames_of, times
@@ -187,7 +187,7 @@ class _Batch:
             if value is None and record.key is not None:
                 return None
             raise Refused("empty", "there is no value")
-        self._check_size(value)
+        _check_size(value, self.max_bytes)
         kind = self.kinds.get(record.topic)
         if record.headers:
             kind = cloudevents.kind_in_headers(record.headers, kind)
@@ -204,7 +204,7 @@ class _Batch:
 
     def _stream(self, seq: int, record: Record) -> None:
         """Takes a record that holds many events as columns; raises Refused."""
-        self._check_size(record.value or b"")
+        _check_size(record.value or b"", MOST_STREAM)
         kind = cloudevents.kind_in_headers(record.headers, self.kinds.get(record.topic))
         if kind is None:
             raise Refused("unknown_kind", "nothing says which kind of event it holds")
@@ -233,10 +233,6 @@ class _Batch:
         if found.dead is not None:
             self.dead.append((seq, found.dead))
         return True
-
-    def _check_size(self, value: bytes) -> None:
-        if len(value) > self.max_bytes:
-            raise Refused("too_large", f"{len(value)} bytes, more than {self.max_bytes}")
 
     def _put(self, blocks: Sequence[Block]) -> None:
         if self.bulk is not None:
@@ -273,3 +269,8 @@ class _Batch:
             self.dead.append((seq, letter))
         self.dead.sort(key=lambda each: each[0])
         self.result.dead += [letter for _, letter in self.dead]
+
+
+def _check_size(value: bytes, most: int) -> None:
+    if len(value) > most:
+        raise Refused("too_large", f"{len(value)} bytes, more than {most}")

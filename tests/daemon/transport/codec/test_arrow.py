@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.daemon.transport.codec.test_bulk import rows_of
 from watchkeeper.daemon.transport.codec import Decoded, decode
-from watchkeeper.daemon.transport.codec.arrow import MOST_ROWS
+from watchkeeper.daemon.transport.codec.arrow import MOST_ROWS, MOST_STREAM
 from watchkeeper.daemon.transport.codec.arrow_write import stream_message
+from watchkeeper.daemon.transport.codec.deadletter import LONGEST_VALUE
 from watchkeeper.daemon.transport.ports import Headers, Message, Record
 from watchkeeper.detectors.types import EventKind, Label, Prediction, PredictionValue
 
@@ -263,7 +264,8 @@ GOOD = stream_message([prediction(i) for i in range(3)], "p").value or b""
         (GOOD[: len(GOOD) // 2], "syntax"),
         (GOOD + GOOD, "syntax"),
         (GOOD.replace(b"m0m1m0", b"\xff0m1m0"), "syntax"),
-        (b"x" * 300_000, "too_large"),
+        (b"x" * MOST_STREAM, "syntax"),
+        (b"x" * (MOST_STREAM + 1), "too_large"),
     ],
 )
 def test_a_bad_stream_is_one_dead_letter(value: bytes, reason: str) -> None:
@@ -391,3 +393,58 @@ def test_what_a_stream_cannot_hold_is_said() -> None:
         stream_message([prediction(features={"a": 1}), prediction(features={"a": "x"})], "p")
     with pytest.raises(ValueError, match="1 to"):
         stream_message([], "p")
+
+
+def wide(rows: int, features: int = 14) -> list[Prediction]:
+    """Events with numbers that have nothing in common."""
+    names = [f"n{k}" for k in range(features)]
+    return [
+        prediction(i, features={n: 1 / (i * features + k + 1) for k, n in enumerate(names)})
+        for i in range(rows)
+    ]
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_stream_of_more_bytes_than_another_record_may_have_is_read(blocks: bool) -> None:
+    one = record(stream_message(wide(4_000), "p"))
+
+    decoded = decode([one], KINDS, blocks=blocks)
+
+    assert 2 * 262_144 < len(one.value or b"") <= MOST_STREAM
+    assert not decoded.dead
+    assert sum(map(len, decoded.all_frames())) == 4_000
+
+
+def test_a_stream_may_have_a_mebibyte_and_no_byte_more() -> None:
+    rest = len(table(columns([prediction()], zz=["x" * 640_000])).value or b"") - 640_000
+    full, over = (
+        table(columns([prediction()], zz=["x" * (MOST_STREAM - rest + extra)])) for extra in (0, 64)
+    )
+
+    decoded = decode([full, over], KINDS)
+
+    assert len(full.value or b"") == MOST_STREAM < len(over.value or b"")
+    assert [dead.reason for dead in decoded.dead] == ["too_large"]
+    assert decoded.dead[0].record is over
+
+
+def test_no_stream_is_written_that_a_dead_letter_would_cut() -> None:
+    said = stream_message([prediction(request_id="x" * 890_000)], "p").value or b""
+
+    assert 890_000 < len(said) <= LONGEST_VALUE
+    with pytest.raises(ValueError, match="more than 900000: give fewer than 6000 events at once"):
+        stream_message(wide(6_000), "p")
+
+
+BEYOND: dict[str, tuple[int, dict[str, Any], str]] = {
+    "many in few bytes": (7_000, {f"n{k}": True for k in range(90)}, "values take more than"),
+    "too many columns": (1, {f"n{k}": True for k in range(4_097)}, "columns, more than 4096"),
+}
+
+
+@pytest.mark.parametrize(("rows", "features", "said"), BEYOND.values(), ids=BEYOND)
+def test_no_stream_is_written_that_would_be_refused(
+    rows: int, features: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        stream_message([prediction(i, features=features) for i in range(rows)], "p")
