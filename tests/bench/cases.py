@@ -195,7 +195,7 @@ def naive(job: Job) -> Spent:
                 break
         spent = meter.spent(models=len(monitor.models), alarms=len(monitor.alarms))
     if job.found:
-        Path(job.found).write_bytes(msgspec.json.encode(monitor.alarms))
+        Path(job.found).write_bytes(msgspec.json.encode(ordered.said()))
     return spent
 
 

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from datetime import datetime
 from typing import Any
 
+from tests.bench.said import Said
 from tests.bench.traffic import NUMBERS, WORDS
 
 # river is typed here and there only.
@@ -171,7 +172,7 @@ class InOrder:
 
     def __init__(self, monitor: Naive, lead: int, partitions: int) -> None:
         self.monitor, self._lead, self._partitions = monitor, lead, partitions
-        self._said, self._held = 0, deque[tuple[int, str, bytes]]()
+        self._said, self._told, self._held = 0, 0, deque[tuple[int, str, bytes]]()
 
     def take(self, topic: str, offset: int, value: bytes) -> int:
         """How many records the monitor has dealt with because of this one."""
@@ -182,5 +183,9 @@ class InOrder:
         self._said, done = self._said + 1, 1
         while self._held and self._held[0][0] * self._partitions < self._said - self._lead:
             self.monitor.take(*self._held.popleft()[1:])
-            done += 1
+            self._told, done = self._told + 1, done + 1
         return done
+
+    def said(self) -> Said:
+        """What the monitor has found so far."""
+        return Said(self.monitor.alarms, self._said, self._told)

@@ -71,6 +71,8 @@ def _metered(job: Job) -> Take:
         if not meter.going:
             sys.stdout.write(msgspec.json.encode(meter.spent()).decode() + "\n")
             sys.stdout.flush()
+            if job.found:
+                Path(job.found).write_bytes(msgspec.json.encode(ordered.said()))
             os._exit(0)
 
     return take

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from rich.table import Table
 
 from tests.bench.broker import Running, Spec, running
 from tests.bench.cases import CASES, CHILD_S, Job, Spent
+from tests.bench.said import Said
 from tests.bench.traffic import BEGIN, Shape
 from tests.bench.trials import LIVE, TRIALS, help_seconds, ready_seconds
 from tests.e2e.daemon import python_path
@@ -66,12 +69,33 @@ KEYS = (
     "ready_seconds",
     "mb_per_1000_series_new",
 )
+PARTS: dict[str, tuple[str, ...]] = {
+    "equality": ("equality",),
+    "complete": ("complete_over_bare", "complete_over_naive"),
+    "complete_fast": ("complete_fast_over_bare", "complete_fast_over_naive"),
+    "public": ("public_path_over_bare",),
+    "large": ("models_10000_over_bare",),
+    "checkpoints": ("checkpoint_cpu_share",),
+    "small_checkpoint": ("ms_checkpoint_1pct_of_15000",),
+    "memory": ("mb_per_1000_series", "mb_per_1000_series_new"),
+    "latency": ("p99_ms_low_latency", "p99_ms_default"),
+    "starting": ("help_seconds", "ready_seconds"),
+    "peers": ("peers",),
+}
 _FAST = {"complete_fast", "models_1", "models_1000", "models_10000", "latency", "memory"}
 _IMPORTED = {"thousand", "ten_thousand", "few", "many", *LIVE_NAMES}
 
 
 class Missing(Exception):
     """A case cannot run here; the message says why."""
+
+
+class TooSmall(Missing):
+    """A case that was not asked for: it needs the full size."""
+
+
+class Unequal(RuntimeError):
+    """Two that are compared did not find the same, so that their times say nothing."""
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -112,7 +136,8 @@ QUICK = Size(
 
 @dataclass
 class Bench:
-    """Everything that was measured, by key; why the rest was not, in `missing`."""
+    """Everything that was measured, by key; why the rest was not, in `missing`. What is `spared`
+    may be missing."""
 
     broker: Running
     folder: Path
@@ -120,6 +145,7 @@ class Bench:
     found: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     rows: list[tuple[str, Spent]] = field(default_factory=list)
+    spared: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------------------- one process
 
@@ -202,14 +228,15 @@ class Bench:
             raise RuntimeError(f"the fault was not found: only {sorted(targets)}")
         for case, found in stored.items():
             if found != stored["complete"]:
-                raise RuntimeError(f"{case} did not find what complete found")
+                raise Unequal(f"{case} did not find what complete found")
         file = self.folder / "naive.json"
         self.run("naive", "fault", records=100_000, found=str(file))
-        alarms = [at for at in msgspec.json.decode(file.read_bytes()) if at > FAULT_AT]
-        if not alarms:
+        said = msgspec.json.decode(file.read_bytes(), type=Said)
+        if not any(at > FAULT_AT for at in said.alarms):
             raise RuntimeError("naive did not find the fault")
         self.found["findings_compared"] = len(known)
         self.found["findings_of_the_fault"] = len(late)
+        self.found["equality"] = True
 
     def complete(self) -> None:
         """Without numba."""
@@ -232,7 +259,7 @@ class Bench:
     def large(self) -> None:
         """10,000 models, of which each closes a window while the clock runs."""
         if not self.size.large:
-            raise Missing("only in full size")
+            raise TooSmall("only in full size")
         job = {"stream": "ten_thousand", "warm": 200_000, "records": self.size.large}
         names = {"bare": "models_10000_over_bare"}
         self.compared("models_10000", self.size.large_pairs, names, **job)
@@ -253,7 +280,9 @@ class Bench:
             shares[count] = [each for each in found if each is not None]
             if shares[count]:
                 self.note(f"checkpoint_cpu_share_{count}_models", shares[count])
-        if len(shares) < 3 or not all(shares.values()):
+        if not self.size.large:
+            raise TooSmall("only in full size")
+        if not all(shares.values()):
             measured = sorted(count for count, found in shares.items() if found)
             raise Missing(f"too few checkpoints, or none measured: only of {measured} models")
         self.note("checkpoint_cpu_share", max(shares.values(), key=statistics.median))
@@ -304,58 +333,108 @@ class Bench:
         self.note("ready_seconds", ready_seconds(self.broker, "new", 3))
 
     def peers(self) -> None:
-        """The naive checks within stream processors; only by `--peers`."""
+        """The naive checks within stream processors, in turn with the daemon and the naive loop;
+        only by `--peers`."""
         from tests.bench import peers
 
-        shape = STREAMS["ten"]
-        lead = shape.labels_after_s * 1_000_000 // shape.spacing_us
+        file = self.folder / "naive.json"
+        self.alarming("naive", lambda job: child(job, fast=False), file)
         for name in peers.PEERS:
-            key = f"complete_fast_over_{name}"
-            with self.trying(key):
-                job = Job(
-                    case=name,
-                    bootstrap=self.broker.bootstrap,
-                    lead=lead,
-                    warm=30_000,
-                    records=10_000 if name == "faust" else self.size.naive,
-                )
-                theirs = peers.child(name, job)
-                ours = self.run("complete_fast", **self._whole())
-                self.rows += [(name, theirs), ("complete_fast", ours)]
-                self.found[key] = theirs.each_us / ours.each_us
+            key, over = f"complete_fast_over_{name}", f"naive_over_{name}"
+            with self.trying(key, over, spared=True):
+                run = functools.partial(peers.child, name)
+                theirs = self.alarming(name, run, self.folder / f"{name}.json")
+                self.found[f"alarms_compared_{name}"] = same_alarms(file, theirs)
+                self._peer(name, key, over, run)
+        measured = [name for name in peers.PEERS if f"complete_fast_over_{name}" in self.found]
+        if not measured:
+            raise Missing("no stream processor could be measured")
+        self.found["peers"] = measured
+
+    def alarming(self, case: str, run: Callable[[Job], Spent], file: Path) -> Path:
+        """What the naive checks say of the faulty stream, written to the file."""
+        shape = STREAMS["fault"]
+        run(
+            Job(
+                case=case,
+                bootstrap=self.broker.bootstrap,
+                stream="fault",
+                lead=shape.labels_after_s * 1_000_000 // shape.spacing_us,
+                records=100_000,
+                found=str(file),
+            )
+        )
+        return file
+
+    def _peer(self, name: str, key: str, over: str, run: Callable[[Job], Spent]) -> None:
+        shape = STREAMS["ten"]
+        job = Job(
+            case=name,
+            bootstrap=self.broker.bootstrap,
+            lead=shape.labels_after_s * 1_000_000 // shape.spacing_us,
+            warm=30_000,
+            records=10_000 if name == "faust" else self.size.naive,
+        )
+        ratios: list[tuple[float, float]] = []
+        for _ in range(self.size.pairs):
+            naive = self.base("naive", "ten")
+            theirs = run(job)
+            ours = self.run("complete_fast", **self._whole())
+            self.rows += [("naive", naive), (name, theirs), ("complete_fast", ours)]
+            ratios.append((theirs.each_us / ours.each_us, theirs.each_us / naive.each_us))
+        self.note(key, [ours for ours, _ in ratios])
+        self.note(over, [naive for _, naive in ratios])
 
     @contextlib.contextmanager
-    def trying(self, *keys: str) -> Iterator[None]:
+    def trying(self, *keys: str, spared: bool = False) -> Iterator[None]:
         """A failure leaves the keys missing, with the reason."""
         try:
             yield
         except (Missing, RuntimeError, subprocess.SubprocessError, TimeoutError, OSError) as error:
-            for key in keys:
-                if key not in self.found:
-                    self.missing[key] = str(error)[-1_500:]
+            self._lacks(keys, str(error)[-1_500:])
+            if isinstance(error, TooSmall) or (spared and not isinstance(error, Unequal)):
+                self.spared.update(keys)
+        else:
+            self._lacks(keys, "was not measured")
+
+    def _lacks(self, keys: tuple[str, ...], why: str) -> None:
+        for key in keys:
+            if key not in self.found:
+                self.missing.setdefault(key, why)
 
     def everything(self, chosen: set[str]) -> None:
-        """All parts, or the chosen ones."""
-        parts: list[tuple[Callable[[], None], tuple[str, ...]]] = [
-            (self.equality, ("equality",)),
-            (self.complete, KEYS[0:1] + KEYS[2:3]),
-            (self.complete_fast, KEYS[1:2] + KEYS[3:4]),
-            (self.public, KEYS[4:5]),
-            (self.large, ("models_10000_over_bare",)),
-            (self.checkpoints, ("checkpoint_cpu_share",)),
-            (self.small_checkpoint, ("ms_checkpoint_1pct_of_15000",)),
-            (self.memory, ("mb_per_1000_series", "mb_per_1000_series_new")),
-            (self.latency, KEYS[5:7]),
-            (self.starting, KEYS[11:13]),
-        ]
-        if "peers" in chosen:
-            parts.append((self.peers, ("peers",)))
-        for part, keys in parts:
-            if not chosen or part.__name__ in chosen:
-                began = time.monotonic()
-                with self.trying(*keys):
-                    part()
-                self.found[f"seconds_{part.__name__}"] = round(time.monotonic() - began, 1)
+        """All parts, or the chosen ones. Nothing is timed once equality has failed."""
+        for name, keys in PARTS.items():
+            if name not in (chosen or PARTS.keys() - {"peers"}):
+                continue
+            if "equality" in self.missing:
+                self._lacks(keys, "not timed: the forms of the daemon were not found to be equal")
+                continue
+            began = time.monotonic()
+            with self.trying(*keys):
+                getattr(self, name)()
+            self.found[f"seconds_{name}"] = round(time.monotonic() - began, 1)
+
+    def failures(self) -> list[str]:
+        """What was asked for and is not there, and why."""
+        lacking = {k: why for k, why in self.missing.items() if k not in self.spared}
+        return [f"{key}: {(why.splitlines() or ['?'])[-1]}" for key, why in lacking.items()]
+
+
+def same_alarms(known: Path, theirs: Path) -> int:
+    """How many alarms two runs of the naive checks gave of the predictions and labels that both
+    have read; Unequal if they are not the same, or none is of the fault."""
+    shape = STREAMS["fault"]
+    lead = shape.labels_after_s * 1_000_000 // shape.spacing_us
+    one, other = (msgspec.json.decode(file.read_bytes(), type=Said) for file in (known, theirs))
+    read = min(one.predictions, other.predictions, one.labels + lead, other.labels + lead)
+    until = BEGIN + (read - 0.5) * shape.spacing_us / 1e6
+    ours, found = (sorted(at for at in each.alarms if at < until) for each in (one, other))
+    if not ours or ours[-1] <= FAULT_AT:
+        raise Unequal(f"no alarm of the fault in the {read} predictions that both have read")
+    if ours != found:
+        raise Unequal(f"{len(found)} alarms, not the {len(ours)} of the naive loop, or at others")
+    return len(ours)
 
 
 def _of(option: str, value: object) -> dict[str, object]:
@@ -394,7 +473,10 @@ def report(bench: Bench, quick: bool, result: Path) -> None:
     console = Console()
     console.print(_costs(bench.rows))
     table = Table("measure", "median", "least", "most")
-    extra = [k for k in (*bench.found, *bench.missing) if k.startswith("complete_fast_over_")]
+    of_peers = re.compile(
+        "(complete_fast|naive)_over_(?!bare|naive)\\w+?(?<!_min)(?<!_max)|alarms_.*"
+    )
+    extra = [k for k in (*bench.found, *bench.missing) if of_peers.fullmatch(k)]
     for key in dict.fromkeys([*KEYS, *extra]):
         value = bench.found.get(key)
         ends = [bench.found.get(f"{key}_{end}") for end in ("min", "max")]
@@ -403,12 +485,31 @@ def report(bench: Bench, quick: bool, result: Path) -> None:
             cells[0] = f"missing: {bench.missing.get(key, 'not asked for').splitlines()[-1][:80]}"
         table.add_row(key, *cells)
     console.print(table)
-    if "equality" in bench.missing:
-        console.print(f"[bold]not equal:[/] {bench.missing['equality']}", highlight=False)
+    for reason in bench.failures():
+        console.print(f"failed: {reason}", highlight=False, markup=False)
     result.parent.mkdir(parents=True, exist_ok=True)
     whole = {**bench.found, "missing": bench.missing, "quick": quick, "environment": environment()}
+    if "peers" in bench.found or "peers" in bench.missing:
+        whole = _added(whole, result)
     result.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
     console.print(f"wrote {result}", highlight=False)
+
+
+def _added(peers: dict[str, Any], result: Path) -> dict[str, Any]:
+    """The figures that are there, with those of stream processors in place of older ones."""
+    if not result.exists():
+        return peers
+    there = msgspec.json.decode(result.read_bytes())
+    kept = {k: v for k, v in there.items() if not _of_peers(k)}
+    missing = {k: why for k, why in there["missing"].items() if not _of_peers(k)}
+    own = {"peers_quick": peers.pop("quick"), "peers_environment": peers.pop("environment")}
+    return {**kept, **peers, **own, "missing": {**missing, **peers["missing"]}}
+
+
+def _of_peers(key: str) -> bool:
+    from tests.bench.peers import PEERS
+
+    return key.startswith("peers") or any(f"_{name}" in key for name in PEERS)
 
 
 def _costs(rows: list[tuple[str, Spent]]) -> Table:
@@ -485,13 +586,16 @@ def _profile(bench: Bench, case: str, stream: str, records: int) -> None:
     Console().print(f"{spent.each_us:.2f} µs a record under the profiler", spent.more)
 
 
-def main() -> None:
-    """Measures everything, or does one job for a measuring parent."""
+def main() -> int:
+    """Measures everything, or does one job for a measuring parent. Not 0 if something that was
+    asked for is missing."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.speed", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer records, no 10,000 models")
     parser.add_argument("--pairs", type=int, help="runs of each case")
-    parser.add_argument("--only", nargs="*", default=[], metavar="PART", help="parts to measure")
-    parser.add_argument("--peers", action="store_true", help="only other stream processors")
+    parser.add_argument("--only", nargs="*", default=[], choices=PARTS, help="parts to measure")
+    parser.add_argument(
+        "--peers", action="store_true", help="only other stream processors, added to the result"
+    )
     parser.add_argument("--profile", metavar="CASE", choices=sorted(CASES | TRIALS))
     parser.add_argument("--stream", default="ten", choices=sorted(STREAMS), help="with --profile")
     parser.add_argument("--records", type=int, default=200_000, help="with --profile")
@@ -502,7 +606,7 @@ def main() -> None:
         job = msgspec.json.decode(options.job, type=Job)
         spent = (CASES | TRIALS)[job.case](job)
         sys.stdout.write(msgspec.json.encode(spent).decode() + "\n")
-        return
+        return 0
     size = QUICK if options.quick else FULL
     if options.pairs:
         size = msgspec.structs.replace(size, pairs=options.pairs, large_pairs=options.pairs)
@@ -510,10 +614,11 @@ def main() -> None:
         bench = Bench(broker, Path(folder), size)
         if options.profile:
             _profile(bench, options.profile, options.stream, options.records)
-            return
+            return 0
         bench.everything({"peers"} if options.peers else set(options.only))
         report(bench, options.quick, options.result)
+    return int(bool(bench.failures()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
