@@ -58,7 +58,11 @@ def child(name: str, job: Job) -> Spent:
     )
     if done.returncode:
         raise RuntimeError(f"{name}: " + done.stderr.decode(errors="replace")[-600:])
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Spent)
+    try:
+        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Spent)
+    except (IndexError, msgspec.MsgspecError) as error:
+        said = done.stdout.decode(errors="replace")[-300:]
+        raise RuntimeError(f"{name}: no result, but {said!r}: {error}") from error
 
 
 def _metered(job: Job) -> Take:
@@ -69,8 +73,7 @@ def _metered(job: Job) -> Take:
     def take(topic: str, offset: int, value: bytes) -> None:
         meter.add(ordered.take(topic, offset, value))
         if not meter.going:
-            sys.stdout.write(msgspec.json.encode(meter.spent()).decode() + "\n")
-            sys.stdout.flush()
+            os.write(1, msgspec.json.encode(meter.spent()) + b"\n")  # some take sys.stdout over
             if job.found:
                 Path(job.found).write_bytes(msgspec.json.encode(ordered.said()))
             os._exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -300,3 +301,15 @@ def test_full_histories_take_the_memory_they_are_said_to_take() -> None:
     assert long > 10.0
     assert megabytes() - before == pytest.approx(long, rel=0.1)
     assert not any(table.any() for past in pasts for table in past.tables.values())
+
+
+@pytest.mark.parametrize("program", ["true", "echo"], ids=["nothing", "something else"])
+def test_a_peer_that_ends_without_a_result_is_missing(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shutil.which(program)
+    assert path is not None
+    monkeypatch.setattr(peers, "environment", lambda name: Path(path))
+
+    with pytest.raises(RuntimeError, match="faust: no result"):
+        peers.child("faust", Job(case="naive", bootstrap="localhost:1"))
