@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 
 from tests.bench import peers, speed
+from tests.bench.alarms import same_alarms
+from tests.bench.bench import Bench
 from tests.bench.broker import Running, Spec, running
 from tests.bench.cases import Job, Spent, bare
+from tests.bench.planned import FAULT_AT, FULL, KEYS, PARTS, QUICK, Size, Unequal
 from tests.bench.replay import Stream
 from tests.bench.said import Said
-from tests.bench.speed import FAULT_AT, FULL, KEYS, PARTS, QUICK, Bench, Size, Unequal
 from tests.bench.traffic import BEGIN, Shape, model_name, model_of
 from tests.bench.trials import LIVE, closing_event, fill, megabytes
 from watchkeeper.daemon.core.panel import Panel
@@ -164,7 +166,7 @@ def test_nothing_is_timed_once_forms_of_the_daemon_differ(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(speed, "child", _sabotage(sabotaged))
+    monkeypatch.setattr("tests.bench.bench.child", _sabotage(sabotaged))
 
     result = tmp_path / "speed.json"
     exit_code = _main(monkeypatch, result, "--only", "equality", "complete", "public")
@@ -186,7 +188,7 @@ def test_what_needs_the_full_size_may_be_missing_in_another(
     def broken(job: Job, fast: bool) -> Spent:
         raise RuntimeError("one line\nno such thing")
 
-    monkeypatch.setattr(speed, "child", broken)
+    monkeypatch.setattr("tests.bench.bench.child", broken)
     bench.size = size
 
     bench.everything({"large"})
@@ -244,7 +246,8 @@ def test_peers_are_added_to_the_figures_that_are_there(
     there = {"quick": False, "environment": {"python": "x"}, "missing": {"help_seconds": "why"}}
     old = {"complete_fast_over_faust": 9.0, "complete_fast_over_faust_min": 8.0}
     result.write_text(json.dumps({**dict.fromkeys(KEYS, 3.5), **there, **old}))
-    monkeypatch.setattr(speed, "child", _sabotage(""))
+    monkeypatch.setattr("tests.bench.bench.child", _sabotage(""))
+    monkeypatch.setattr("tests.bench.beside.child", _sabotage(""))
     monkeypatch.setattr(peers, "child", _peer(alarms))
 
     exit_code = _main(monkeypatch, result, "--peers")
@@ -279,10 +282,10 @@ def test_alarms_are_compared_as_far_as_both_have_read(
         file.write_bytes(msgspec.json.encode(each))
 
     if said is None:
-        assert speed.same_alarms(*files) == 1
+        assert same_alarms(*files) == 1
         return
     with pytest.raises(Unequal, match=said):
-        speed.same_alarms(*files)
+        same_alarms(*files)
 
 
 def test_full_histories_take_the_memory_they_are_said_to_take() -> None:

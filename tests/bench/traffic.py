@@ -53,6 +53,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         """Between two predictions, in event time."""
         return 60_000_000 // (self.a_minute * self.models)
 
+    @property
+    def lead(self) -> int:
+        """Predictions between one and its label."""
+        return self.labels_after_s * 1_000_000 // self.spacing_us
+
 
 def model_name(number: int) -> str:
     """Of fixed width."""
