@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.storage.receivers import Clock
+from tests.daemon.storage.receivers import Clock, Receiver
 from tests.services.postgres import Postgres
 from watchkeeper.daemon.storage import migrate
+from watchkeeper.daemon.storage.outbox import Outbox
 from watchkeeper.daemon.storage.store import Store
 
 
@@ -62,3 +63,15 @@ def store(url: str) -> Iterator[Store]:
 def clock() -> Clock:
     """A clock that stands until it is set."""
     return Clock()
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    """The other side, which takes everything."""
+    return Receiver()
+
+
+@pytest.fixture
+def outbox(store: Store, receiver: Receiver, clock: Clock) -> Outbox:
+    """It tells the receiver; nothing in it is left to chance."""
+    return Outbox(store.letters, {"sentry": receiver}, clock=clock, chance=lambda: 1.0)

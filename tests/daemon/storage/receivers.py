@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tests.daemon.storage.examples import T0, letter
-from watchkeeper.daemon.storage.outbox import OK, Delivery
+from tests.services.base import wait_until
+from watchkeeper.daemon.storage.outbox import OK, Delivery, Outbox
 from watchkeeper.daemon.storage.values import Channel, OutboxRow
 
 RETRY = Delivery("retry", "503")
@@ -67,3 +68,13 @@ class Holding:
     def __call__(self, rows: Sequence[OutboxRow]) -> list[Delivery]:
         self.got += rows
         return [OK] * len(rows)
+
+
+def running(outbox: Outbox, until: Callable[[], bool]) -> None:
+    """Has the sender run until then."""
+    outbox.start()
+    try:
+        outbox.wake()
+        wait_until(until, 10.0, "the sender")
+    finally:
+        assert outbox.stop(10.0)
