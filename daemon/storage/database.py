@@ -114,6 +114,7 @@ def make_engine(url: str) -> Engine:
     engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000}, pool_timeout=30)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _drop_read_only)
     return engine
 
 
@@ -148,6 +149,14 @@ def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get("reading", False)
     # IMMEDIATE: a transaction that read first could not become a writer after another's commit.
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _drop_read_only(context: sa.ExceptionContext) -> None:
+    """A connection that was opened while nothing could be written to the disk stays read-only for
+    good: it is not to be lent again."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True
 
 
 def parts(names: Sequence[T], most: int = _NAMES) -> Iterator[Sequence[T]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.services.base import wait_until
 from watchkeeper.daemon.storage import database
@@ -112,3 +112,29 @@ def test_a_new_file_has_large_pages_and_an_old_one_keeps_its_own(tmp_path: Path)
         opened.close()
 
     assert found == [16_384, 4_096]
+
+
+def test_a_connection_made_while_nothing_could_be_written_is_not_lent_again(
+    tmp_path: Path,
+) -> None:
+    file, writable = tmp_path / "w.db", True
+
+    def connect(*_: object) -> sqlite3.Connection | None:
+        # What SQLite makes of a file on a disk that is read-only for the moment.
+        return None if writable else sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+
+    with closing(Database(f"sqlite:///{file}")) as opened:
+        event.listen(opened.engine, "do_connect", connect)
+        with opened.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE n (i INTEGER)")
+        opened.engine.dispose()
+        writable = False
+        with pytest.raises(DatabaseDown, match="readonly"), opened.write() as connection:
+            connection.exec_driver_sql("INSERT INTO n VALUES (1)")
+        writable = True
+
+        with opened.write() as connection:
+            connection.exec_driver_sql("INSERT INTO n VALUES (2)")
+
+        with opened.read() as connection:
+            assert connection.exec_driver_sql("SELECT i FROM n").scalars().all() == [2]
