@@ -139,8 +139,9 @@ def _log_ahead(connection: Any) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            locked = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not locked or time.monotonic() > deadline:
                 raise
             threading.Event().wait(_ASK_AGAIN_S)
 

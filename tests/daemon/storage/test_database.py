@@ -138,3 +138,33 @@ def test_a_connection_made_while_nothing_could_be_written_is_not_lent_again(
 
         with opened.read() as connection:
             assert connection.exec_driver_sql("SELECT i FROM n").scalars().all() == [2]
+
+
+class Counting(sqlite3.Connection):
+    """Counts how often it was asked to log ahead."""
+
+    asked = 0
+
+    def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+        Counting.asked += "journal_mode" in sql
+        return super().execute(sql, *given)
+
+
+def test_a_new_file_on_a_disk_that_cannot_be_written_is_not_asked_for_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_MS", 300)
+    file = tmp_path / "w.db"
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("CREATE TABLE n (i INTEGER)")
+
+    def connect(*_: object) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{file}?mode=ro", uri=True, factory=Counting)
+
+    with closing(Database(f"sqlite:///{file}")) as opened:
+        event.listen(opened.engine, "do_connect", connect)
+
+        with pytest.raises(DatabaseDown, match="readonly"), opened.read():
+            pass
+
+    assert Counting.asked == 1
