@@ -100,13 +100,15 @@ class Trouble:
 
 
 def _quarantined(each: QuarantinedRange, at: float) -> DeadLetter:
-    why = f"records {each.start} to {each.end - 1} cannot be read: {each.reason}"
+    n = each.end - each.start
+    why = f"records {each.start} to {each.end - 1}, {n} at most, cannot be read: {each.reason}"
+    why = f"{why}{_of(each.topic_id)}"
     return _letter(each.topic, each.partition, each.start, at, "quarantined_range", why)
 
 
 def _gap(each: DataGap, at: float) -> DeadLetter:
     why = f"offset {each.wanted} is {each.reason}, reading went on at {each.resumed}"
-    why = f"{why}: {_lost(each)}"
+    why = f"{why}: {_lost(each)}{_of(each.topic_id)}"
     return _letter(each.topic, each.partition, each.wanted, at, "data_gap", why)
 
 
@@ -115,6 +117,11 @@ def _lost(gap: DataGap) -> str:
     if gap.reason == "out of range" and gap.resumed > gap.wanted:
         return f"up to {gap.resumed - gap.wanted} records were lost"
     return "how many records were lost is not known"
+
+
+def _of(topic_id: str) -> str:
+    """Tells what a topic of the same name lost before it was made anew from what this one lost."""
+    return f" (topic id {topic_id})" if topic_id else ""
 
 
 def _letter(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from watchkeeper.daemon.core.step import Step
-from watchkeeper.daemon.reporting.gaps import gap_page
 from watchkeeper.daemon.reporting.links import Links
 from watchkeeper.daemon.reporting.messages import incident_message
 from watchkeeper.daemon.reporting.pages import event_for
@@ -46,8 +45,6 @@ def announce(
     if audience.topics is not None:
         rows += rows_of(step, audience.topics, audience.links, at)
         rows += [dead_letter_row(each, audience.topics, at) for each in dead]
-    if audience.sentry:
-        rows += [gap_page(each, at) for each in dead if each.reason == "data_gap"]
     for previous, incident in step.incident_changes:
         if audience.sentry:
             ours = [each for each in known.values() if each.incident_id == incident.id]

@@ -18,6 +18,7 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.announce import Audience, announce
 from watchkeeper.daemon.reporting.metrics import Metrics, Stage
 from watchkeeper.daemon.reporting.rebalances import Rebalances
+from watchkeeper.daemon.reporting.unread import UnreadPages
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import DeadLetter, Decoded
 from watchkeeper.daemon.transport.ports import Partition
@@ -47,20 +48,23 @@ class StepReporter:
     blind: Callable[[float, str], None] | None = None
     unrest: Callable[[float, str], None] | None = None
     _rebalances: Rebalances = field(default_factory=Rebalances)
+    _unread: UnreadPages = field(default_factory=UnreadPages)
     _busy_since: float | None = None
     _told: ModelSet = field(default_factory=ModelSet)
     _left: bool = False
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
-        if not (step.incident_changes or step.action_changes or decoded.dead):
+        changed = step.incident_changes or step.action_changes or decoded.dead
+        if not (changed or self._unread.due(at)):
             return []
         models = {incident.model for _, incident in step.incident_changes}
         known: dict[str, Action] = {}
         for model in models:
             known.update(self.state.models[model].actions)
         changes = {model: self.state.models[model].changes for model in models}
-        return announce(step, self.audience, at, known, changes, decoded.dead)
+        rows = announce(step, self.audience, at, known, changes, decoded.dead)
+        return rows + (self._unread.rows(decoded.dead, at) if self.audience.sentry else [])
 
     def observe(self, step: Step, records: Records, decoded: Decoded) -> None:
         """Counts what happened; logs what was decided."""

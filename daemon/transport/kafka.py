@@ -214,10 +214,13 @@ class KafkaSource:
         if not self._positions.settled(partition):
             return False
         wanted = offset = self._positions.first(partition) if offset is None else offset
-        if self._positions.made_anew(partition):
-            offset = self._member.beginning(partition)
-            self._gaps.append(DataGap(*partition, wanted, offset, "of a topic that is gone"))
+        anew = self._positions.made_anew(partition)
+        offset = self._member.beginning(partition) if anew else offset
         self._positions.begin(partition, offset)
+        if anew:
+            topic_id = self._positions.topic(partition)
+            gone = DataGap(*partition, wanted, offset, "of a topic that is gone", topic_id)
+            self._gaps.append(gone)
         self._aligner.drop(partition)
         consumer.resume(spot(partition))
         return True

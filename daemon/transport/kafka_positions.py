@@ -94,6 +94,10 @@ class KafkaPositions:
             self._told = dict(self._topics)
         return self._told
 
+    def topic(self, partition: Partition) -> str:
+        """The same of one partition; "" where it is not known."""
+        return self._topics.get(partition, "")
+
     def believe(self, partition: Partition, topic: str) -> None:
         """It was read of this topic when it was left, here or by another member."""
         self._topics[partition], self._told = topic, None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from watchkeeper.daemon.transport.kafka_member import KafkaMember
 from watchkeeper.daemon.transport.kafka_positions import KafkaPositions
@@ -20,13 +21,15 @@ Reason = Literal["out of range", "truncated", "of a topic that is gone"]
 
 
 class DataGap(msgspec.Struct, frozen=True):
-    """Records from `wanted` on were gone, so reading went on at `resumed`."""
+    """Records from `wanted` on were gone, so reading went on at `resumed`, in the topic of that id
+    where the brokers tell it."""
 
     topic: str
     partition: int
     wanted: int
     resumed: int
     reason: Reason
+    topic_id: str = ""
 
 
 def pass_over(
@@ -41,10 +44,10 @@ def pass_over(
     prober = Prober(member.settings)
     try:
         looked = [prober.unreadable(partition, positions[partition]) for partition in positions]
-        found = [bad for bad in looked if bad is not None]
-        behind = {Partition(bad.topic, bad.partition): bad.end for bad in found}
+        found = {Partition(bad.topic, bad.partition): bad for bad in looked if bad is not None}
         for partition in list(positions):
-            positions.seek(partition, behind.get(partition, positions[partition]))
+            bad = found.get(partition)
+            positions.seek(partition, positions[partition] if bad is None else bad.end)
     except Exception as second:  # noqa: BLE001 - the brokers may have gone meanwhile
         member.failed(second)
         member.leave(2.0)
@@ -54,7 +57,7 @@ def pass_over(
     if not found:
         member.failed(error)
         member.leave(2.0)
-    return found
+    return [replace(bad, topic_id=positions.topic(place)) for place, bad in found.items()]
 
 
 def resume_behind_gaps(
@@ -86,7 +89,7 @@ def resume_behind_gaps(
             member.failed(error)
             member.leave(2.0)
             break
-        gaps.append(DataGap(partition.topic, partition.number, old, new, reason))
+        gaps.append(DataGap(*partition, old, new, reason, positions.topic(partition)))
     return gaps
 
 
@@ -106,5 +109,6 @@ def begin_made_anew(
             member.leave(2.0)  # what is assigned anew is looked at anew
             break
         positions.go_on(partition, new)
-        gaps.append(DataGap(*partition, old, new, "of a topic that is gone"))
+        topic_id = positions.topic(partition)
+        gaps.append(DataGap(*partition, old, new, "of a topic that is gone", topic_id))
     return gaps

@@ -20,13 +20,15 @@ _PATIENCE_S = 10.0
 
 
 class QuarantinedRange(msgspec.Struct, frozen=True):
-    """The records [start, end) of a partition were passed over because they cannot be read."""
+    """The records [start, end) of a partition were passed over because they cannot be read.
+    `topic_id` is there where the brokers tell it."""
 
     topic: str
     partition: int
     start: int
     end: int
     reason: str
+    topic_id: str = ""
 
 
 class Fault(NamedTuple):

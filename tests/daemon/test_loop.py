@@ -127,7 +127,7 @@ def test_records_that_were_passed_over_are_put_on_record(world: World) -> None:
     assert set(letters) == {"quarantined_range", "data_gap"}
     bad = letters["quarantined_range"]
     assert (bad.topic, bad.partition, bad.offset, bad.value) == ("predictions", 0, 10, None)
-    assert bad.message == "records 10 to 14 cannot be read: CorruptRecord"
+    assert bad.message == "records 10 to 14, 5 at most, cannot be read: CorruptRecord"
     assert world.store.records.offsets()[Partition("predictions", 0)] == 10
 
 

@@ -123,7 +123,7 @@ def test_a_range_that_was_passed_over_is_one_letter(line: Line) -> None:
 
     assert (bad.record.topic, bad.record.partition, bad.record.offset) == ("predictions", 1, 5)
     assert (bad.reason, bad.record.value) == ("quarantined_range", None)
-    assert bad.message == "records 5 to 8 cannot be read: CorruptRecord"
+    assert bad.message == "records 5 to 8, 4 at most, cannot be read: CorruptRecord"
     assert (gap.record.offset, gap.reason) == (3, "data_gap")
     assert gap.message == (
         "offset 3 is out of range, reading went on at 8: up to 5 records were lost"
@@ -138,6 +138,18 @@ def test_how_much_a_topic_made_anew_has_lost_is_not_guessed(line: Line) -> None:
     said = [each.message for each in line.trouble.look(T0)]
 
     assert all(each.endswith("how many records were lost is not known") for each in said)
+
+
+def test_what_topics_of_one_name_have_lost_is_told_apart(line: Line) -> None:
+    for topic_id in ("", "first", "second"):
+        gap = DataGap("labels", 0, 8, 0, "of a topic that is gone", topic_id)
+        line.source.gaps.append(gap)
+        line.source.quarantined.append(QuarantinedRange("labels", 0, 5, 9, "Bad", topic_id))
+
+    said = [each.message for each in line.trouble.look(T0)]
+
+    assert len(set(said)) == 6
+    assert said[-1].endswith("(topic id second)")
 
 
 def test_a_source_in_memory_has_nothing_to_say() -> None:

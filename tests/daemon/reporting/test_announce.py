@@ -172,23 +172,3 @@ def test_a_refused_record_goes_to_its_dead_letter_topic() -> None:
 )
 def test_a_change_has_a_word(before: Incident | None, after: Incident, change: str) -> None:
     assert change_of(before, after) == change
-
-
-def gap(offset: int, message: str = "up to 5 records were lost") -> DeadLetter:
-    return DeadLetter(Record("labels", 3, offset, T0, None, None), "data_gap", "$", message)
-
-
-def test_a_gap_is_a_page_once() -> None:
-    audience = Audience(topics=None, sentry=True)
-    refused = DeadLetter(Record("labels", 3, 1, T0, None, b"{"), "syntax", "$", "no JSON")
-
-    rows = announce(Step(), audience, T0, dead=[gap(8), refused, gap(90)])
-    again = announce(Step(), audience, T0 + 60, dead=[gap(8)])
-
-    assert [row.channel for row in rows] == ["sentry", "sentry"]
-    assert len({row.id for row in rows}) == 2
-    assert again[0].id == rows[0].id
-    event = msgspec.json.decode(rows[0].payload or b"")
-    assert event["message"]["formatted"].endswith("labels/3: up to 5 records were lost")
-    assert event["tags"]["kind"] == "daemon"
-    assert announce(Step(), Audience(topics=None), T0, dead=[gap(8)]) == []

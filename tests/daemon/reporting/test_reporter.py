@@ -17,7 +17,8 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.reporting.announce import Audience
 from watchkeeper.daemon.reporting.metrics import Metrics
 from watchkeeper.daemon.reporting.reporter import StepReporter
-from watchkeeper.daemon.transport.codec import Decoded, decode
+from watchkeeper.daemon.transport.codec import DeadLetter, Decoded, Reason, decode
+from watchkeeper.daemon.transport.codec.deadletter import UNREAD
 from watchkeeper.daemon.transport.ports import Partition, Record
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.types import Command, moment
@@ -205,3 +206,18 @@ def test_what_is_shown_of_models_goes_with_their_partitions(world: World) -> Non
 
     assert shown(counted) == [None, 4, 2]
     assert [shown(name, **labels) for name, labels in opened] == [[None, None, 1]] * 2
+
+
+@pytest.mark.parametrize("reason", UNREAD)
+def test_records_passed_over_are_pages_where_there_is_sentry(world: World, reason: Reason) -> None:
+    places = [DeadLetter(Record("labels", 3, n, T0, None, None), reason) for n in (1, 2)]
+    reporter, silent = world.reporter(), world.reporter()
+    reporter.audience = Audience(topics=None, sentry=True)
+    silent.audience = Audience(topics=None)
+
+    at_once = reporter.rows(Step(), Decoded([], [], places), T0)
+    later = reporter.rows(Step(), Decoded([], [], []), T0 + 60.0)
+
+    assert [row.channel for row in at_once + later] == ["sentry", "sentry"]
+    assert silent.rows(Step(), Decoded([], [], places), T0) == []
+    assert silent.rows(Step(), Decoded([], [], []), T0 + 60.0) == []

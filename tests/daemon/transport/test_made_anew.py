@@ -106,7 +106,9 @@ def test_another_one_behind_it_is_noticed(line: Line) -> None:
 
     line.metadata.refresh(uuid.uuid4())
 
-    assert line.looked() == [DataGap("t", 0, 5_000, 0, "of a topic that is gone")]
+    (gap,) = line.looked()
+    assert gap == DataGap("t", 0, 5_000, 0, "of a topic that is gone", gap.topic_id)
+    assert gap.topic_id not in ("", str(line.old), str(line.new))
 
 
 def test_a_partition_begun_anew_meanwhile_is_read_once(line: Line) -> None:
@@ -204,5 +206,6 @@ def test_a_partition_without_a_stored_offset_is_begun_where_the_new_topic_begins
 def test_metadata_that_tell_of_it_first_are_believed(line: Line) -> None:
     line.metadata.refresh(line.new)
 
-    assert line.out_of_range() == [DataGap("t", 0, 1_000, 0, "of a topic that is gone")]
+    gap = DataGap("t", 0, 1_000, 0, "of a topic that is gone", str(line.new))
+    assert line.out_of_range() == [gap]
     assert line.looked() == []
