@@ -16,9 +16,10 @@ from watchkeeper.daemon.storage.blocks import Packed
 from watchkeeper.daemon.storage.values import Kept, KeptKind
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.gathered import labels, predictions
+from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.roster import Numbered, Remembered
 from watchkeeper.detectors.texts import Codes, Spans, Texts
-from watchkeeper.detectors.types import BoolArray, IntArray
+from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
 EXAMPLES_A_SECOND = 5_000.0
 EXAMPLES_AT_ONCE = 100_000.0
@@ -201,10 +202,7 @@ def _predictions(block: PredictionBlock, rows: IntArray) -> PredictionBlock:
     return PredictionBlock(
         members,
         member,
-        block.at[rows],
-        rows,
-        block.key[rows],
-        _alone_in(block.request_id, rows),
+        *_requests(block, rows),
         block.entity_key[rows],
         _alone_in(block.entity, rows),
         block.duration_s[rows],
@@ -223,14 +221,16 @@ def _labels(block: LabelBlock, rows: IntArray) -> LabelBlock:
     return LabelBlock(
         models,
         model,
-        block.at[rows],
-        rows,
-        block.key[rows],
-        _alone_in(block.request_id, rows),
+        *_requests(block, rows),
         block.label.take(rows),
         block.value[rows],
         None if block.source is None else block.source.take(rows),
     )
+
+
+def _requests(block: Block, rows: IntArray) -> tuple[FloatArray, IntArray, Keys, Texts]:
+    """When rows came, in which order, and of which requests: blocks of all kinds begin so."""
+    return block.at[rows], rows, block.key[rows], _alone_in(block.request_id, rows)
 
 
 def _alone_of(names: tuple[T, ...], codes: Codes) -> tuple[tuple[T, ...], Codes]:
