@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors import fast
 from watchkeeper.detectors.blocks import Block
 from watchkeeper.detectors.types import FloatArray, IntArray
+
+T = TypeVar("T")
 
 # One record in so many is looked at for fields nobody knows.
 SAMPLED = 64
@@ -57,6 +60,20 @@ class Bulk(Protocol):
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
     ) -> Taken:
         """The blocks of the rows that were taken, and the places within `records` of all others."""
+
+
+def topic_of(
+    topics: dict[tuple[str, BulkKind], T], kind: BulkKind, records: Records, begun: Callable[[], T]
+) -> T:
+    """What is known of the topic of these records, begun where that is nothing yet. Where too many
+    are known, all are begun anew."""
+    name = (records.places[records.place[0]].topic, kind)
+    topic = topics.get(name)
+    if topic is None:
+        if len(topics) >= MOST_TOPICS:
+            topics.clear()
+        topic = topics[name] = begun()
+    return topic
 
 
 @dataclass(slots=True)
@@ -143,7 +160,7 @@ class Learned:
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
     ) -> Taken:
         """See `Bulk`."""
-        topic = self._topic(kind, records)
+        topic = topic_of(self._topics, kind, records, partial(self._begun, kind, records))
         values = records.values()
         blocks: list[Block] = []
         left: list[int] = []
@@ -164,14 +181,9 @@ class Learned:
         self._learn(topic, kind, values, left)
         return Taken(blocks, np.array(left, dtype=np.int64), unknown)
 
-    def _topic(self, kind: BulkKind, records: Records) -> _Topic:
-        name = (records.places[records.place[0]].topic, kind)
-        topic = self._topics.get(name)
-        if topic is None:
-            if len(self._topics) >= MOST_TOPICS:
-                self._topics.clear()
-            topic = self._topics[name] = _Topic()
-            self._learn(topic, kind, records.values(), range(len(records)))
+    def _begun(self, kind: BulkKind, records: Records) -> _Topic:
+        topic = _Topic()
+        self._learn(topic, kind, records.values(), range(len(records)))
         return topic
 
     def _learn(

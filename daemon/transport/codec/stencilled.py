@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from watchkeeper.daemon.transport.codec.bulk import MOST_TOPICS, Bulk, Taken
+from watchkeeper.daemon.transport.codec.bulk import Bulk, Taken, topic_of
 from watchkeeper.daemon.transport.codec.coder import Coder
 from watchkeeper.daemon.transport.codec.lanes import Lanes, words_in
 from watchkeeper.daemon.transport.codec.outlined import Outlined
@@ -112,7 +113,7 @@ class Stencilled:
         self, kind: BulkKind, records: Records, seq: IntArray, latest: FloatArray
     ) -> Taken:
         """See `Bulk`."""
-        topic = self._topic(kind, records)
+        topic = topic_of(self._topics, kind, records, partial(_begun, kind, records))
         if len(records) < _FEWEST or topic.wait:
             topic.wait = max(topic.wait - 1, 0)
             return self._next(kind, records, seq, latest)
@@ -125,16 +126,6 @@ class Stencilled:
         rest = self._next(kind, records.take(left), seq[left], latest[left])
         return Taken(blocks + rest.blocks, left[rest.left], rest.unknown)
 
-    def _topic(self, kind: BulkKind, records: Records) -> _Topic:
-        name = (records.places[records.place[0]].topic, kind)
-        topic = self._topics.get(name)
-        if topic is None:
-            if len(self._topics) >= MOST_TOPICS:
-                self._topics.clear()
-            topic = self._topics[name] = _Topic()
-            _learn(topic, kind, records, np.arange(len(records)))
-        return topic
-
     def _judge(self, topic: _Topic, kind: BulkKind, records: Records, left: IntArray) -> None:
         """Learns of what was left, and gives the stencils a rest where they were of no use."""
         if 2 * len(left) <= len(records):
@@ -143,6 +134,12 @@ class Stencilled:
             topic.pause = min(max(2 * topic.pause, 1), _LONGEST_PAUSE)
             topic.wait = topic.pause - 1
         _learn(topic, kind, records, left)
+
+
+def _begun(kind: BulkKind, records: Records) -> _Topic:
+    topic = _Topic()
+    _learn(topic, kind, records, np.arange(len(records)))
+    return topic
 
 
 def _learn(topic: _Topic, kind: BulkKind, records: Records, rows: IntArray) -> None:
