@@ -95,6 +95,7 @@ class Egress:
         own = quote(urlsplit(self.url).path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         what = f"{method} {self._place()}{target.partition('?')[0].removeprefix(own)}"
         try:
+            # Not a RetryingCaller: it would log the arguments, and headers may be secret.
             for attempt in stamina.retry_context(
                 on=(NewConnectionError, ConnectTimeoutError), attempts=self.attempts, timeout=30.0
             ):
