@@ -8,8 +8,6 @@ import re
 import signal
 import socket
 import sys
-import threading
-import time
 import urllib.request
 import uuid
 from collections import Counter
@@ -24,16 +22,14 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy import text
 
+from tests.faults.feed import MODELS, Feed
 from tests.services import rest
 from tests.services.base import free_ports, wait_until
 from tests.services.process import Process
 from watchkeeper.daemon.storage.database import Database, DatabaseDown
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.transport.codec import event_message
-from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.ports import Partition
-from watchkeeper.daemon.transport.settings import KafkaSettings
-from watchkeeper.detectors.types import Prediction, PredictionFrame, PredictionValue, moment
+from watchkeeper.detectors.types import PredictionFrame
 
 _PROGRAM = Path(sys.executable).parent / "watchkeeper"
 _OWNED = re.compile(
@@ -50,7 +46,6 @@ _WRITING = text(
 WAIT_S = 60.0
 NUMBERS = 6
 TOPICS = 6
-MODELS = tuple(f"m{n}" for n in range(12))
 
 
 class Spot(NamedTuple):
@@ -58,47 +53,6 @@ class Spot(NamedTuple):
 
     offset: int
     epoch: int
-
-
-class Feed:
-    """Publishes numbered predictions of all models until it is stopped, behind those `before`."""
-
-    def __init__(self, bootstrap: str, topic: str, before: Counter[str]) -> None:
-        self.sent = Counter(before)
-        self._first = before.total() // len(MODELS) // 2
-        self._topic = topic
-        self._sink = KafkaSink(KafkaSettings(bootstrap_servers=[bootstrap]))
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends it; what it has sent is on the broker. Idempotent."""
-        self._ended.set()
-        self._thread.join(WAIT_S)
-        self._sink.close()
-
-    def _run(self) -> None:
-        for pair in itertools.count(self._first):
-            if self._ended.wait(0.05):
-                return
-            events = [_prediction(model, 2 * pair + half) for model in MODELS for half in (0, 1)]
-            outcomes = self._sink.publish([event_message(e, self._topic) for e in events], 30.0)
-            assert outcomes == [None] * len(events)
-            self.sent.update(event.request_id for event in events)
-
-
-def _prediction(model: str, n: int) -> Prediction:
-    return Prediction(
-        id=f"{model}-e{n}",
-        time=moment(time.time()),
-        model_name=model,
-        model_version="1",
-        request_id=f"{model}-{n}",
-        features={"amount": float(n % 97)},
-        prediction=PredictionValue(label="no", score=0.2),
-        duration_s=0.05,
-    )
 
 
 @dataclass
