@@ -13,19 +13,18 @@ from typing import NamedTuple
 import numpy as np
 
 from watchkeeper.detectors.arrays import tally as t
+from watchkeeper.detectors.arrays.binned import count_number, count_numbers, count_text
 from watchkeeper.detectors.arrays.few import Few
-from watchkeeper.detectors.arrays.reference import EDGES, References
+from watchkeeper.detectors.arrays.reference import References
+from watchkeeper.detectors.arrays.runs import Runs
 from watchkeeper.detectors.arrays.schema import Schema
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.frames import BoolArray, FloatArray, IntArray
 from watchkeeper.detectors.keys import Keys
-from watchkeeper.detectors.signals._exact import steps
 from watchkeeper.detectors.signals.accuracy import FINE, SCORE_BINS, SCORE_EDGES, SMALLEST
 from watchkeeper.detectors.signals.clients import BUCKETS
 from watchkeeper.detectors.signals.latency import UPPER
-from watchkeeper.detectors.texts import Codes, Words
-
-MANY = 64  # rows of a window from which on it is worth a call of its own
+from watchkeeper.detectors.texts import Words
 
 
 class Pairs(NamedTuple):
@@ -58,7 +57,7 @@ def absorb_predictions(
         order = np.argsort(slot, kind="stable")
         slot, ref = slot[order], ref[order]
     cuts = np.flatnonzero(np.concatenate(([True], slot[1:] != slot[:-1])))
-    runs = _Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot))
+    runs = Runs(slot, ref, slot[cuts], ref[cuts], cuts, len(slot))
     given = [*numbers(tally.schema, block)]
     if order is not None:
         block = _taken(block, order, frozenset(tally.schema.numeric))
@@ -67,13 +66,13 @@ def absorb_predictions(
         return
     _answers(tally, runs, block)
     if runs.many:
-        _numbers(tally, references, runs, _table(given, order, runs.n))
+        count_numbers(tally, references, runs, _table(given, order, runs.n))
     else:
         for column, values in enumerate(given):
             mine = values if values is None or order is None else values[order]
-            _number(tally, references, runs, column, mine)
+            count_number(tally, references, runs, column, mine)
     for column, words in enumerate(texts(tally.schema, block)):
-        _text(tally, references, runs, column, words)
+        count_text(tally, references, runs, column, words)
 
 
 def _taken(block: PredictionBlock, rows: IntArray, without: frozenset[str]) -> PredictionBlock:
@@ -106,48 +105,7 @@ def _table(columns: Sequence[FloatArray | None], order: IntArray | None, n: int)
     return table
 
 
-class _Runs(NamedTuple):
-    """Rows sorted by slot: each row's slot and reference, each run's, and where runs begin."""
-
-    slot: IntArray
-    ref: IntArray
-    slots: IntArray
-    refs: IntArray
-    cuts: IntArray
-    n: int
-
-    def sums(self, values: IntArray | BoolArray) -> IntArray:
-        """The sum of the rows' values, by run."""
-        total: IntArray = np.add.reduceat(values, self.cuts, dtype=np.int64)
-        return total
-
-    def numbers(self, first: IntArray) -> IntArray:
-        """The number of each row in its run, where a run's first one has the number given."""
-        return np.arange(self.n) + np.repeat(first - self.cuts, self.lengths)
-
-    @property
-    def one(self) -> bool:
-        """Whether all rows are of one window."""
-        return len(self.slots) == 1
-
-    @property
-    def many(self) -> bool:
-        """Whether a window has so many rows that it is worth calls of its own."""
-        return self.one or self.n >= MANY * len(self.slots)
-
-    def counts(self, rows: IntArray | slice, bins: IntArray | Codes, width: int) -> IntArray:
-        """How many of the chosen rows fall into each bin, by run."""
-        run = np.repeat(np.arange(0, len(self.slots) * width, width), self.lengths)[rows]
-        run += bins
-        return np.bincount(run, minlength=len(self.slots) * width).reshape(-1, width)
-
-    @property
-    def lengths(self) -> IntArray:
-        """How many rows each run has."""
-        return np.diff(np.append(self.cuts, self.n))
-
-
-def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
+def _plain(tally: t.Tally, runs: Runs, block: PredictionBlock) -> None:
     """What is counted with or without a reference."""
     head = tally.arrays["head"]
     before = head[runs.slots, t.N]
@@ -168,7 +126,7 @@ def _plain(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
     _count(tally.arrays["clients"], runs, named, groups)
 
 
-def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None:
+def _count(table: IntArray, runs: Runs, rows: IntArray, bins: IntArray) -> None:
     """Adds one to the bin of each chosen row, in the row's slot; `table` is (rows, bins)."""
     width = table.shape[1]
     if runs.many:
@@ -177,7 +135,7 @@ def _count(table: IntArray, runs: _Runs, rows: IntArray, bins: IntArray) -> None
         np.add.at(table.reshape(-1), runs.slot[rows] * width + bins, 1)
 
 
-def _answers(tally: t.Tally, runs: _Runs, block: PredictionBlock) -> None:
+def _answers(tally: t.Tally, runs: Runs, block: PredictionBlock) -> None:
     """Positive answers, rows measured, and rows with a feature nobody profiled."""
     schema, head = tally.schema, tally.arrays["head"]
     head[runs.slots, t.MEASURED] += runs.lengths
@@ -228,118 +186,6 @@ def texts(schema: Schema, block: PredictionBlock) -> Iterator[Words | None]:
     yield from (block.categorical.get(name) for name in schema.categorical)
     if schema.classes is not None:
         yield block.label
-
-
-def _numbers(tally: t.Tally, references: References, runs: _Runs, values: FloatArray) -> None:
-    """All numeric columns, a row each, window by window."""
-    ends = [*runs.cuts[1:].tolist(), runs.n]
-    each = zip(runs.slots.tolist(), runs.refs.tolist(), runs.cuts.tolist(), ends, strict=True)
-    for slot, ref, begin, end in each:
-        _numbers_of_one(tally, references, slot, ref, values[:, begin:end])
-
-
-def _numbers_of_one(
-    tally: t.Tally, references: References, slot: int, ref: int, values: FloatArray
-) -> None:
-    """All numeric columns of one window. In order, edges are looked up in the values instead of
-    each value among the edges, which are far fewer."""
-    known = references.arrays
-    values = np.sort(values, axis=1)  # NaN is behind all others
-    low, high = known["low"][ref], known["high"][ref]
-    centre, scale = known["centre"][ref][:, None], known["scale"][ref][:, None]
-    with np.errstate(over="ignore"):  # what is too far away counts as the limit
-        tally.arrays["sums"][slot] += steps((values - centre) / scale).sum(axis=1)
-    below = np.zeros((len(values), t.NUMERIC - t.FIRST_BIN + 1), dtype=np.int64)
-    edges = known["edges"][ref]
-    for mine, row, of, bins in zip(below, values, edges, known["bins"][ref].tolist(), strict=True):
-        used = max(bins - 1, 0)
-        mine[1 : used + 1] = row.searchsorted(of[:used])
-        mine[used + 1 :] = row.searchsorted(np.nan)
-    table, there = tally.arrays["numeric"][slot], below[:, -1]
-    table[:, t.FIRST_BIN :] += np.diff(below, axis=1).astype(table.dtype)
-    table[:, t.MISSING] += (values.shape[1] - there).astype(table.dtype)
-    last = values[np.arange(len(values)), there - 1]  # NaN where there are no others
-    for column in np.flatnonzero((values[:, 0] < low) | (last > high)).tolist():
-        row = values[column]
-        outside = np.count_nonzero((row < low[column]) | (row > high[column]))
-        table[column, t.OUTSIDE] += table.dtype.type(outside)
-
-
-def _number(
-    tally: t.Tally, references: References, runs: _Runs, column: int, values: FloatArray | None
-) -> None:
-    table = tally.arrays["numeric"][:, column]
-    known = references.arrays
-    if values is None:
-        table[runs.slots, t.MISSING] += runs.lengths.astype(table.dtype)
-        return
-    missing = np.isnan(values)
-    low, high = known["low"][runs.refs, column], known["high"][runs.refs, column]
-    centre, scale = known["centre"][runs.refs, column], known["scale"][runs.refs, column]
-    lengths = runs.lengths
-    low, high, centre, scale = (np.repeat(each, lengths) for each in (low, high, centre, scale))
-    table[runs.slots, t.OUTSIDE] += runs.sums((values < low) | (values > high)).astype(table.dtype)
-    table[runs.slots, t.MISSING] += runs.sums(missing).astype(table.dtype)
-    with np.errstate(over="ignore"):  # what is too far away counts as the limit
-        tally.arrays["sums"][runs.slots, column] += runs.sums(steps((values - centre) / scale))
-    place = _bins(references, runs, column, values)
-    rows = np.flatnonzero(~missing)
-    flat = (runs.slot[rows] * tally.schema.numbers + column) * t.NUMERIC + t.FIRST_BIN
-    np.add.at(tally.arrays["numeric"].reshape(-1), flat + place[rows], 1)
-
-
-def _bins(references: References, runs: _Runs, column: int, values: FloatArray) -> IntArray:
-    """The bin of each value: how many edges are not above it. NaN falls into any."""
-    edges, bins = references.arrays["edges"], references.arrays["bins"]
-    first = (runs.ref * edges.shape[1] + column) * EDGES - 1
-    flat, place = edges.reshape(-1), np.zeros(runs.n, dtype=np.int64)
-    for step in (16, 8, 4, 2, 1):
-        place += step * (flat.take(first + place + step) <= values)
-    highest = np.maximum(bins[runs.ref, column] - 1, 0)
-    return np.asarray(np.minimum(place, highest))
-
-
-def _text(
-    tally: t.Tally, references: References, runs: _Runs, column: int, words: Words | None
-) -> None:
-    table = tally.arrays["texts"][:, column]
-    if words is None:
-        table[runs.slots, t.ABSENT] += runs.lengths.astype(table.dtype)
-        return
-    if runs.many:
-        width = len(words.words) + 1
-        counts = runs.counts(slice(None), words.codes + 1, width)
-        keys = words.known_keys()
-        for slot, ref, mine in zip(runs.slots.tolist(), runs.refs.tolist(), counts, strict=True):
-            known, places = references.arrays["keys"][ref, column], references.arrays["places"]
-            of_words = _found(known, places[ref, column], keys)
-            of_words[0] = t.ABSENT
-            np.add.at(table[slot], of_words, mine.astype(table.dtype))
-    else:
-        place = _categories(references, runs, column, words)
-        flat = (runs.slot * tally.schema.texts + column) * t.TEXTS + place
-        np.add.at(tally.arrays["texts"].reshape(-1), flat, 1)
-
-
-def _categories(references: References, runs: _Runs, column: int, words: Words) -> IntArray:
-    """The number of each row's category in its reference, OTHER or ABSENT."""
-    known, places = references.arrays["keys"], references.arrays["places"]
-    keys = words.known_keys()
-    room = known.shape[2]
-    key, first = keys[words.codes + 1], (runs.ref * known.shape[1] + column) * room
-    flat, at, step = known.reshape(-1), np.zeros(runs.n, dtype=np.int64), (room + 1) // 2
-    while step:
-        at += step * (flat.take(first + at + step - 1) < key)
-        step //= 2
-    at = first + np.minimum(at, room - 1)
-    place = np.where(flat.take(at) == key, places.reshape(-1).take(at), t.OTHER).astype(np.int64)
-    place[words.codes < 0] = t.ABSENT
-    return place
-
-
-def _found(known: Keys, places: IntArray, keys: Keys) -> IntArray:
-    at = np.minimum(known.searchsorted(keys), len(known) - 1)
-    return np.where(known[at] == keys, places[at], t.OTHER).astype(np.int64)
 
 
 def absorb_pairs(tally: t.Tally, slot: IntArray, pairs: Pairs) -> None:
