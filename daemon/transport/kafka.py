@@ -7,8 +7,9 @@ that polls, and after an exception no partition is polled again from where it st
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -30,6 +31,7 @@ from watchkeeper.daemon.transport.kafka_repair import (
 )
 from watchkeeper.daemon.transport.kafka_sink import KafkaSink
 from watchkeeper.daemon.transport.merge import Aligner
+from watchkeeper.daemon.transport.pacing import Pace
 from watchkeeper.daemon.transport.ports import Partition, Polled, SourceError
 from watchkeeper.daemon.transport.quarantine import QuarantinedRange
 from watchkeeper.daemon.transport.records import Records
@@ -48,10 +50,16 @@ class KafkaSource:
     """A member of a consumer group. Connects at the first poll, and again whenever it has to.
 
     A poll keeps to its time-out but for connecting and for rebalancing, each of which may take
-    5 seconds, and for brokers that fell silent, which have 2 seconds to answer.
+    5 seconds, and for brokers that fell silent, which have 2 seconds to answer. It hands out the
+    fewer records the longer they take, by a clock that nobody sets.
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         prepare()
         self._settings = settings
         self._member = KafkaMember(settings, topics)
@@ -63,6 +71,7 @@ class KafkaSource:
         self._aligner = Aligner(limit=max(20_000, 2 * settings.max_poll_records))
         self._quarantined: deque[QuarantinedRange] = deque(maxlen=_MOST_REPORTS)
         self._gaps: deque[DataGap] = deque(maxlen=_MOST_REPORTS)
+        self._pace = Pace(settings.max_poll_records, steady)
         self._more = False
         self._progress = Progress()
         self._doubted: tuple[Partition, ...] = ()
@@ -94,6 +103,7 @@ class KafkaSource:
         return self._commits.failures
 
     def poll(self, timeout: float) -> Polled:
+        self._pace.worked_off()
         if not self._member.connected(timeout):
             return self._changes()
         self._start_pending()
@@ -103,19 +113,21 @@ class KafkaSource:
         self._member.ask(self._positions.silent(kafka_member.SILENCE_S))
         # A partition that was taken away must be forgotten before anything is released.
         changes = self._changes()
-        most = self._settings.max_poll_records
+        most = self._pace.most
         records = self._aligner.release(self._positions.waiting(), most)
         self._more = len(records) >= most
+        self._pace.handed_out(len(records))
         return msgspec.structs.replace(changes, records=records, topics=self._positions.topics)
 
     def idle(self, timeout: float) -> None:
         """As the port says: partitions that are taken away meanwhile are given up at once, so that
         the group does not wait for this member."""
-        if self._member.connected(timeout):
-            self._hold(set(self._positions))
-            self._take(timeout)
-        for partition in self._member.assignment.give_up():
-            self._forget(partition)
+        with self._pace.not_counted():
+            if self._member.connected(timeout):
+                self._hold(set(self._positions))
+                self._take(timeout)
+            for partition in self._member.assignment.give_up():
+                self._forget(partition)
 
     def start(self, partition: Partition, offset: int | None, topic: str | None = None) -> None:
         # What was taken away meanwhile is begun when it is assigned anew.

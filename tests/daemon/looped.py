@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import OutboxRow
 from watchkeeper.daemon.transport.codec import Decoded
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySource
-from watchkeeper.daemon.transport.ports import Message, Partition
+from watchkeeper.daemon.transport.ports import Message, Partition, Source
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import (
@@ -143,13 +143,19 @@ class World:
     book: Notebook = field(default_factory=Notebook)
     ticks: bool = True
 
-    def loop(self, *handlers: Handler, actor: Actor | None = None) -> Loop:
+    def loop(
+        self,
+        *handlers: Handler,
+        actor: Actor | None = None,
+        source: Source | None = None,
+        kinds: Mapping[str, EventKind] = KINDS,
+    ) -> Loop:
         policy = ModelPolicy(watches=DEFAULT_WATCHES, learn_n=200, mode=Mode.ACT)
-        source = MemorySource(self.broker, list(KINDS), self.group, max_records=97)
+        source = source or MemorySource(self.broker, list(KINDS), self.group, max_records=97)
         pipeline = Pipeline(State(lambda _: policy), RULES, handlers)
         return Loop(
             source,
-            KINDS,
+            kinds,
             pipeline,
             self.store,
             actor or self.book,

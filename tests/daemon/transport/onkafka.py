@@ -42,9 +42,11 @@ def publish(settings: KafkaSettings, topic: str, values: Sequence[bytes]) -> Non
 
 
 @contextmanager
-def source_of(settings: KafkaSettings, *topics: str) -> Iterator[KafkaSource]:
+def source_of(
+    settings: KafkaSettings, *topics: str, steady: Callable[[], float] = time.monotonic
+) -> Iterator[KafkaSource]:
     """A source that is closed at the end of the block."""
-    with closing(KafkaSource(settings, topics)) as source:
+    with closing(KafkaSource(settings, topics, steady)) as source:
         yield source
 
 
