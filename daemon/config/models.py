@@ -81,7 +81,12 @@ class ModelSettings(Section, frozen=True, kw_only=True):
 
     window: Annotated[Duration, span("Width of event-time windows", "100ms", "1d")] = Duration(60)
     lateness: Annotated[
-        Duration, span("How long a window waits for events out of order", "0s", "1d")
+        Duration,
+        span(
+            "How long a window waits for events out of order; at most 1,000 times `window`",
+            "0s",
+            "1d",
+        ),
     ] = Duration(10)
     learn: Annotated[
         int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
@@ -12,10 +13,12 @@ from watchkeeper.daemon.config.layers import Key, Layer
 from watchkeeper.daemon.config.models import ModelSettings, WatchSettings
 from watchkeeper.daemon.config.problems import Problem, did_you_mean
 from watchkeeper.daemon.config.topics import READ, WRITTEN
+from watchkeeper.daemon.config.units import Duration
 from watchkeeper.detectors import budget, registry
 from watchkeeper.detectors.signals import NAMES
 
 TOPIC_KINDS = (*READ, *WRITTEN, "dlq")
+MOST_OPEN = 1_000  # windows of a model, each 1.3 kB and more: docs/operations.md, Bounds
 _Complaint = tuple[Key, str]
 
 
@@ -148,12 +151,24 @@ def dsn_fault(dsn: str) -> str:
 def _model(settings: ModelSettings, config: Config) -> Iterator[_Complaint]:
     if settings.recover_windows > settings.verify_windows:
         yield ("recover_windows",), f"more than verify_windows ({settings.verify_windows})"
+    yield from _open_windows(settings.window, settings.lateness)
     try:
         budget.parse(settings.false_alarms)
     except budget.BadBudget as error:
         yield ("false_alarms",), str(error)
     if "mlflow" in settings.serving.target and not config.mlflow.uri:
         yield ("serving", "target"), f'"{settings.serving.target}" needs mlflow.uri'
+
+
+def _open_windows(window: Duration, lateness: Duration) -> Iterator[_Complaint]:
+    """A window stays open for as long as events may be late: those after it are open as well."""
+    if lateness / window > MOST_OPEN + 1e-6:
+        longest, narrowest = Duration(MOST_OPEN * window), Duration(math.ceil(lateness) / MOST_OPEN)
+        yield (
+            ("lateness",),
+            f"{lateness} keeps {lateness / window:,.0f} windows of {window} open, and "
+            f"{MOST_OPEN:,} are the most: it may be {longest}, or the window {narrowest}",
+        )
 
 
 def _detectors(key: Key, detectors: Sequence[WatchSettings]) -> Iterator[_Complaint]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.config.written import all_settings, problems
-from watchkeeper.daemon.config import Config
+from tests.daemon.config.written import HOME, all_settings, problems, written
+from watchkeeper.daemon.config import Config, load
 from watchkeeper.daemon.config.check import Checked
 from watchkeeper.daemon.config.describe import (
     Setting,
@@ -49,6 +50,12 @@ from watchkeeper.daemon.config.units import Duration
         ('[models.m]\nfalse_alarms = "sometimes"\n', 2, "'1 per 30 days'"),
         ('[daemon]\nfleet_false_alarms = "seldom"\n', 2, "'1 per 30 days'"),
         ('[defaults]\nlateness = "3d"\n', 2, "is outside 0s to 24h"),
+        (
+            '[models.m]\nwindow = "1s"\nlateness = "1d"\n',
+            3,
+            "24h keeps 86,400 windows of 1s open, and 1,000 are the most: it may be 1000s, "
+            "or the window 86.4s",
+        ),
         ('[defaults]\nactions = { rolback = "act" }\n', 2, 'did you mean "rollback"'),
     ],
 )
@@ -56,6 +63,51 @@ def test_a_bad_file_is_refused_at_its_line(tmp_path: Path, text: str, line: int,
     found = problems(tmp_path, text)
 
     assert any(each.line == line and part in each.message for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("window", "most", "more"),
+    [
+        ("1s", "1000s", "1001s"),
+        ("100ms", "100s", "101s"),
+        ("300ms", "5m", "301s"),
+        ("86.3s", "86300s", "1d"),
+    ],
+)
+def test_at_most_a_thousand_windows_may_be_open(
+    tmp_path: Path, window: str, most: str, more: str
+) -> None:
+    text = '[defaults]\nwindow = "{}"\nlateness = "{}"\n'
+
+    load([written(tmp_path, text.format(window, most))], HOME)
+    (found,) = problems(tmp_path, text.format(window, more))
+
+    assert found.key == "defaults.lateness"
+    assert "windows of" in found.message
+
+
+@pytest.mark.parametrize(
+    ("window", "lateness"), [("1s", "1d"), ("100ms", "100.5s"), ("7s", "12345s"), ("333ms", "3h")]
+)
+def test_what_is_said_to_be_allowed_is(tmp_path: Path, window: str, lateness: str) -> None:
+    text = '[defaults]\nwindow = "{}"\nlateness = "{}"\n'
+    (found,) = problems(tmp_path, text.format(window, lateness))
+    longest, narrowest = re.findall(r"may be (\S+), or the window (\S+)$", found.message)[0]
+
+    load([written(tmp_path, text.format(window, longest))], HOME)
+    load([written(tmp_path, text.format(narrowest, lateness))], HOME)
+
+
+def test_a_model_with_a_window_of_its_own_is_told_beside_the_lateness_of_all(
+    tmp_path: Path,
+) -> None:
+    text = '[defaults]\nwindow = "10m"\nlateness = "1h"\n[models.m]\nwindow = "1s"\n'
+
+    (found,) = problems(tmp_path, text)
+
+    assert found.key == "models.m.lateness"
+    assert found.line == 4
+    assert "60m keeps 3,600 windows of 1s open" in found.message
 
 
 @pytest.mark.parametrize(
