@@ -22,7 +22,8 @@ from watchkeeper.daemon.storage.values import (
     VersionKey,
 )
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
-from watchkeeper.daemon.transport.ports import Partition, Record
+from watchkeeper.daemon.transport.codec.deadletter import shortened
+from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Change, Finding
@@ -69,9 +70,10 @@ class Pending:
             self.topics[place] = topics.get(place)
 
     def add_refused(self, refused: Sequence[Refused], at: float) -> None:
-        """Keeps refused records with their reasons."""
-        self.letters.extend(_letter(each, at) for each in refused)
-        self.refused_bytes += sum(_size(each.record) for each in refused)
+        """Keeps refused records with their reasons; of very long ones a part."""
+        letters = [_letter(each, at) for each in refused]
+        self.letters += letters
+        self.refused_bytes += sum(map(_size, letters))
 
     def add_step(self, step: Step) -> None:
         """Takes in what one step gave out; incidents and actions must not wait long."""
@@ -162,14 +164,14 @@ def _healed_of(incident: Incident, state: State) -> list[VersionKey]:
     return [(incident.model, version) for version in blamed]
 
 
-def _size(record: Record) -> int:
-    """The bytes a record carries."""
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers
+def _size(letter: DeadLetter) -> int:
+    """The bytes that are kept of a record."""
+    headers = sum(len(name) + len(value or b"") for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
 def _letter(refused: Refused, at: float) -> DeadLetter:
-    record = refused.record
+    record = shortened(refused.record)
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,

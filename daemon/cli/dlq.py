@@ -43,7 +43,11 @@ def list_(ctx: click.Context, waiting: bool, limit: int, output: Output) -> None
 
 
 def _row(each: DeadLetter) -> dict[str, object]:
+    from watchkeeper.daemon.transport.codec.deadletter import cut_parts
+
     row: dict[str, object] = {name: getattr(each, name) for name in each.__struct_fields__}
+    cut = "".join(f" (cut: {part} of {n:,} bytes)" for part, n in cut_parts(each.headers).items())
+    row["message"] = each.message + cut
     return row | {"at": moment(each.at), "replayed": moment(each.replayed_at)}
 
 
@@ -63,9 +67,13 @@ def replay(ctx: click.Context, ids: tuple[int, ...], everything: bool, file: Pat
         raise click.UsageError("give the IDS of records, or --all")
     config = load(globals_of(ctx)).config
     with opened(config) as store:
-        letters = _wanted(store, ids)
+        letters, cut = _wanted(store, ids)
+        if cut:
+            was = "that was cut where it was" if len(cut) == 1 else "that were cut where they were"
+            numbers = ", ".join(str(each.id) for each in cut)
+            click.echo(f"left out {len(cut)} {was} put away: {numbers}", err=True)
         if not letters:
-            click.echo("no refused records wait")
+            click.echo(f"no {'other ' if cut else ''}refused records wait")
             return
         faults = _append(letters, file) if file is not None else _publish(letters, config)
         now = time.time()
@@ -78,23 +86,34 @@ def replay(ctx: click.Context, ids: tuple[int, ...], everything: bool, file: Pat
         raise Unavailable(f"{len(refused)} of {len(letters)} were not taken: {refused[0]}")
 
 
-def _wanted(store: Store, ids: tuple[int, ...]) -> list[DeadLetter]:
-    from watchkeeper.daemon.transport.codec.deadletter import UNREAD
+def _wanted(store: Store, ids: tuple[int, ...]) -> tuple[list[DeadLetter], list[DeadLetter]]:
+    """Those to send, and those that cannot be because they were cut."""
+    from watchkeeper.daemon.transport.codec.deadletter import UNREAD, cut_parts
 
     if not ids:
         waiting = store.records.dead_letters(limit=100_000, waiting_only=True)[::-1]
-        return [each for each in waiting if each.reason not in UNREAD]
-    found = []
-    for each in ids:
-        letter = store.records.dead_letter(each)
-        if letter is None:
-            raise Refused(f"no refused record {each}: `watchkeeper dlq list`")
-        if letter.reason in UNREAD:
-            raise Refused(
-                f"{each} stands for records that were never read: there is nothing to send"
-            )
-        found.append(letter)
-    return found
+        read = [each for each in waiting if each.reason not in UNREAD]
+        whole = [each for each in read if not cut_parts(each.headers)]
+        return whole, [each for each in read if cut_parts(each.headers)]
+    return [_one(store, each) for each in ids], []
+
+
+def _one(store: Store, number: int) -> DeadLetter:
+    """The refused record of that number. Raises Refused where there is nothing to send."""
+    from watchkeeper.daemon.transport.codec.deadletter import UNREAD, cut_parts
+
+    letter = store.records.dead_letter(number)
+    if letter is None:
+        raise Refused(f"no refused record {number}: `watchkeeper dlq list`")
+    if letter.reason in UNREAD:
+        raise Refused(f"{number} stands for records that were never read: there is nothing to send")
+    if cut := cut_parts(letter.headers):
+        sizes = ", ".join(f"{part}: {size:,} bytes" for part, size in cut.items())
+        raise Refused(
+            f"{number} was cut where it was put away ({sizes}), and is not sent: whole it is only "
+            f"in Kafka, in {letter.topic}, partition {letter.partition}, offset {letter.offset}"
+        )
+    return letter
 
 
 def _append(letters: list[DeadLetter], file: Path) -> list[str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.playbook import MODEL, START, Play, rolled_back
@@ -11,6 +12,9 @@ from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.storage.values import Checkpoint, Deployment
+from watchkeeper.daemon.transport.codec import DeadLetter as Refused
+from watchkeeper.daemon.transport.codec.deadletter import cut_parts
+from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.detectors.types import Change, moment
 
 
@@ -84,3 +88,18 @@ def test_states_are_stored_as_they_were_dumped_however_many_there_are() -> None:
             whole |= snapshots.decode(snapshots.encode(part[name]))
         assert home == 7
         assert snapshots.encode(whole) == snapshots.encode(state.dump(name))
+
+
+@pytest.mark.parametrize("part", ["key", "value"])
+def test_of_a_refused_record_no_more_is_kept_than_is_sent_on(part: str) -> None:
+    record = Record("predictions", 2, 5, START, b"fraud", b"{")
+    large = msgspec.structs.replace(record, **{part: b"x" * 60_000_000})
+    pending = Pending()
+
+    pending.add_refused([Refused(large, "too_large"), Refused(record, "syntax")], START)
+
+    cut, whole = pending.letters
+    assert len(cut.key or b"") + len(cut.value or b"") < 1_000_000
+    assert cut_parts(cut.headers) == {part: 60_000_000}
+    assert (whole.key, whole.value, whole.headers) == (b"fraud", b"{", ())
+    assert pending.refused_bytes < 1_000_000

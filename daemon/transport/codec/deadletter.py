@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -34,10 +35,12 @@ UNREAD: tuple[Reason, ...] = ("quarantined_range", "data_gap")
 
 STAGE = "VALUE_CONVERTER"
 # A broker takes messages of up to 1 MB by default; what is longer is cut and marked.
-LONGEST_VALUE = 900_000
+LONGEST_VALUE, LONGEST_KEY = 900_000, 32_768
+_LONGEST = {"value": LONGEST_VALUE, "key": LONGEST_KEY, "headers": 61_440}
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 _CONNECT = "__connect.errors."
 _OURS = "watchkeeper.error."
-_CUT = _OURS + "value.size"
+_CUT = {f"{_OURS}{part}.size": part for part in _LONGEST}
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -54,13 +57,41 @@ def dead_letter_message(letter: DeadLetter, prefix: str = "dlq.") -> Message:
 
     The names of the headers are those of Kafka Connect, so that its tools can read them.
     """
-    record = letter.record
-    value = record.value
-    headers = [*_original(record.headers), *_explained(letter)]
-    if value is not None and len(value) > LONGEST_VALUE:
-        headers.append((_CUT, str(len(value)).encode()))
-        value = value[:LONGEST_VALUE]
-    return Message(prefix + record.topic, record.key, value, tuple(headers))
+    record = shortened(letter.record)
+    cut = () if record is letter.record else _marks(record.headers)
+    headers = (*_original(record.headers), *_explained(letter), *cut)
+    return Message(prefix + record.topic, record.key, record.value, headers)
+
+
+def shortened(record: Record) -> Record:
+    """The record as it is put away: of a value or key that is too long the beginning, of headers
+    that take too much none, and for each a header with the bytes that it had."""
+    sizes = {
+        "value": len(record.value or b""),
+        "key": len(record.key or b""),
+        "headers": sum(len(name) + len(text or b"") for name, text in record.headers),
+    }
+    cut = {part: size for part, size in sizes.items() if size > _LONGEST[part]}
+    if not cut:
+        return record
+    marks = tuple((name, b"%d" % cut[part]) for name, part in _CUT.items() if part in cut)
+    return msgspec.structs.replace(
+        record,
+        value=record.value and record.value[:LONGEST_VALUE],
+        key=record.key and record.key[:LONGEST_KEY],
+        headers=marks if "headers" in cut else record.headers + marks,
+    )
+
+
+def cut_parts(headers: Headers) -> dict[str, int]:
+    """The parts of a record that were cut where it was put away, with the bytes that they had."""
+    # Whoever sent the record may have written anything there.
+    said = {_CUT[name]: text or b"" for name, text in _marks(headers)}
+    return {part: int(text) if _NUMBER.fullmatch(text) else 0 for part, text in said.items()}
+
+
+def _marks(headers: Headers) -> Headers:
+    return tuple((name, text) for name, text in headers if name in _CUT)
 
 
 def _explained(letter: DeadLetter) -> list[tuple[str, bytes]]:
@@ -85,8 +116,8 @@ def replayable(message: Message) -> Message:
     topic = said.get(_CONNECT + "topic")
     if topic is None:
         raise ValueError(f"not a dead letter: it has no header {_CONNECT}topic")
-    if _CUT in said:
-        raise ValueError(f"cannot be replayed: its value was cut to {LONGEST_VALUE} bytes")
+    if cut := cut_parts(message.headers):
+        raise ValueError(f"cannot be replayed: its {' and '.join(cut)} was cut")
     return Message(topic.decode(), message.key, message.value, _original(message.headers))
 
 

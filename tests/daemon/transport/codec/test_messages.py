@@ -17,7 +17,12 @@ from watchkeeper.daemon.transport.codec import (
     event_message,
     replayable,
 )
-from watchkeeper.daemon.transport.codec.deadletter import LONGEST_VALUE
+from watchkeeper.daemon.transport.codec.deadletter import (
+    LONGEST_KEY,
+    LONGEST_VALUE,
+    cut_parts,
+    shortened,
+)
 from watchkeeper.daemon.transport.ports import Headers, Message, Record
 from watchkeeper.detectors.types import (
     EVENT_TYPES,
@@ -195,6 +200,56 @@ def test_a_long_value_is_cut_and_cannot_be_replayed() -> None:
     assert len(message.value or b"") == LONGEST_VALUE
     with pytest.raises(ValueError, match="was cut"):
         replayable(message)
+
+
+def test_what_a_broker_takes_is_put_away_whole() -> None:
+    value, key = b"x" * LONGEST_VALUE, b"k" * LONGEST_KEY
+    record = Record("t", 0, 1, 1.0, key, value, (("trace", b"\xff" * 60_000), ("none", None)))
+
+    assert shortened(record) == record
+    assert cut_parts(record.headers) == {}
+    assert replayable(dead_letter_message(DeadLetter(record, "syntax"))) == Message(
+        "t", key, value, record.headers
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "parts"),
+    [
+        ({"value": b"x" * 60_000_000}, {"value": 60_000_000}),
+        ({"key": b"k" * 1_000_000}, {"key": 1_000_000}),
+        ({"headers": (("trace", b"x" * 1_000_000), ("none", None))}, {"headers": 1_000_009}),
+        (
+            {"value": b"x" * 1_000_000, "key": b"k" * 40_000},
+            {"value": 1_000_000, "key": 40_000},
+        ),
+    ],
+    ids=["value", "key", "headers", "both"],
+)
+def test_what_is_put_away_of_a_record_is_no_more_than_a_broker_takes(
+    changed: dict[str, Any], parts: dict[str, int]
+) -> None:
+    record = msgspec.structs.replace(Record("t", 3, 7, 1.0, b"k", b"x"), **changed)
+
+    kept, message = shortened(record), dead_letter_message(DeadLetter(record, "too_large"))
+
+    assert cut_parts(kept.headers) == cut_parts(message.headers) == parts
+    assert shortened(kept) == kept
+    for key, value, headers in (
+        (kept.key, kept.value, kept.headers),
+        (message.key, message.value, message.headers),
+    ):
+        said = sum(len(name) + len(text or b"") for name, text in headers)
+        assert len(key or b"") + len(value or b"") + said < 1_000_000
+    assert (record.value or b"").startswith(kept.value or b"")
+    assert (record.key or b"").startswith(kept.key or b"")
+    with pytest.raises(ValueError, match="was cut"):
+        replayable(message)
+
+
+@pytest.mark.parametrize("text", [None, b"", b"\xff", b"1e9", b"9" * 5_000])
+def test_a_mark_of_somebody_else_is_no_fault(text: bytes | None) -> None:
+    assert cut_parts((("watchkeeper.error.value.size", text),)) == {"value": 0}
 
 
 def test_what_is_no_dead_letter_cannot_be_replayed() -> None:
