@@ -71,12 +71,12 @@ def live_by_wrong_clocks(folder: Path, database: str) -> int:
         source = MemorySource(broker, list(kinds_of(config)))
         daemon = Daemon(config, source, MemorySink(broker), clock=time.time)
         daemon.start()
-        traffic, pause = _traffic(broker), threading.Event()
+        coming, pause = traffic(broker, _real, _WINDOW_S / _PER_WINDOW), threading.Event()
         for skew in STEPS:
             put(skew)
             until = time.monotonic() + STEP_S
             while time.monotonic() < until:
-                next(traffic)
+                next(coming)
                 daemon.turn(0.01)
                 pause.wait(0.01)
         daemon.loop.checkpoint()
@@ -99,13 +99,13 @@ def _settings(folder: Path, database: str) -> dict[str, Any]:
     }
 
 
-def _traffic(broker: MemoryBroker) -> Iterator[None]:
-    """Publishes what has come due since the last time."""
+def traffic(broker: MemoryBroker, now: Callable[[], float], gap_s: float) -> Iterator[None]:
+    """Publishes what has come due since the last time, an event each `gap_s`."""
     chance = random.Random(5)
-    began = _real()
+    began = now()
     for n in itertools.count():
-        at = began + n * _WINDOW_S / _PER_WINDOW
-        while at > _real():
+        at = began + n * gap_s
+        while at > now():
             yield
         truth = chance.random() < 0.5
         answer = truth if chance.random() < 0.93 else not truth

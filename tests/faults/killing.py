@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.life import POINTS, Life
 from tests.faults.registry import Registry
-from tests.faults.stream import Stream
+from tests.faults.stream import START, Stream
 from tests.faults.verdict import Verdict, verdict
 from tests.faults.zygote import Wish, Zygote
 
@@ -27,6 +27,9 @@ class Round:
     zygote: Zygote
     fault: str = ""
     slots: int = 0
+    limit: float = 60.0
+    start: float = START
+    zone: str = ""
     kills: int = 0
 
     def life(
@@ -42,6 +45,8 @@ class Round:
             skip=skip,
             fault=self.fault,
             slots=self.slots,
+            start=self.start,
+            zone=self.zone,
             early=early,
         )
 
@@ -52,7 +57,7 @@ class Round:
 
     def finished(self) -> Verdict:
         """What is left when a life comes to its own end."""
-        ended = self.zygote.fulfil(Wish(life=self.life(1)))
+        ended = self.zygote.fulfil(Wish(life=self.life(1), limit=self.limit))
         assert ended.done, "it was not to be killed"
         return self.left()
 
@@ -61,9 +66,9 @@ class Round:
         self._begin()
         while True:
             after = chance.uniform(0.0, longest) if self.kills < most else None
-            ended = self.zygote.fulfil(
-                Wish(life=self.life(chance.getrandbits(30), early=True), kill_after=after)
-            )
+            life = self.life(chance.getrandbits(30), early=True)
+            wish = Wish(life=life, kill_after=after, limit=self.limit)
+            ended = self.zygote.fulfil(wish)
             if ended.done:
                 return self.left()
             self.kills += 1
@@ -108,6 +113,7 @@ class Kills:
     fault: str = ""
     slots: int = 0
     longest: float = 0.3
+    limit: float = 60.0
     _chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,11 +123,16 @@ class Kills:
     def kill(self, kills: int, a_round: int = 60) -> None:
         """Kills so many times; AssertionError at the first difference."""
         while self.done < kills:
-            self.rounds += 1
-            one = self._round(f"round-{self.rounds}", self.fault)
-            left = one.killed(self._chance, self.longest, min(a_round, kills - self.done))
-            self.done += one.kills
-            self._compare(one, left)
+            self.round(min(a_round, kills - self.done))
+
+    def round(self, most: int) -> Path:
+        """One round with at most so many kills, and its folder; AssertionError at a difference."""
+        self.rounds += 1
+        one = self._round(f"round-{self.rounds}", self.fault)
+        left = one.killed(self._chance, self.longest, most)
+        self.done += one.kills
+        self._compare(one, left)
+        return one.folder
 
     def crash(self, times: int) -> Counter[str]:
         """Crashes so many times at each point, and returns how often at which."""
@@ -144,7 +155,15 @@ class Kills:
 
     def _round(self, name: str, fault: str) -> Round:
         folder = self.folder / name
-        return Round(folder, self.database(folder), self.registry, self.zygote, fault, self.slots)
+        return Round(
+            folder=folder,
+            database=self.database(folder),
+            registry=self.registry,
+            zygote=self.zygote,
+            fault=fault,
+            slots=self.slots,
+            limit=self.limit,
+        )
 
 
 def sqlite(folder: Path) -> str:

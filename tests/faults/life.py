@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from tests.faults.clock import live_by_wrong_clocks
-from tests.faults.stream import ACTING, GATED, MODELS, PREFIX, SETTINGS, START, Stream
+from tests.faults.disk import live_on_a_failing_disk
+from tests.faults.stream import ACTING, GATED, MODELS, PREFIX, SETTINGS, SLOTS, START, Stream
 from watchkeeper.daemon import logs
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.config.load import load
@@ -44,7 +45,8 @@ PARTITIONS = {"predictions": 2, "labels": 2, "changes": 1, "commands": 1}
 class Life(msgspec.Struct, frozen=True, kw_only=True):
     """What one life is given. `armed` are the points at which it may crash, `skip` how many of
     those it passes by first; `seed` decides how its records come in batches. It
-    says that it is born before it has done anything when it is `early`."""
+    says that it is born before it has done anything when it is `early`. The stream begins at
+    `start`; the process is in the time `zone`, where one is given."""
 
     folder: str
     database: str
@@ -54,13 +56,15 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     skip: int = 0
     fault: str = ""
     slots: int = 0
+    start: float = START
+    zone: str = ""
     early: bool = False
 
 
 @cache
-def stream_of(slots: int) -> Stream:
+def stream_of(slots: int, start: float = START, local: bool = False) -> Stream:
     """The stream of a life; a process that has made it once passes it on to those it forks."""
-    stream = Stream(slots=slots) if slots else Stream()
+    stream = Stream(slots=slots or SLOTS, start=start, local=local)
     assert stream.ends
     return stream
 
@@ -107,12 +111,13 @@ class Feed:
     stream: Stream
     broker: MemoryBroker
     offsets: Mapping[Partition, int | None]
-    at: float = START
+    at: float = field(init=False)
     given: int = 0
 
     def __post_init__(self) -> None:
+        self.at = self.stream.start
         for n in range(self.offsets.get(_COMMANDS) or 0):
-            self.broker.publish(Message(_COMMANDS.topic, b"", b"{}"), START + n, 0)
+            self.broker.publish(Message(_COMMANDS.topic, b"", b"{}"), self.at + n, 0)
         read = dict(self.offsets)
         while self.given < self.stream.slots and self._known(read):
             self.give()
@@ -130,7 +135,7 @@ class Feed:
         for each in self.stream.slot(self.given):
             self.broker.publish(Message(each.topic, each.key, each.value), each.at, each.partition)
         self.given += 1
-        self.at = START + self.given
+        self.at = self.stream.start + self.given
 
     def order(self, action: Action) -> None:
         """Publishes a person's approval."""
@@ -229,15 +234,26 @@ def _naming(owner: Any, method: str, name: str) -> None:
 
 def live(life: Life, say: Callable[[str], None]) -> int:
     """Reads the stream to its end, or dies."""
+    if life.zone:
+        os.environ["TZ"] = life.zone
+        time.tzset()
     if life.fault == "wrong clocks":
         return live_by_wrong_clocks(Path(life.folder), life.database)
+    if life.fault == "failing disk":
+        return live_on_a_failing_disk(
+            Path(life.folder), life.seed, say, lambda: _read_on(life, say)
+        )
+    return _read_on(life, say)
+
+
+def _read_on(life: Life, say: Callable[[str], None]) -> int:
     config = config_of(life)
     logs.configure("warning", "console", [])
     folder = Path(life.folder)
     if life.early:
         say("born")
     migrate.upgrade(config.database.url)
-    stream = stream_of(life.slots)
+    stream = stream_of(life.slots, life.start, local=bool(life.zone))
     broker = MemoryBroker({PREFIX + topic: n for topic, n in PARTITIONS.items()})
     store = Store(config.database.url)
     feed = Feed(stream, broker, store.records.offsets())
@@ -311,9 +327,8 @@ def _skips_offsets(daemon: Daemon) -> None:
 
 
 def _fills_the_disk(daemon: Daemon) -> None:
-    """Again and again there is no room on the disk, until a commit has failed twice. Who tells of
-    things waits by the wall clock then: the simulated one stands still while nothing goes on."""
-    daemon.outbox.clock = time.time
+    """Again and again there is no room on the disk, until a commit has failed twice."""
+    _tells_by_the_wall_clock(daemon)
     commit = daemon.store.commit
     calls = failures = 0
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -336,6 +351,19 @@ def _fills_the_disk(daemon: Daemon) -> None:
     daemon.store.commit = tried  # type: ignore[method-assign]
 
 
+def _tells_by_the_wall_clock(daemon: Daemon) -> None:
+    """Who waits to tell once more does so: the simulated clock stands still while nothing goes
+    on."""
+    daemon.outbox.clock = time.time
+
+
+def _is_impatient(daemon: Daemon) -> None:
+    """Outages are many and short: nobody rests for long after one."""
+    _tells_by_the_wall_clock(daemon)
+    daemon.outbox.base_s, daemon.outbox.database_cap_s = 0.05, 0.2
+    daemon.executor.claim_retry_s = 0.05
+
+
 def _biggest(daemon: Daemon) -> int:
     """How big the files of the database are: not a byte fits behind their end."""
     path = Path(daemon.config.database.url.removeprefix("sqlite:///"))
@@ -355,4 +383,5 @@ def _note(daemon: Daemon, word: str) -> None:
 FAULTS: dict[str, Callable[[Daemon], None]] = {
     "no offsets": _skips_offsets,
     "full disk": _fills_the_disk,
+    "failing disk": _is_impatient,
 }

@@ -7,8 +7,10 @@ out. `beta` misses a feature for a while. `gamma`, in another partition, is slow
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 
 import msgspec
@@ -46,12 +48,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Stream:
-    """All events, slot by slot."""
+    """All events, slot by slot, from `start` on. With `local` every other one is dated by the local
+    time of this process, with its offset, as by an application that runs there."""
 
     slots: int = SLOTS
     per_slot: int = PER_SLOT
     models: tuple[tuple[str, int], ...] = tuple(MODELS.items())
     faults: bool = True
+    start: float = START
+    local: bool = False
 
     def slot(self, number: int) -> list[Said]:
         """The events of one slot in the order of their time."""
@@ -85,12 +90,19 @@ class Stream:
             said += self._answers(model, partition, number, random)
         return sorted(said, key=lambda each: (each.at, each.topic))
 
+    def _dated(self, at: float, number: int) -> datetime:
+        when = moment(at)
+        if not self.local or number % 2:
+            return when
+        offset = timedelta(seconds=time.localtime(at).tm_gmtoff)
+        return when.astimezone(timezone(offset))
+
     def _changes(self, model: str, partition: int, number: int) -> list[Said]:
         live = {0: ("1", None), DEPLOYED: ("2", "1"), RECOVERED: ("1", "2")}
         if model != "alpha" or number not in live or not self.faults:
             return []
         version, before = live[number]
-        at = START + number
+        at = self.start + number
         change = Change(
             id=f"c{number}",
             time=moment(at),
@@ -109,7 +121,7 @@ class Stream:
         broken = self.faults and model == "beta" and 30 <= number < 38
         slow = self.faults and model == "gamma" and 36 <= number < 44
         for i in range(self.per_slot):
-            at = START + number + i / self.per_slot
+            at = self.start + number + i / self.per_slot
             request = f"{model}-{number * self.per_slot + i:07d}"
             amount, age = round(float(random.normal(50, 12)), 3), float(random.integers(18, 90))
             truth = bool(random.random() < 0.5)
@@ -119,7 +131,7 @@ class Stream:
             missing = broken and random.random() < 0.8
             prediction = Prediction(
                 id=f"p-{request}",
-                time=moment(at),
+                time=self._dated(at, i),
                 model_name=model,
                 model_version="2" if bad else "1",
                 request_id=request,
@@ -136,7 +148,7 @@ class Stream:
             yield _said("predictions", model, partition, at, prediction)
             label = Label(
                 id=f"l-{request}",
-                time=moment(at + 0.001),
+                time=self._dated(at + 0.001, i),
                 model_name=model,
                 request_id=request,
                 label="yes" if truth else "no",
