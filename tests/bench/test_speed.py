@@ -34,12 +34,14 @@ from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import Finding, Series, Severity
 
 _ROOT = Path(__file__).parents[2]
+_MEASURED_S = 1_200  # kernels may have to be compiled before, on a machine that does much else
+# Below what is measured on a machine that does nothing else: a busy one takes its part.
 _FLOORS = {
-    "complete_over_bare": 0.75,
-    "complete_fast_over_bare": 1.2,
-    "complete_over_naive": 2.5,
-    "complete_fast_over_naive": 4.0,
-    "public_path_over_bare": 0.35,
+    "complete_over_bare": 1.1,
+    "complete_fast_over_bare": 1.7,
+    "complete_over_naive": 4.5,
+    "complete_fast_over_naive": 7.0,
+    "public_path_over_bare": 0.5,
 }
 
 
@@ -101,13 +103,14 @@ def test_kafka_python_reads_as_many_labels_as_predictions_from_the_replay_broker
 
 
 def _measured(result: Path) -> Mapping[str, float | dict[str, str]]:
-    # One pair of runs each: the floors lie at half of what is measured. And not where `make bench`
-    # leaves the figures of all cases. What is missing is seen by who asked.
-    command = [sys.executable, "-m", "tests.bench.speed", "--quick", "--pairs", "1"]
+    # Not where `make bench` leaves the figures of all cases. What is missing is seen by who asked.
+    command = [sys.executable, "-m", "tests.bench.speed", "--quick", "--pairs", "2"]
     parts = ["--result", f"{result}", "--only", "equality", "complete", "public"]
     if fast.available():
         parts.append("complete_fast")
-    subprocess.run([*command, *parts], cwd=_ROOT, timeout=280, check=False, capture_output=True)
+    subprocess.run(
+        [*command, *parts], cwd=_ROOT, timeout=_MEASURED_S, check=False, capture_output=True
+    )
     found: dict[str, float | dict[str, str]] = json.loads(result.read_bytes())
     return found
 
@@ -120,7 +123,7 @@ def _too_slow(found: Mapping[str, float | dict[str, str]]) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2 * _MEASURED_S + 60)
 def test_the_daemon_keeps_its_distance_to_an_empty_poll_loop(tmp_path: Path) -> None:
     found = _measured(tmp_path / "speed.json")
     if _too_slow(found):  # CPU time is steadier than the clock, but not deaf to neighbours
