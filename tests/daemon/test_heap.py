@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.e2e.daemon import python_path
+from tests.programs import ended
 from watchkeeper.daemon import heap
 
 glibc = pytest.mark.skipif(heap._glibc() is None, reason="the C library is not glibc")
@@ -15,14 +12,7 @@ glibc = pytest.mark.skipif(heap._glibc() is None, reason="the C library is not g
 
 def said(program: str) -> str:
     """What a process of its own prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=dict(python_path()),
-    )
+    done = ended(program)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

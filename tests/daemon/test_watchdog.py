@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
+from tests import programs
 from tests.services.base import wait_until
 from watchkeeper.daemon.exit_codes import TRY_AGAIN
 from watchkeeper.daemon.watchdog import Watchdog
@@ -30,19 +29,8 @@ daemon.loop.run()
 """
 
 
-def run(program: str, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program, *args],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_a_poll_that_never_returns_ends_the_process_with_its_stacks(tmp_path: Path) -> None:
-    ended = run(_HANGING, str(tmp_path))
+    ended = programs.ended(_HANGING, str(tmp_path))
 
     assert ended.returncode == TRY_AGAIN
     assert "the loop hangs" in ended.stdout + ended.stderr
@@ -72,7 +60,7 @@ watchdog._stopping.wait(60)
 
 
 def test_a_partition_that_stands_still_again_and_again_ends_the_process() -> None:
-    ended = run(_STANDING)
+    ended = programs.ended(_STANDING)
 
     assert ended.returncode == TRY_AGAIN
     assert "partitions stand still again and again" in ended.stdout + ended.stderr

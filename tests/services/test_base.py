@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import running
+from tests.programs import ended
 from tests.services import base
 from tests.services.base import Missing, wait_until
 from tests.services.process import Process, Service
@@ -152,15 +152,7 @@ def test_killed_test_run_leaves_no_component(tmp_path: Path) -> None:
         "process.wait_ready(lambda: bool(process.tail()), 30);"
         "print(process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": "."},
-    )
+    run = ended(script)
 
     assert run.returncode == -signal.SIGKILL
     wait_until(lambda: not _alive(int(run.stdout)), 10, "the end of the component")

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests import programs
 from tests.daemon.cli.conftest import Host, process
 from watchkeeper.daemon.cli import cli
 from watchkeeper.daemon.cli.root import COMMANDS
@@ -42,10 +43,9 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "print('IMPORTED', *sorted({name.partition('.')[0] for name in sys.modules}))"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    ended = programs.ended(code)
 
+    assert ended.returncode == 0, ended.stderr
     imported = ended.stdout.rpartition("IMPORTED")[2].split()
     assert "click" in imported
     assert HEAVY & set(imported) == set()
@@ -111,9 +111,7 @@ def test_a_fault_of_the_program_ends_with_70(tmp_path: Path) -> None:
         "root.main(['version'])"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = programs.ended(code)
 
     assert ended.returncode == 70
     assert "Traceback" in ended.stderr
