@@ -18,6 +18,7 @@ from tests.faults.stream import PREFIX, Said, Stream
 from tests.faults.verdict import Verdict, verdict
 from tests.faults.zygote import Zygote
 from tests.services.base import wait_until
+from tests.services.postgres import Postgres
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.store import Store
@@ -242,6 +243,15 @@ def undisturbed(group: Group, timeout: float) -> Verdict:
     assert group.leave(name) == 0
     left = group.left()
     group.close()
+    return left
+
+
+def undisturbed_left(group: Group, zygote: Zygote, postgres: Postgres) -> Verdict:
+    """What a group has left, once it is sure that one that nobody troubled leaves the same."""
+    alone = Group(group.folder, zygote, group.log, postgres.fresh_database())
+    reference, left = undisturbed(alone, 60.0), group.left()
+    assert len(reference.incidents) >= 2
+    assert not left.differences(reference), left.differences(reference)
     return left
 
 

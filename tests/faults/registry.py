@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+
+from tests.faults.serving import serving
 
 
 class Switch(NamedTuple):
@@ -84,24 +86,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A daemon that is killed in the middle of a call is what is tested here."""
-
-
 @contextmanager
 def registry() -> Iterator[Registry]:
     """Runs one on a free local port."""
     made = Registry()
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"registry": made}))
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="registry")
-    thread.start()
-    try:
+    with serving(type("Handler", (_Handler,), {"registry": made}), "registry") as port:
+        made.url = f"http://127.0.0.1:{port}"
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -6,9 +6,11 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import msgspec
+
+from tests.faults.serving import serving
 
 
 class Sentry:
@@ -58,15 +60,6 @@ class _Handler(BaseHTTPRequestHandler):
 def sentry() -> Iterator[Sentry]:
     """Runs one on a free local port."""
     made = Sentry()
-    handler = type("Handler", (_Handler,), {"sentry": made})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    made.dsn = f"http://key@127.0.0.1:{server.server_address[1]}/1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sentry")
-    thread.start()
-    try:
+    with serving(type("Handler", (_Handler,), {"sentry": made}), "sentry") as port:
+        made.dsn = f"http://key@127.0.0.1:{port}/1"
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
