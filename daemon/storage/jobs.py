@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping, select, update
 
 from watchkeeper.daemon.storage import snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new
+from watchkeeper.daemon.storage.unreadable import noted
 from watchkeeper.daemon.storage.values import Job, JobState
 from watchkeeper.detectors.types import Scalar
 
@@ -71,4 +72,4 @@ def _row(job: Job) -> dict[str, object]:
 
 
 def _job(row: RowMapping) -> Job:
-    return Job(**{**row, "result": snapshots.decode(row["result"])})
+    return Job(**{**row, "result": noted(row, "result", dict[str, Scalar])})

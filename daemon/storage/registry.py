@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from watchkeeper.daemon.storage import rows, snapshots, tables
 from watchkeeper.daemon.storage.database import Database, insert_new, put
 from watchkeeper.daemon.storage.records import profile_rows, read_profiles
-from watchkeeper.daemon.storage.unreadable import left_out, readable
+from watchkeeper.daemon.storage.unreadable import left_out, noted, readable
 from watchkeeper.daemon.storage.values import (
     Deployment,
     ModelVersion,
@@ -232,7 +232,7 @@ def _row(version: ModelVersion) -> dict[str, object]:
 
 
 def _as_version(row: RowMapping) -> ModelVersion:
-    return ModelVersion(**{**row, "metrics": snapshots.decode(row["metrics"])})
+    return ModelVersion(**{**row, "metrics": noted(row, "metrics", dict[str, float])})
 
 
 def _deployment(row: RowMapping) -> Deployment:

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import RowMapping
 from sqlalchemy.engine import Connection
 
-from watchkeeper.daemon.storage import rows, tables
+from watchkeeper.daemon.storage import rows, snapshots, tables
 from watchkeeper.daemon.storage.database import insert_new
 from watchkeeper.daemon.storage.snapshots import SnapshotError
 from watchkeeper.daemon.storage.values import SetAside
@@ -66,10 +66,24 @@ def readable(
     return values
 
 
+def noted(row: RowMapping, column: str, kind: type[T]) -> T:
+    """What a column holds that nothing hangs on; where it cannot be read, an empty one, and the log
+    says so: the rest of the row counts on."""
+    try:
+        return snapshots.decode_as(row[column], kind)
+    except SnapshotError as error:
+        log.error("a part of a row cannot be read, and counts as empty",
+                  part=column, **_names(row), reason=str(error))  # fmt: skip
+        return kind()
+
+
 def left_out(row: RowMapping, error: SnapshotError) -> None:
     """What only looks leaves the row where it is, and the log says so."""
-    names = {name: row[name] for name in ("model", "id", "version") if name in row}
-    log.error("a row cannot be read, and is left out", **names, reason=str(error))
+    log.error("a row cannot be read, and is left out", **_names(row), reason=str(error))
+
+
+def _names(row: RowMapping) -> dict[str, object]:
+    return {name: row[name] for name in ("model", "id", "version") if name in row}
 
 
 def unread_of(table: sa.Table, found: list[Unreadable]) -> Unread:

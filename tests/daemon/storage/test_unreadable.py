@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from tests.daemon.storage.examples import (
     P0,
@@ -23,7 +24,7 @@ from watchkeeper.daemon.storage import snapshots, tables
 from watchkeeper.daemon.storage.database import Database
 from watchkeeper.daemon.storage.outbox import Outbox
 from watchkeeper.daemon.storage.store import Store
-from watchkeeper.daemon.storage.values import Checkpoint
+from watchkeeper.daemon.storage.values import Checkpoint, Job, ModelVersion
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import Command, moment
 from watchkeeper.handlers.types import Action, ActionState
@@ -231,3 +232,43 @@ def test_a_refused_record_whose_headers_cannot_be_read_is_left_out(store: Store,
     store.commit(replace(checkpoint(own(store, P0)), dead_letters=[dead_letter(offset=8)]))
 
     assert [each.offset for each in store.records.dead_letters()] == [8]
+
+
+@DAMAGE
+def test_a_version_whose_metrics_cannot_be_read_can_be_made_live(
+    store: Store, url: str, blob: bytes
+) -> None:
+    version = ModelVersion(
+        "fraud", "12", "candidate", T0, "sha256:1", "s3://m/12", metrics={"a": 0.9}
+    )
+    store.registry.register(version)
+    damage(url, "versions", "metrics", blob)
+    seen = msgspec.structs.replace(version, metrics={})
+
+    with capture_logs() as logs:
+        assert store.registry.versions("fraud") == [seen]
+    assert store.registry.version("fraud", "12") == seen
+    assert not store.registry.register(version)
+    assert store.registry.set_live("fraud", "12", T0 + 1, "anna", "tested")
+    assert [(each["part"], each["version"]) for each in logs] == [("metrics", "12")]
+
+
+@DAMAGE
+def test_a_job_whose_result_cannot_be_read_is_known_all_the_same(
+    store: Store, url: str, blob: bytes
+) -> None:
+    ended, going = (
+        Job(each, "fraud", "a-1", "retrain", "waiting", "/jobs/1", T0) for each in ("j-1", "j-2")
+    )
+    for each in (ended, going):
+        store.jobs.add(each)
+    store.jobs.end("j-1", "succeeded", T0 + 9, {"reason": "made"})
+    damage(url, "jobs", "result", blob)
+
+    found = store.jobs.get("j-1")
+
+    assert found == msgspec.structs.replace(ended, state="succeeded", ended_at=T0 + 9)
+    assert store.jobs.of_action("a-1") == [found, going]
+    assert store.jobs.unfinished() == [going]
+    assert not store.jobs.add(ended)
+    assert store.jobs.end("j-2", "failed", T0 + 10, {"reason": "gone"})
