@@ -75,7 +75,7 @@ class Arrays:
 
     def release(self, model: str, row: int) -> None:
         """Lets go of versions of which nothing is open, taught or waited for."""
-        awaited = self.joins.awaited(row)
+        awaited = self.joins.held.awaited(row)
         for version in sorted(self.ledger.versions.get(model, ())):
             member = self.ledger.rows[Member(model, version)]
             if member in awaited or member in self.panel_of or not self.ledger.idle(member):

@@ -26,7 +26,7 @@ def due(state: ModelState, finding: Finding) -> float:
 
 
 def _of_kept(state: ModelState, known: float) -> Delays | None:
-    ages, waits = state.arrays.joins.waits(state.row, known)
+    ages, waits = state.arrays.joins.held.waits(state.row, known)
     return Delays.of(ages, waits) if len(ages) else None
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from watchkeeper.daemon.core.grouped import Grouped
+from watchkeeper.daemon.core.held import Held
 from watchkeeper.daemon.core.joined import (
     NOTHING,
-    Answered,
     Joined,
     Predicted,
     Tally,
@@ -22,7 +21,7 @@ from watchkeeper.daemon.core.joined import (
 )
 from watchkeeper.daemon.core.keyed import Numbers
 from watchkeeper.daemon.core.sampling import Sampling
-from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated, straight
+from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -54,12 +53,12 @@ class Joins:
         self._waiting = Side()  # marked: the prediction may have come and gone
         self.counted = 0  # events of all models that are in the tally
         self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
-        self._grouped = Grouped(self._predicted)
+        self.held = Held(self._predicted, self.sampling, self._meet)
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the rows and their indexes."""
-        return self._predicted.table.nbytes + self._waiting.table.nbytes + self._grouped.nbytes
+        return self._predicted.table.nbytes + self._waiting.table.nbytes + self.held.nbytes
 
     @property
     def tally(self) -> Tally:
@@ -164,64 +163,11 @@ class Joins:
         """Lets go of what no event can reach any more, and counts the orphans."""
         self._make_room(self._predicted, 0)
         self._make_room(self._waiting, 0)
-        self._grouped.forget()
-
-    def examples_since(self, model: int, at: float, known: float = float("inf")) -> int:
-        """How many kept predictions made at or after `at` had a label before `known`: what a
-        batch brought of later times must not count yet. Estimated where not all are kept."""
-        if at >= known:
-            return 0
-        rows = self._mine(model)
-        wanted = (rows["owner"] < 0) & (rows["at"] >= at) & (rows["value"] < known)
-        return round(int(np.count_nonzero(wanted)) / self.sampling.share(model))
+        self.held.forget()
 
     def share(self, model: int) -> float:
         """The share of the model's requests that is kept. From any thread."""
         return self.sampling.share(model)
-
-    def kept_since(self, model: int) -> float:
-        """When the oldest prediction that is kept was made; minus infinity while none of a model
-        had to make room for newer ones."""
-        rows = self._mine(model)
-        full = len(rows) and len(rows) >= int(self._predicted.room[model])
-        return float(rows["at"].min()) if full else -np.inf
-
-    def coverage(self, model: int) -> float:
-        """The share of the kept predictions whose label is known; NaN before the first."""
-        rows = self._mine(model)
-        return float(np.count_nonzero(rows["owner"] < 0)) / len(rows) if len(rows) else float("nan")
-
-    def waits(self, model: int, known: float) -> tuple[FloatArray, FloatArray]:
-        """Of each kept prediction how old it was at this time, and how long its label took: NaN
-        where that was not known by then."""
-        rows = self._mine(model)
-        rows = rows[rows["at"] <= known]
-        told = (rows["owner"] < 0) & (rows["value"] <= known)
-        return known - rows["at"], np.where(told, rows["value"] - rows["at"], np.nan)
-
-    def answered(self, model: int, member: int, known: float) -> Answered:
-        """A version's kept predictions, and what was known of them at this time."""
-        rows = self._mine(model)
-        rows = rows[(straight(rows["owner"]) == member) & (rows["at"] <= known)]
-        met = rows["owner"] < 0
-        told, columns = met & (rows["value"] <= known), (rows["at"], rows["score"], rows["label"])
-        return Answered(*columns, met, told, rows["value"])
-
-    def answered_of(self, model: int, member: int, keys: Keys, known: float) -> Answered:
-        """As `answered`, of these requests in their order; what is not kept has no score."""
-        self._meet(model + 1)
-        place, alive = self._predicted.find(np.full(len(keys), model), keys)
-        rows = self._predicted.table.rows.take(place)
-        alive &= (straight(rows["owner"]) == member) & (rows["at"] <= known)
-        met = alive & (rows["owner"] < 0)
-        told, score = met & (rows["value"] <= known), np.where(alive, rows["score"], np.nan)
-        return Answered(rows["at"], score, rows["label"], met, told, rows["value"])
-
-    def awaited(self, model: int) -> set[int]:
-        """The members of which predictions are held, labelled ones and such as are let go of soon
-        too: until they are gone the members' numbers may not be given to others."""
-        rows = self._held(model)
-        return set(np.unique(straight(rows["owner"][rows["key"] != 0])).tolist())
 
     def forget(self, models: Iterable[int]) -> None:
         """Drops models that are somebody else's now; their numbers may be given out anew. `sweep`
@@ -344,12 +290,3 @@ class Joins:
         if len(models):
             np.add.at(self._tally[what], models, 1)
             self.counted += len(models)
-
-    def _mine(self, model: int) -> Rows:
-        """The kept predictions of one model."""
-        return self._predicted.living(model, self._held(model))
-
-    def _held(self, model: int) -> Rows:
-        """The rows of one model's predictions, also those that are not kept any more."""
-        self._meet(model + 1)
-        return self._grouped.rows(model)

@@ -128,7 +128,7 @@ def _waits(share: ModelState) -> Iterator[Counted]:
     assert of is not None
     if not now - of.waited >= WAITS_S:
         return
-    ages, waits = share.arrays.joins.waits(share.row, now)
+    ages, waits = share.arrays.joins.held.waits(share.row, now)
     if len(ages):
         of.waited = now
         table = Delays.of(ages, waits)

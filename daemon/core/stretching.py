@@ -70,7 +70,7 @@ def lasting(policy: ModelPolicy) -> int:
 def patience(model: ModelState, policy: ModelPolicy, at: float) -> int:
     """In how many windows a verdict on a harm has to come: in some stretches, and as long as any
     label took that is known of. Looks at all that the model's label join keeps."""
-    _, waits = model.arrays.joins.waits(model.row, at)
+    _, waits = model.arrays.joins.held.waits(model.row, at)
     took = float(np.max(waits, initial=0.0, where=np.isfinite(waits)))
     return WAITED * lasting(policy) + math.ceil(took / policy.window_s)
 
@@ -89,7 +89,7 @@ def stretched(windows: Iterable[Ended], positive: str) -> Iterator[Stretched | U
         bound, after = _bounds(each)
         if taught.judged.due(bound, after):
             kept = _kept(each, positive)
-            since = each.model.arrays.joins.kept_since(each.model.row)
+            since = each.model.arrays.joins.held.kept_since(each.model.row)
             for start, n in _left(taught.judged, kept, bound, since):
                 yield Unheld(each.place, _unheld(each, start, n))
             taught.judged.lost(min(since, bound))
@@ -111,7 +111,7 @@ def _bounds(ended: Ended) -> tuple[float, float]:
 
 def _kept(ended: Ended, positive: str) -> Kept:
     joins = ended.model.arrays.joins
-    known = joins.answered(ended.model.row, ended.member, ended.window.end)
+    known = joins.held.answered(ended.model.row, ended.member, ended.window.end)
     return known.of_class(key_of(positive))
 
 

@@ -52,7 +52,7 @@ def weighted_curve(closed: Closed, taught: Taught, of: Table, slot: int) -> Curv
     if model.links or not taught.speaks or not len(inputs.keys):
         return None
     key = model.arrays.clocks.arrays["key"][np.full(len(inputs.keys), model.row)]
-    kept = model.arrays.joins.answered_of(
+    kept = model.arrays.joins.held.answered_of(
         model.row, closed.member, combined(inputs.keys, key), closed.window.end
     )
     return weighted(taught.curve, inputs, kept.of_class(key_of(positive)), _shifted(of, slot))

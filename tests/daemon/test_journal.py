@@ -134,7 +134,7 @@ def joins_of(blocks: list[Block], models: list[str]) -> list[tuple[np.ndarray[An
     found: list[tuple[np.ndarray[Any, Any], ...]] = []
     for model in models:
         state.arrays.joins.sweep()
-        found.append(state.arrays.joins.waits(state.models[model].row, 1e9))
+        found.append(state.arrays.joins.held.waits(state.models[model].row, 1e9))
     return found
 
 

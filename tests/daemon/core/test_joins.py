@@ -68,11 +68,11 @@ def test_all_is_joined_as_row_by_row_and_model_by_model_however_the_stream_is_cu
         assert joins.tally.orphans[model] == one.lost()
         kept = one.kept()
         known = [each for each in kept if each in one.known]
-        assert joins.coverage(model) == pytest.approx(
+        assert joins.held.coverage(model) == pytest.approx(
             len(known) / len(kept) if kept else float("nan"), nan_ok=True
         )
         late = [r for r in known if one.predicted[r][1] >= 5.0 and one.known[r] < 25.0]
-        assert joins.examples_since(model, 5.0, 25.0) == len(late)
+        assert joins.held.examples_since(model, 5.0, 25.0) == len(late)
 
 
 @settings(max_examples=60, deadline=None)
@@ -122,7 +122,7 @@ def test_a_label_finds_its_prediction_once() -> None:
 
     assert (first.n, second.n) == (1, 0)
     assert joins.tally.conflicts[0] == 1
-    assert joins.coverage(0) == 0.5
+    assert joins.held.coverage(0) == 0.5
 
 
 def test_a_waiting_label_is_dropped_after_its_horizon() -> None:
@@ -146,7 +146,7 @@ def test_a_label_from_a_window_that_was_judged_is_joined_but_not_given() -> None
     joined = joins.predictions(models, member, keys, at, keys, at, at, closed)
 
     assert joined.label.tolist() == keys[1:].tolist()
-    assert joins.coverage(0) == 1.0
+    assert joins.held.coverage(0) == 1.0
 
 
 def test_a_model_has_bounds_of_its_own() -> None:
@@ -166,8 +166,8 @@ def test_an_example_counts_from_the_time_its_label_came() -> None:
     for i in range(3):
         tell(joins, requests(1, start=i), at=20.0 + i)
 
-    assert joins.examples_since(0, 11.0) == 2
-    assert joins.examples_since(0, 10.0, known=22.0) == 2
+    assert joins.held.examples_since(0, 11.0) == 2
+    assert joins.held.examples_since(0, 10.0, known=22.0) == 2
 
 
 def test_a_member_is_awaited_as_long_as_a_prediction_of_it_is_held() -> None:
@@ -178,10 +178,10 @@ def test_a_member_is_awaited_as_long_as_a_prediction_of_it_is_held() -> None:
         joins.predictions(no, number, row, at, row, at, at)
     tell(joins, requests(1, start=1))
 
-    assert joins.awaited(0) == {0, 1, 2}
+    assert joins.held.awaited(0) == {0, 1, 2}
     joins.sweep()
-    assert joins.awaited(0) == {1, 2}
-    assert joins.awaited(7) == set()
+    assert joins.held.awaited(0) == {1, 2}
+    assert joins.held.awaited(7) == set()
 
 
 def test_a_model_that_left_is_forgotten_and_the_others_are_not() -> None:
@@ -198,7 +198,7 @@ def test_a_model_that_left_is_forgotten_and_the_others_are_not() -> None:
     assert joins.nbytes <= held
     assert tell(joins, requests(4)).n == 0
     assert tell(joins, combined(requests(4), other), model=1).n == 4
-    assert joins.coverage(0) != joins.coverage(0)
+    assert joins.held.coverage(0) != joins.held.coverage(0)
     assert predict(joins, requests(1, start=9)).n == 0
 
 
@@ -272,7 +272,7 @@ def test_after_a_restart_the_same_is_kept() -> None:
     assert after.state(0) == whole.state(0)
     assert stream(after, 10_000, 5_000, 1_000) == stream(whole, 10_000, 5_000, 1_000)
     assert after.state(0) == whole.state(0)
-    assert after.coverage(0) == whole.coverage(0)
+    assert after.held.coverage(0) == whole.held.coverage(0)
 
 
 def again(joins: Joins, made: Keys, told: Keys) -> None:

@@ -324,7 +324,7 @@ def answered(joins: Joins, *, labels_first: bool, known: float) -> list[str]:
     joins.predictions(model, model.astype(np.int32), key, at, keyed(SAID), np.array(SCORE), nothing)
     if not labels_first:
         label()
-    kept = joins.answered(0, 0, known).of_class(YES)
+    kept = joins.held.answered(0, 0, known).of_class(YES)
     rows = zip(*(each.tolist() for each in (kept.score, kept.said, kept.known)), strict=True)
     return sorted(map(repr, rows))
 
@@ -334,7 +334,7 @@ def test_answers_scores_and_truths_are_all_known_of_what_was_joined(labels_first
     joins = Joins(100, 60.0)
 
     rows = answered(joins, labels_first=labels_first, known=20.0)
-    truths = joins.answered(0, 0, 20.0).of_class(YES).truth
+    truths = joins.held.answered(0, 0, 20.0).of_class(YES).truth
 
     said = [True, False, True, False, True, False]
     expected = zip(SCORE, said, [True] * 6, strict=True)
@@ -355,8 +355,8 @@ def test_another_version_has_predictions_of_its_own() -> None:
     joins = Joins(100, 60.0)
     answered(joins, labels_first=False, known=20.0)
 
-    assert len(joins.answered(0, 1, 20.0).at) == 0
-    assert len(joins.answered(1, 0, 20.0).at) == 0
+    assert len(joins.held.answered(0, 1, 20.0).at) == 0
+    assert len(joins.held.answered(1, 0, 20.0).at) == 0
 
 
 def test_what_is_no_probability_is_marked_as_none() -> None:
@@ -370,9 +370,9 @@ def test_a_join_that_is_full_says_how_far_back_it_reaches() -> None:
     for joins in (roomy, full):
         answered(joins, labels_first=False, known=20.0)
 
-    assert roomy.kept_since(0) == -np.inf
-    assert full.kept_since(0) == 0.0
-    assert full.kept_since(1) == -np.inf
+    assert roomy.held.kept_since(0) == -np.inf
+    assert full.held.kept_since(0) == 0.0
+    assert full.held.kept_since(1) == -np.inf
 
 
 def test_little_traffic_is_no_join_that_is_too_short() -> None:
@@ -381,5 +381,5 @@ def test_little_traffic_is_no_join_that_is_too_short() -> None:
 
     steps = [made.play.step(Batch(made.play.window(n=60))) for _ in range(3 * WINDOWS)]
 
-    assert judged(made).begun > made.play.pipeline.state.arrays.joins.kept_since(0) > 0.0
+    assert judged(made).begun > made.play.pipeline.state.arrays.joins.held.kept_since(0) > 0.0
     assert not [f for s in steps for f in s.findings if f.detector == UNHELD]
