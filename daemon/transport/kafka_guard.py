@@ -33,6 +33,7 @@ _READ_TWICE, _READ = "bytes(self[start:self._idx])", "bytes(memoryview(self)[sta
 _WRITTEN_TWICE = "self[start:self._idx] = data"
 _WRITTEN = "memoryview(self)[start:self._idx] = data"
 _XERIAL_HEADER = 16
+_PIECE = 8 * 1024 * 1024  # of LZ4 unpacked in one call, which makes room for all of that first
 
 
 class TooMuch(Exception):
@@ -167,36 +168,67 @@ def _bound_codecs() -> None:
                 setattr(module, bounded.__name__, bounded)
 
 
+class _Pieces:
+    """What a batch is unpacked to, up to the bound, and copied only where there are several.
+
+    Who keeps an error keeps what the functions held that it went through: beyond the bound that is
+    nothing.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def make_room(self, length: int) -> None:
+        if self._length + length > LARGEST_BATCH:
+            self._pieces.clear()
+            raise TooMuch
+
+    def add(self, piece: bytes) -> None:
+        length = len(piece)
+        self._pieces.append(piece)
+        del piece
+        self.make_room(length)
+        self._length += length
+
+    def whole(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
 def gzip_decode(payload: Any) -> bytes:
     """Unpacks gzip up to the bound."""
+    pieces = _Pieces()
     with gzip.GzipFile(fileobj=io.BytesIO(payload), mode="r") as file:
-        return _bounded(bytes(file.read(LARGEST_BATCH + 1)))
+        pieces.add(file.read(LARGEST_BATCH + 1))
+    return pieces.whole()
 
 
 def zstd_decode(payload: Any) -> bytes:
     """Unpacks Zstandard up to the bound."""
     import zstandard
 
+    pieces = _Pieces()
     with zstandard.ZstdDecompressor().stream_reader(
         io.BytesIO(payload), read_across_frames=True
     ) as reader:
-        return _bounded(bytes(reader.read(LARGEST_BATCH + 1)))
+        pieces.add(reader.read(LARGEST_BATCH + 1))
+    return pieces.whole()
 
 
 def lz4_decode(payload: Any) -> bytes:
     """Unpacks LZ4 frames up to the bound."""
     import lz4.frame  # type: ignore[import-untyped]
 
-    unpacked = bytearray()
-    rest = bytes(payload)
+    pieces, rest = _Pieces(), bytes(payload)
     while rest:
         frame = lz4.frame.LZ4FrameDecompressor()
-        unpacked += frame.decompress(rest, max_length=LARGEST_BATCH + 1 - len(unpacked))
-        _bounded_length(len(unpacked))
-        if not frame.eof:
-            raise ValueError("an LZ4 frame is cut off")
+        while not frame.eof:
+            pieces.add(frame.decompress(rest, max_length=_PIECE))
+            rest = b""
+            if frame.needs_input and not frame.eof:
+                raise ValueError("an LZ4 frame is cut off")
         rest = frame.unused_data or b""
-    return bytes(unpacked)
+    return pieces.whole()
 
 
 def snappy_decode(payload: Any) -> bytes:
@@ -210,16 +242,16 @@ def snappy_decode(payload: Any) -> bytes:
     if not data.startswith(b"\x82SNAPPY\x00"):
         _bounded_length(_snappy_length(data))
         return bytes(snappy.decompress(data))
-    unpacked, at = bytearray(), _XERIAL_HEADER
+    pieces, at = _Pieces(), _XERIAL_HEADER
     while at < len(data):
         (size,) = struct.unpack_from("!i", data, at)
         if size < 0 or at + 4 + size > len(data):
             raise ValueError("a snappy block is cut off")
         block = data[at + 4 : at + 4 + size]
-        _bounded_length(len(unpacked) + _snappy_length(block))
-        unpacked += snappy.decompress(block)
+        pieces.make_room(_snappy_length(block))
+        pieces.add(snappy.decompress(block))
         at += 4 + size
-    return bytes(unpacked)
+    return pieces.whole()
 
 
 def _snappy_length(block: bytes) -> int:
@@ -230,11 +262,6 @@ def _snappy_length(block: bytes) -> int:
         if byte < 0x80:
             return length
     raise ValueError("a snappy block does not begin with its length")
-
-
-def _bounded(unpacked: bytes) -> bytes:
-    _bounded_length(len(unpacked))
-    return unpacked
 
 
 def _bounded_length(length: int) -> None:

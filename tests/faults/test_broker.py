@@ -42,8 +42,8 @@ BROKER_KILLS = size(3, 50)
 PARTITIONS = 3
 HEALED_S = 60.0
 STOPPED_S = 10.0
-# Up to the bound of 64 MB is unpacked, and is there twice while it is put together.
-GROWTH_MB = 200.0
+# Up to the bound of 64 MB is unpacked, and is not there twice.
+GROWTH_MB = 110.0
 _BOMB_BYTES = 1_000_000_000
 
 

@@ -4,11 +4,13 @@ import gzip
 import inspect
 import os
 import socket
+import tracemalloc
 from typing import Any
 
 import kafka.codec
 import kafka.record.default_records as default_records
 import kafka.record.util
+import lz4.frame  # type: ignore[import-untyped]
 import pytest
 from kafka.net.transport import KafkaTCPTransport
 from kafka.protocol.frame import KafkaBytes
@@ -149,3 +151,35 @@ def test_a_missing_package_is_said_in_one_sentence(
 
     with pytest.raises(SourceError, match=said):
         prepare()
+
+
+@CODECS
+def test_what_is_too_much_leaves_nothing_behind(
+    codec: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is kept while it is looked for where to read on, which unpacks it once more."""
+    monkeypatch.setattr(kafka_guard, "LARGEST_BATCH", 32 << 20)
+    monkeypatch.setattr(kafka_guard, "_PIECE", 4 << 20, raising=False)
+    bomb = crafted.PACK[codec](bytes(40 << 20))
+    tracemalloc.start()
+
+    with pytest.raises(TooMuch) as kept:
+        UNPACK[codec](bomb)
+
+    held, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept.value.__traceback__ is not None
+    assert held < 4 << 20
+    assert highest < 60 << 20
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_lz4_is_unpacked_piece_by_piece(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_guard, "_PIECE", 1_000, raising=False)
+    data = os.urandom(20_000) + bytes(30_000)
+
+    unpacked = kafka_guard.lz4_decode(lz4.frame.compress(data) * frames)
+
+    assert unpacked == data * frames
+    with pytest.raises(ValueError, match="cut off"):
+        kafka_guard.lz4_decode(lz4.frame.compress(data)[:-5])
