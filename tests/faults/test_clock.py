@@ -40,7 +40,7 @@ def test_a_clock_that_is_set_raises_no_alarm(tmp_path: Path, zygote: Zygote) -> 
 @pytest.mark.parametrize("skew", [HOUR, -HOUR, DAY, -DAY])
 def test_periodic_work_goes_on_when_the_clock_is_set(skew: float) -> None:
     done: list[float] = []
-    timers = Timers()
+    timers, began = Timers(), time.monotonic()
     timers.every(_EVERY_S, "work", lambda: done.append(time.monotonic()))
     with wrong_clocks() as put:
         timers.start()
@@ -54,6 +54,6 @@ def test_periodic_work_goes_on_when_the_clock_is_set(skew: float) -> None:
             wait_until(lambda: len(done) >= before + _ENOUGH, 10.0, "work by a right clock")
         finally:
             timers.stop(5.0)
-    gaps = [b - a for a, b in pairwise(done)]
-    assert min(gaps) > 0.3 * _EVERY_S, "done twice"
-    assert max(gaps) < 2.0, "missed"
+    # On a busy machine one may be late, and the next one is not.
+    assert len(done) <= (done[-1] - began) / _EVERY_S + 1, "done twice"
+    assert max(b - a for a, b in pairwise(done)) < 2.0, "missed"
