@@ -11,11 +11,11 @@ import numpy as np
 from watchkeeper.daemon.transport.codec.arrow import Batch, batches, slice_of
 from watchkeeper.daemon.transport.codec.arrow_columns import block_of
 from watchkeeper.daemon.transport.codec.arrow_rows import row_of
-from watchkeeper.daemon.transport.codec.columns import Rows, frames_of
+from watchkeeper.daemon.transport.codec.columns import Rows
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
-from watchkeeper.daemon.transport.codec.dense import blocks_of
 from watchkeeper.daemon.transport.codec.json import KNOWN_FIELDS
 from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.codec.row_blocks import blocks_of
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.detectors.blocks import Block
@@ -45,10 +45,10 @@ def stream_of(kind: BulkKind, record: Record, seq: int, latest: float) -> Stream
                 rows.add(row_of(kind, batch, i), batch.begin + i, latest)
             except Refused as wrong:
                 refused.append((batch.begin + i, wrong))
-    frames, wrong_rows = frames_of(kind, rows) if len(rows) else ([], [])
+    rest, wrong_rows = blocks_of(kind, rows) if len(rows) else ([], [])
     refused = sorted([*refused, *wrong_rows], key=lambda each: each[0])
     dead = _letter(record, found, refused) if refused else None
-    blocks = [_placed(block, seq) for block in (*blocks, *blocks_of(frames))]
+    blocks = [_placed(block, seq) for block in (*blocks, *rest)]
     return Stream(blocks, dead, _unknown(kind, found))
 
 

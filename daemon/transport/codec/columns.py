@@ -68,7 +68,7 @@ def frames_of(kind: EventKind, rows: Rows) -> tuple[list[AnyFrame], Refusals]:
     at, keep = times(rows, refused)
     frames: list[AnyFrame] = []
     for key, places in _grouped(kind, rows.rows, keep):
-        wrong = _bad_name(key)
+        wrong = bad_name(key)
         if wrong is not None:
             refused.extend((rows.seq[i], wrong) for i in places)
             continue
@@ -110,7 +110,8 @@ _GROUP: dict[EventKind, Callable[[Row], Any]] = {
 }
 
 
-def _bad_name(key: tuple[str, ...]) -> Refused | None:
+def bad_name(key: Sequence[str]) -> Refused | None:
+    """Why a model, or one of its versions, may not have this name."""
     for name, path in zip(key, ("$.model_name", "$.model_version"), strict=False):
         if not NAME.fullmatch(name):
             return Refused("bad_name", "breaks the rule for names", path)
@@ -154,7 +155,7 @@ _ODD: dict[EventKind, tuple[str, ...]] = {
 
 # --------------------------------------------------------------------------------- predictions
 
-_PREDICTION = attrgetter("request_id", "entity_id", "duration_s", "status", "prediction")
+PREDICTION = attrgetter("request_id", "entity_id", "duration_s", "status", "prediction")
 _ANSWER = attrgetter("label", "score", "value", "probabilities")
 
 
@@ -171,9 +172,9 @@ def _prediction_frame(
     key: tuple[str, ...], rows: Rows, at: FloatArray, places: list[int], features: Features
 ) -> PredictionFrame:
     request, entity, duration, status, answers = zip(
-        *map(_PREDICTION, [rows.rows[i] for i in places]), strict=True
+        *map(PREDICTION, [rows.rows[i] for i in places]), strict=True
     )
-    label, score, value, valid = _answers(answers)
+    label, score, value, valid = answers_of(answers)
     return PredictionFrame(
         model=key[0],
         version=key[1],
@@ -192,7 +193,10 @@ def _prediction_frame(
     )
 
 
-def _answers(answers: Sequence[Any]) -> tuple[ObjectArray, FloatArray, FloatArray, BoolArray]:
+def answers_of(
+    answers: Sequence[Any],
+) -> tuple[ObjectArray, FloatArray, FloatArray, BoolArray]:
+    """Labels, scores and values, and whether the output may be right."""
     labels, scores, values, probabilities = zip(*map(_ANSWER, answers), strict=True)
     label, score, value = objects(labels), floats(scores), floats(values)
     valid = ~((score < 0) | (score > 1)) & ~np.isinf(value)
@@ -222,11 +226,11 @@ def from_probabilities(
 # -------------------------------------------------------------------------------- other kinds
 
 
-_LABEL = attrgetter("request_id", "label", "value", "source")
+LABEL = attrgetter("request_id", "label", "value", "source")
 
 
 def _label_frame(model: str, at: FloatArray, seq: IntArray, rows: list[Row]) -> LabelFrame:
-    request, label, value, source = zip(*map(_LABEL, rows), strict=True)
+    request, label, value, source = zip(*map(LABEL, rows), strict=True)
     return LabelFrame(
         model=model,
         at=at,

@@ -9,7 +9,6 @@ import numpy as np
 
 from watchkeeper.daemon.transport.codec import fast_fields as f
 from watchkeeper.daemon.transport.codec.bulk import SAMPLED, Bulk, Taken
-from watchkeeper.daemon.transport.codec.dense import SLACK
 from watchkeeper.daemon.transport.codec.fast_event import events, shapes
 from watchkeeper.daemon.transport.codec.fast_fields import out_of
 from watchkeeper.daemon.transport.codec.fast_found import Found
@@ -22,6 +21,7 @@ from watchkeeper.daemon.transport.codec.fast_words import (
 )
 from watchkeeper.daemon.transport.codec.features import wrong_names
 from watchkeeper.daemon.transport.codec.json import DecodeErrors, unknown_fields
+from watchkeeper.daemon.transport.codec.packing import SLACK
 from watchkeeper.daemon.transport.codec.rosters import Rosters
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.records import Records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from operator import itemgetter
@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from watchkeeper.daemon.transport.codec.packing import packed
 from watchkeeper.daemon.transport.codec.refused import Refused
+from watchkeeper.daemon.transport.codec.scattered import scattered
 from watchkeeper.detectors.types import FloatArray, ObjectArray
 
-# One event may have so many features; so many different ones may stand in one frame, which bounds
-# what a flood of new names can cost. What has more of them goes on in another frame.
-MOST_FEATURES = 2_000
-MOST_COLUMNS = 4_096
+MOST_FEATURES = 2_000  # of one event
 LONGEST_NAME = 128
 
 _INT64 = 2**63
+_FEW = 16  # rows that are not worth a column at a time
 _Values = Sequence[Any]
 _Wrong = list[tuple[int, Refused]]
+_Group = tuple[tuple[str, ...], list[int]]  # names, and the places of rows that have just these
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +39,63 @@ class Features:
 
 
 def feature_columns(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[list[int], Features, _Wrong]]:
-    """The features of rows as columns: which rows, their columns, and the rows refused."""
+    """The features of rows as columns: which rows, their columns, and the rows refused. Rows whose
+    features differ much are in parts of their own, see `packing`."""
     names = rows[0].keys()
-    if all(map(names.__eq__, map(dict.keys, rows))) and wrong_names(rows[0]) is None:
-        yield _columns(rows, list(range(len(rows))))
+    if all(map(names.__eq__, map(dict.keys, rows))) and wrong_names(names) is None:
+        yield _made(rows, list(range(len(rows))), alike=True)
         return
-    refused, parts = _cut(rows)
+    refused, groups = _grouped(rows)
     yield [], Features(), refused
-    for part in parts:
-        yield _columns(rows, part)
+    for part in packed((names, len(places), places) for names, places in groups):
+        places = sorted(chain.from_iterable(part.items))
+        yield _made(rows, places, alike=part.there == len(places) * len(part.names))
 
 
-def _cut(rows: Sequence[dict[str, Any]]) -> tuple[_Wrong, list[list[int]]]:
-    """The rows with names that may not be, and the others in parts of `MOST_COLUMNS` names."""
+def _grouped(rows: Sequence[dict[str, Any]]) -> tuple[_Wrong, list[_Group]]:
+    """The rows with names that may not be, and the others by their names."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    for i, names in enumerate(map(tuple, rows)):
+        places.setdefault(names, []).append(i)
     refused: _Wrong = []
-    parts: list[list[int]] = [[]]
-    known: set[str] = set()
-    for i, row in enumerate(rows):
-        if not row.keys() <= known:
-            wrong = wrong_names(row)
-            if wrong is not None:
-                refused.append((i, wrong))
-                continue
-            if len(known) + len(row.keys() - known) > MOST_COLUMNS:
-                parts.append([])
-                known.clear()
-            known.update(row)
-        parts[-1].append(i)
-    return refused, [part for part in parts if part]
+    groups: list[_Group] = []
+    for group in places.items():
+        wrong = wrong_names(group[0])
+        if wrong is None:
+            groups.append(group)
+        else:
+            refused += zip(group[1], repeat(wrong))
+    return sorted(refused, key=itemgetter(0)), groups
 
 
-def wrong_names(row: Mapping[str, Any]) -> Refused | None:
-    if len(row) > MOST_FEATURES:
-        said = f"{len(row)} features, more than {MOST_FEATURES}"
+def wrong_names(names: Collection[str]) -> Refused | None:
+    """Why an event may not have features of these names."""
+    if len(names) > MOST_FEATURES:
+        said = f"{len(names)} features, more than {MOST_FEATURES}"
         return Refused("too_large", said, "$.features")
-    for name in row:
+    for name in names:
         if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
             said = f"a feature's name has 1 to {LONGEST_NAME} printable characters"
             return Refused("bad_name", said, "$.features")
     return None
 
 
-def _columns(
-    rows: Sequence[dict[str, Any]], places: list[int]
+def _made(
+    rows: Sequence[dict[str, Any]], places: list[int], alike: bool
 ) -> tuple[list[int], Features, _Wrong]:
+    """The columns of the rows at these places, but for those with an integer that is too large;
+    all have the same names where they are `alike`."""
     chosen = [rows[i] for i in places]
-    features = Features()
     huge: dict[int, str] = {}
-    for name, values in sorted(_table(chosen)):
-        _add_column(features, huge, name, values)
+    if alike and len(chosen) >= _FEW:
+        features = _columns(chosen, huge)
+    else:
+        features = Features(*scattered(chosen, huge))
     if not huge:
         return places, features, []
     wrong = [(places[i], _too_large(name)) for i, name in sorted(huge.items())]
     kept = [place for i, place in enumerate(places) if i not in huge]
-    again = _columns(rows, kept) if kept else ([], Features(), [])
+    again = _made(rows, kept, alike) if kept else ([], Features(), [])
     return again[0], again[1], wrong
 
 
@@ -99,16 +103,22 @@ def _too_large(name: str) -> Refused:
     return Refused("number_out_of_range", "integer beyond 64 bits", f"$.features.{name}")
 
 
+def _columns(rows: Sequence[dict[str, Any]], huge: dict[int, str]) -> Features:
+    """The columns of rows with the same names, and the rows with an integer that is too large."""
+    features = Features()
+    for name, values in sorted(_table(rows)):
+        _add_column(features, huge, name, values)
+    return features
+
+
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, _Values]]:
-    """Every feature's name and values; None where a row has none."""
+    """Every feature's name and values."""
     names = tuple(rows[0])
-    if len(names) > 1 and set(map(len, rows)) == {len(names)}:
-        try:
-            return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
-        except KeyError:
-            pass  # as many names, but others: the slower way
-    every = dict.fromkeys(chain.from_iterable(rows))
-    return ((name, tuple(map(dict.get, rows, repeat(name)))) for name in every)
+    if len(names) == 1:
+        return iter([(names[0], [*map(itemgetter(names[0]), rows)])])
+    if not names:
+        return iter(())
+    return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
 
 
 def _add_column(features: Features, huge: dict[int, str], name: str, values: _Values) -> None:

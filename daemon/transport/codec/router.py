@@ -13,7 +13,6 @@ from watchkeeper.daemon.transport.codec.bulk import BULK, SAMPLED, Bulk
 from watchkeeper.daemon.transport.codec.columns import Rows, frames_of, times
 from watchkeeper.daemon.transport.codec.deadletter import DeadLetter
 from watchkeeper.daemon.transport.codec.decoded import Decoded
-from watchkeeper.daemon.transport.codec.dense import blocks_of
 from watchkeeper.daemon.transport.codec.fitting import by_topic, fitting
 from watchkeeper.daemon.transport.codec.foreign import foreign
 from watchkeeper.daemon.transport.codec.json import (
@@ -27,6 +26,7 @@ from watchkeeper.daemon.transport.codec.json import (
 from watchkeeper.daemon.transport.codec.merged import merged
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.codec.reread import command_of, reread
+from watchkeeper.daemon.transport.codec.row_blocks import blocks_of
 from watchkeeper.daemon.transport.codec.shapes import BulkKind
 from watchkeeper.daemon.transport.ports import Record
 from watchkeeper.daemon.transport.records import Records
@@ -249,13 +249,15 @@ class _Batch:
         self.result.unknown_fields += unknown_fields(kind, record.value or b"")
 
     def _collect(self, kind: EventKind, rows: Rows) -> None:
+        if self.bulk is not None and (kind == "prediction" or kind == "label"):
+            blocks, refused = blocks_of(kind, rows)
+            self.refused += refused
+            self.result.blocks += blocks
+            return
         if kind != "command":
             frames, refused = frames_of(kind, rows)
-            self.refused.extend(refused)
-            if self.bulk is not None and kind in ("prediction", "label"):
-                self._put(blocks_of(frames))
-            else:
-                self.result.frames.extend(frames)
+            self.refused += refused
+            self.result.frames += frames
             return
         for i in times(rows, self.refused)[1]:
             try:

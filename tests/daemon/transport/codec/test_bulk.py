@@ -16,7 +16,7 @@ from tests.daemon.transport.codec.test_columns import AT, json_values, scalars
 from tests.daemon.transport.codec.test_columns import records as odd_records
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.codec.bulk import Learned
-from watchkeeper.daemon.transport.codec.dense import SLACK
+from watchkeeper.daemon.transport.codec.packing import SLACK
 from watchkeeper.daemon.transport.ports import Headers, Record
 from watchkeeper.daemon.transport.records import Records
 from watchkeeper.detectors.blocks import LabelBlock, PredictionBlock
