@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
+from itertools import compress
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,6 +24,8 @@ from watchkeeper.detectors.frames import (
 from watchkeeper.detectors.keys import Keys, keys_of
 from watchkeeper.detectors.roster import Numbered, Roster
 from watchkeeper.detectors.texts import Codes, Rows, Spans, Texts, Words, texts_of
+
+_FEW = 64  # rows of which all columns are looked at together
 
 
 class Member(NamedTuple):
@@ -169,13 +172,21 @@ class PredictionBlock(_Block):
             score=mine.score,
             value=mine.value,
             output_valid=mine.output_valid,
-            numeric={n: c for n, c in mine.numeric.items() if not np.isnan(c).all()},
+            numeric=_with_any(mine.numeric, len(mine)),
             categorical=categorical,
         )
 
     def frames(self) -> Iterable[PredictionFrame]:
         """The frames of all members that have rows, in order of their first."""
         return (self.frame(place) for place in dict.fromkeys(self.member.tolist()))
+
+
+def _with_any(columns: dict[str, FloatArray], rows: int) -> dict[str, FloatArray]:
+    """The columns that some row has a number in."""
+    if rows > _FEW or not columns:
+        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+    there = ~np.isnan(np.array([*columns.values()])).all(axis=1)
+    return dict(compress(columns.items(), there.tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from watchkeeper.detectors.texts import Codes, Spans, Texts, Words, behind, text
 
 T = TypeVar("T")
 _SOME, _SMALL = 16, 64  # so many frames in a row, of fewer rows each, are made one
+_SLACK = 65_536  # cells that may be empty in it, beside as many as its rows really have
 
 
 def frames_of(blocks: Sequence[Block]) -> Iterator[PredictionFrame | LabelFrame]:
@@ -83,10 +84,19 @@ def merged_sources(blocks: Sequence[LabelBlock]) -> Words | None:
 
 def add_frame(frames: list[PredictionFrame], frame: PredictionFrame) -> None:
     """Adds a frame of a version behind its others, and makes one of many small ones: at low load
-    a turn brings a few rows, and each frame is many arrays."""
+    a turn brings a few rows, and each frame is many arrays. Not where their features differ so much
+    that it would be mostly empty."""
     frames.append(frame)
-    if len(frames) >= _SOME and all(len(each) < _SMALL for each in frames[-_SOME:]):
-        frames[-_SOME:] = [one_frame(frames[-_SOME:])]
+    last = frames[-_SOME:]
+    if len(last) == _SOME and all(len(each) < _SMALL for each in last) and _dense(last):
+        frames[-_SOME:] = [one_frame(last)]
+
+
+def _dense(frames: Sequence[PredictionFrame]) -> bool:
+    """Whether at most as many cells of these as one are empty as are not, but for some."""
+    names = {name for frame in frames for name in (*frame.numeric, *frame.categorical)}
+    there = sum(len(frame) * (len(frame.numeric) + len(frame.categorical)) for frame in frames)
+    return len(names) * sum(map(len, frames)) <= 2 * there + _SLACK
 
 
 def one_frame(frames: Sequence[PredictionFrame]) -> PredictionFrame:
@@ -110,15 +120,16 @@ def filled(
 ) -> dict[str, Any]:
     """Columns of all parts one after another, filled where a part, of so many rows, lacks one."""
     names = sorted({name for _, columns in parts for name in columns})
-    return {
-        name: np.concatenate(
-            [
-                columns[name] if name in columns else np.full(rows, absent, dtype=dtype)
-                for rows, columns in parts
-            ]
-        )
-        for name in names
-    }
+    if len(parts) == 1:
+        return {name: parts[0][1][name] for name in names}
+    table = np.full((len(names), sum(rows for rows, _ in parts)), absent, dtype=dtype)
+    whole = dict(zip(names, table, strict=True))
+    first = 0
+    for rows, columns in parts:
+        for name, column in columns.items():
+            whole[name][first : first + rows] = column
+        first += rows
+    return whole
 
 
 def _cut(block: Block, by: str) -> Iterator[PredictionFrame | LabelFrame]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from watchkeeper.detectors.profile import FEATURES, CategoricalProfile, NumericP
 from watchkeeper.detectors.types import FloatArray, ObjectArray, PredictionFrame
 
 Source = Literal["learned", "imported"]
+T = TypeVar("T")
 Task = Literal["binary", "multiclass", "regression", "unknown"]
 
 POSITIVE_NAMES = ("1", "true", "yes", "positive")
@@ -50,13 +53,18 @@ def learn_profile(
     """
     if not sum(len(frame) for frame in frames):
         raise ProfileError("a reference needs at least one prediction")
+    there = _there(chain.from_iterable(frame.numeric.items() for frame in frames))
+    said = _said(chain.from_iterable(frame.categorical.items() for frame in frames))
+    numeric, categorical = map(frozenset, _chosen(there, said))
     table = _Table(
         at=np.concatenate([frame.at for frame in frames]),
         label=np.concatenate([frame.label for frame in frames]),
         score=np.concatenate([frame.score for frame in frames]),
         value=np.concatenate([frame.value for frame in frames]),
-        numeric=filled([(len(f), f.numeric) for f in frames], np.nan, np.float64),
-        categorical=filled([(len(f), f.categorical) for f in frames], None, np.object_),
+        numeric=filled([_only(numeric, len(f), f.numeric) for f in frames], np.nan, np.float64),
+        categorical=filled(
+            [_only(categorical, len(f), f.categorical) for f in frames], None, np.object_
+        ),
     )
     return _profile(table, model, version, source, positive)
 
@@ -98,7 +106,7 @@ def profile_from_columns(
 def _profile(
     table: _Table, model: str, version: str, source: Source, positive: str | None
 ) -> Profile:
-    numeric, categorical = _chosen(table)
+    numeric, categorical = _chosen(_there(table.numeric.items()), _said(table.categorical.items()))
     classes = None if table.label is None else categorical_profile("label", table.label)
     if classes is not None and not classes.categories:
         classes = None
@@ -150,23 +158,42 @@ def _positive(task: Task, classes: CategoricalProfile | None) -> str | None:
     return classes.categories[-1] if len(classes.categories) == 2 else None
 
 
-def _chosen(table: _Table) -> tuple[list[str], list[str]]:
+def _there(columns: Iterable[tuple[str, npt.NDArray[Any]]]) -> Mapping[str, int]:
+    """How many numbers there are of each name."""
+    found: Counter[str] = Counter()
+    for name, column in columns:
+        found[name] += int(np.isfinite(column).sum())
+    return found
+
+
+def _said(columns: Iterable[tuple[str, npt.NDArray[Any]]]) -> Mapping[str, int]:
+    """How many texts there are of each name."""
+    found: Counter[str] = Counter()
+    for name, column in columns:
+        found[name] += len(column) - column.tolist().count(None)
+    return found
+
+
+def _chosen(numbers: Mapping[str, int], texts: Mapping[str, int]) -> tuple[list[str], list[str]]:
     """The features worth a profile, in order of name: those most often there, at most FEATURES.
 
     A name that came as number and as text is profiled as what it was more often.
     """
-    there: dict[str, tuple[int, bool]] = {
-        name: (int(np.isfinite(column).sum()), True) for name, column in table.numeric.items()
-    }
-    for name, column in table.categorical.items():
-        present = len(column) - column.tolist().count(None)
-        if name not in there or present > there[name][0]:
-            there[name] = (present, False)
+    there = {name: (n, True) for name, n in numbers.items()}
+    for name, n in texts.items():
+        if name not in there or n > there[name][0]:
+            there[name] = (n, False)
     kept = sorted(there, key=lambda name: (-there[name][0], name))[:FEATURES]
     return (
         sorted(name for name in kept if there[name][1]),
         sorted(name for name in kept if not there[name][1]),
     )
+
+
+def _only(
+    names: AbstractSet[str], rows: int, columns: Mapping[str, T]
+) -> tuple[int, Mapping[str, T]]:
+    return rows, {name: column for name, column in columns.items() if name in names}
 
 
 def _common_length(columns: Mapping[str, npt.NDArray[Any]]) -> int:
