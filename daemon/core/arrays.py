@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +30,7 @@ class Arrays:
         self.sources = Sources()
         self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
+        self._seated: defaultdict[int, set[int]] = defaultdict(set)  # model: members with panels
         self.layouts: dict[bytes, bytes] = {}  # of what was learned, by name: few, and shared
         self._tallied = np.zeros((2, 0), dtype=np.int64)
         self._counted = 0
@@ -59,6 +61,11 @@ class Arrays:
             panel.inherit(member, self.panel_of[before], before)
         panel.place(member)  # others that are seated with it may inherit from it
         self.panel_of[member] = panel
+        self._seated[int(self.ledger.members.arrays["model"][member])].add(member)
+
+    def seated(self, model: int) -> list[str]:
+        """The versions of a model that have a place in a panel."""
+        return [self.ledger.names[member].version for member in self._seated.get(model, ())]
 
     def forget(self, member: Member) -> None:
         """Lets go of what a version taught; of its open windows stays what is counted without a
@@ -66,12 +73,19 @@ class Arrays:
         row = self.ledger.rows.get(member)
         if row is None:
             return
+        model = int(self.ledger.members.arrays["model"][row])
         panel = self.panel_of.pop(row, None)
         if panel is not None:
             panel.forget(row)
+            self._unseat(model, row)
         self.ledger.refer(row, None)
-        width = self.clocks.arrays["width"][self.ledger.members.arrays["model"][row]]
+        width = self.clocks.arrays["width"][model]
         self.ledger.remeasure(row, float(width))
+
+    def _unseat(self, model: int, member: int) -> None:
+        self._seated[model].discard(member)
+        if not self._seated[model]:
+            del self._seated[model]
 
     def release(self, model: str, row: int) -> None:
         """Lets go of versions of which nothing is open, taught or waited for."""

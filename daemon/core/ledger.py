@@ -52,7 +52,7 @@ class Ledger:
         self.names: dict[int, Member] = {}
         self.rows: dict[Member, int] = {}
         self._known: Remembered[Member] = Remembered()
-        self.versions: dict[str, tuple[str, ...]] = {}
+        self.versions: dict[str, dict[str, int]] = {}  # of each model its versions' rows
         self.members = Grown(
             {
                 **dict.fromkeys(("model", "predictions", "window", "slot"), (np.int64, ())),
@@ -75,7 +75,7 @@ class Ledger:
         if row is None:
             row = self.rows[member] = self.members.claim_one()
             self.names[row] = member
-            self.versions[member.model] = *self.versions.get(member.model, ()), member.version
+            self.versions.setdefault(member.model, {})[member.version] = row
             self.members.arrays["model"][row] = model_row
             self.members.arrays["window"][row] = NO_WINDOW
             self.members.arrays["last_seen"][row] = -np.inf
@@ -104,9 +104,9 @@ class Ledger:
         for _, slot in self.open.open_slots(row):
             self.open.release(slot)
         del self.names[row]
-        left = tuple(v for v in self.versions.pop(member.model) if v != member.version)
-        if left:
-            self.versions[member.model] = left
+        del self.versions[member.model][member.version]
+        if not self.versions[member.model]:
+            del self.versions[member.model]
         self.refer(row, None)
         self.members.release_one(row)
 

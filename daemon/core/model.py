@@ -258,6 +258,14 @@ class ModelState:
         """Lets the judges of a series go; gives the names of their detectors."""
         return [judge.watch.detector for judge in self.judges.pop(series, ())]
 
+    def taught(self) -> set[str]:
+        """The versions that anything is left of to be let go of."""
+        found = {*self.profiles, *self.learning, *self.renewals, *self.former}
+        found.update(self.arrays.seated(self.row), (series.version for series in self.judges))
+        if self.estimates is not None:
+            found |= self.estimates.names()
+        return found
+
     def forget(self, version: str) -> None:
         """Lets go of what a version taught."""
         self.lasts = self.refers = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,10 +48,15 @@ class Openings:
         self.slots: dict[int, Slot] = {}
         self._open: dict[tuple[int, int], list[int]] = {}  # model, window: slots
         self._at: dict[int, tuple[int, ...]] = {}  # member: slots, seldom more than two
+        self._begun: Counter[int] = Counter()  # model: members with slots
 
     def slots_of(self, model: int, window: int) -> list[int]:
         """The slots of a model's window, one for each version that was counted in it."""
         return list(self._open.get((model, window), ()))
+
+    def begun(self, model: int) -> int:
+        """How many versions of a model have open windows."""
+        return self._begun[model]
 
     def place(self, slots: Sequence[int]) -> tuple[IntArray, IntArray, IntArray]:
         """The tables, the tallies' rows and the references' rows of slots."""
@@ -77,8 +83,9 @@ class Openings:
             held.holders += 1
             a["ref"][slot] = held.row
         self.slots[slot] = Slot(member, window, table, row, held)
-        self._at[member] = *self._at.get(member, ()), slot
         model = int(self._members.arrays["model"][member])
+        self._begun[model] += member not in self._at
+        self._at[member] = *self._at.get(member, ()), slot
         self._open.setdefault((model, window), []).append(slot)
         return slot
 
@@ -160,13 +167,15 @@ class Openings:
         if here.held is not None:
             of.release(here.held)
         self.rows.release_one(slot)
+        a = self._members.arrays
+        key = int(a["model"][here.member]), here.window
         left = tuple(each for each in self._at.pop(here.member) if each != slot)
         if left:
             self._at[here.member] = left
-        a = self._members.arrays
+        else:
+            self._begun[key[0]] -= 1
         if a["window"][here.member] == here.window:
             a["window"][here.member] = NO_WINDOW
-        key = int(a["model"][here.member]), here.window
         self._open[key].remove(slot)
         if not self._open[key]:
             del self._open[key]

@@ -15,7 +15,6 @@ import numpy as np
 from watchkeeper.daemon.core import taught
 from watchkeeper.daemon.core.model import Health, ModelState, Renewal
 from watchkeeper.daemon.core.panel import Panel
-from watchkeeper.detectors.blocks import Member
 from watchkeeper.detectors.estimation import estimates
 from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, Incident
@@ -165,11 +164,8 @@ def on_record(plain: dict[str, Any]) -> tuple[Incident | None, list[Action]]:
 
 def members_of(state: ModelState) -> list[tuple[str, int]]:
     """The model's versions that have rows in the arrays."""
-    ledger, model = state.arrays.ledger, state.model
-    versions = ledger.versions.get(model, ())
-    if len(versions) == 1:
-        return [(versions[0], ledger.rows[Member(model, versions[0])])]
-    return [(version, ledger.rows[Member(model, version)]) for version in sorted(versions)]
+    versions = state.arrays.ledger.versions.get(state.model, {})
+    return sorted(versions.items()) if len(versions) > 1 else [*versions.items()]
 
 
 def _open_windows(states: Sequence[ModelState]) -> list[list[Any]]:

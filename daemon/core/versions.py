@@ -46,11 +46,12 @@ def member_rows(
     if known.all():
         return block, rows[block.member]
     rows, strange = rows.copy(), ~known & present(block.member, len(rows))
+    first = _first_rows(block)
     for place in np.flatnonzero(strange).tolist():
         member = block.members[place]
         row = ledger.rows.get(member)
         if row is None or member.version not in state.models[member.model].versions:
-            row = _meet(state, block, place, step)
+            row = _meet(state, member, float(block.at[first[place]]), step)
             names[place] = ledger.names[row]
         else:
             ledger.meet(row)
@@ -61,12 +62,18 @@ def member_rows(
     return block, rows[block.member]
 
 
-def _meet(state: State, block: PredictionBlock, place: int, step: Step) -> int:
+def _first_rows(block: PredictionBlock) -> IntArray:
+    """The first row of each member that has any."""
+    first = np.zeros(len(block.members), dtype=np.int64)
+    first[block.member[::-1]] = np.arange(len(block))[::-1]
+    return first
+
+
+def _meet(state: State, member: Member, at: float, step: Step) -> int:
     """The row of a version that is not known by now."""
-    member = block.members[place]
     model = state.models[member.model]
     before = model.live_version
-    row = met(state, member, float(block.at[np.argmax(block.member == place)]))
+    row = met(state, member, at)
     if model.live_version != before:
         step.live[member.model] = model.live_version
     return row
@@ -201,12 +208,7 @@ def _strange(state: State, member: Member) -> bool:
 
 def _many_open(state: State, model: ModelState) -> bool:
     """Whether as many versions have open windows as are told apart."""
-    ledger = state.arrays.ledger
-    versions = ledger.versions.get(model.model, ())
-    if len(versions) < OPEN_LIMIT:
-        return False
-    rows = (ledger.rows[Member(model.model, version)] for version in versions)
-    return sum(bool(ledger.open.open_slots(row)) for row in rows) >= OPEN_LIMIT
+    return state.arrays.ledger.open.begun(model.row) >= OPEN_LIMIT
 
 
 def _forget_old(model: ModelState, met: str) -> None:
@@ -216,16 +218,23 @@ def _forget_old(model: ModelState, met: str) -> None:
     model.settle()
     newest = sorted(model.versions, key=lambda v: -model.versions[v].last_seen)
     kept = {model.live_version, met}
-    # Labels that come late teach also of versions that are on no record any more; one that is to
-    # come may have been given its reference already.
-    counted = set(model.arrays.ledger.versions[model.model]) - model.profiles.keys()
-    for version in (counted | model.versions.keys()) - set(newest[:TAUGHT_LIMIT]) - kept:
-        model.forget(version)
+    for version in model.taught() - set(newest[:TAUGHT_LIMIT]) - kept:
+        if _may_go(model, version):
+            model.forget(version)
     for version in set(newest[VERSIONS_LIMIT:]) - kept:
         del model.versions[version]
         row = model.arrays.ledger.rows.get(Member(model.model, version))
         if row is not None:
             model.arrays.ledger.meet(row, False)
+
+
+def _may_go(model: ModelState, version: str) -> bool:
+    """Whether a version is on record, or labels that came late taught of it; one that is to come
+    may have been given its reference already."""
+    if version in model.versions:
+        return True
+    counted = Member(model.model, version) in model.arrays.ledger.rows
+    return counted and version not in model.profiles
 
 
 def release_old(model: ModelState) -> None:

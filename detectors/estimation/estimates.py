@@ -57,6 +57,10 @@ class Estimates:
         _use(self.cells, version, known)
         return known
 
+    def names(self) -> set[str]:
+        """The versions of which anything is known."""
+        return {*self.versions, *self.cells, *self.inputs}
+
     def known(self, version: str) -> Taught | Celled | None:
         """What a version's truths taught, if they did."""
         return self.versions.get(version) or self.cells.get(version)
