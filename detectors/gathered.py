@@ -15,7 +15,7 @@ from watchkeeper.detectors.texts import Codes, Spans, Texts, Words, behind, text
 
 T = TypeVar("T")
 _SOME, _SMALL = 16, 64  # so many frames in a row, of fewer rows each, are made one
-_SLACK = 65_536  # cells that may be empty in it, beside as many as its rows really have
+_SLACK = 65_536  # cells that may be empty in it, however its rows differ
 
 
 def frames_of(blocks: Sequence[Block]) -> Iterator[PredictionFrame | LabelFrame]:
@@ -88,15 +88,16 @@ def add_frame(frames: list[PredictionFrame], frame: PredictionFrame) -> None:
     that it would be mostly empty."""
     frames.append(frame)
     last = frames[-_SOME:]
-    if len(last) == _SOME and all(len(each) < _SMALL for each in last) and _dense(last):
+    if len(last) == _SOME and all(len(each) < _SMALL for each in last) and _alike(last):
         frames[-_SOME:] = [one_frame(last)]
 
 
-def _dense(frames: Sequence[PredictionFrame]) -> bool:
-    """Whether at most as many cells of these as one are empty as are not, but for some."""
-    names = {name for frame in frames for name in (*frame.numeric, *frame.categorical)}
-    there = sum(len(frame) * (len(frame.numeric) + len(frame.categorical)) for frame in frames)
-    return len(names) * sum(map(len, frames)) <= 2 * there + _SLACK
+def _alike(frames: Sequence[PredictionFrame]) -> bool:
+    """Whether each has at least half of all features, or what may be empty of these as one is
+    little."""
+    each = [{*frame.numeric, *frame.categorical} for frame in frames]
+    names = len(set().union(*each))
+    return names * sum(map(len, frames)) <= _SLACK or 2 * min(map(len, each)) >= names
 
 
 def one_frame(frames: Sequence[PredictionFrame]) -> PredictionFrame:

@@ -20,7 +20,7 @@ _NONE = 0xFFFFFFFF  # the length of a text that is missing
 _BITS, _TEXTS = "bits", "texts"
 
 
-class Column(msgspec.Struct, array_like=True):
+class Column(msgspec.Struct, array_like=True, gc=False):
     """`form` is a dtype, one of the words above, or both; `words` belong to codes. Where it is
     written, `data` may be a view of a column, as a copy of it costs as much as all the rest."""
 

@@ -44,6 +44,17 @@ def test_large_frames_stay_as_they_are() -> None:
     assert [*map(id, frames)] == [*map(id, large)]
 
 
+def test_rows_of_which_each_has_other_features_are_not_put_together_with_holes() -> None:
+    frames: list[PredictionFrame] = []
+    for i in range(400):
+        add_frame(frames, predictions(1, numeric={f"f{i}-{k}": [1.0] for k in range(100)}))
+
+    cells = sum(len(frame) * len(frame.numeric) for frame in frames)
+    assert sum(map(len, frames)) == 400
+    assert len(frames) < 100
+    assert cells < 40 * 400 * 100
+
+
 def test_what_a_frame_lacks_is_missing_in_its_rows() -> None:
     both = one_frame([row(0), row(1)])
 

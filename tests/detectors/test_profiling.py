@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from time import process_time
 
 import msgspec
 import numpy as np
@@ -307,3 +308,18 @@ def test_columns_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ProfileError, match=message):
         profile_from_columns(columns, model="m", version="1", score=score)
+
+
+def test_rows_of_which_each_has_other_features_take_no_more_time_the_more_there_are() -> None:
+    of_few, of_many = min(seconds(40) for _ in range(2)), seconds(320)
+
+    assert of_many < 2 * 8 * of_few
+
+
+def seconds(n: int) -> float:
+    """How long it takes to learn from so many rows with features of their own."""
+    frames = [predictions(1, numeric={f"f{i}-{k}": [1.0] for k in range(40)}) for i in range(n)]
+    began = process_time()
+    profile = learn_profile(frames, "m", "1")
+    assert len(profile.numeric) == FEATURES
+    return process_time() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import process_time
 
 import msgspec
 import numpy as np
@@ -137,3 +138,27 @@ def model(play: Play) -> ModelState:
 
 def dump(play: Play) -> bytes:
     return msgspec.msgpack.encode(play.pipeline.state.dump(MODEL))
+
+
+def test_new_versions_cost_no_more_the_more_there_are() -> None:
+    of_few, of_many = min(seconds(200) for _ in range(2)), seconds(1_600)
+
+    assert of_many < 2.5 * 8 * of_few
+
+
+def seconds(n: int) -> float:
+    """How long it takes to meet so many versions in one batch."""
+    play = Play()
+    play.traffic(1)
+    at = play.at
+    windows = []
+    for i in range(n):
+        windows.append(made(play.window(version=f"w{i}", n=1)))
+        play.at = at
+    batch = Batch([predictions(windows)])
+
+    began = process_time()
+    play.step(batch)
+
+    assert len(play.pipeline.state.arrays.ledger.versions[MODEL]) > 100
+    return process_time() - began
