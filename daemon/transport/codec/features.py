@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from watchkeeper.daemon.transport.codec.packing import packed
+from watchkeeper.daemon.transport.codec.packing import is_dense, packed
 from watchkeeper.daemon.transport.codec.refused import Refused
 from watchkeeper.daemon.transport.codec.scattered import scattered
 from watchkeeper.detectors.types import FloatArray, ObjectArray
@@ -43,13 +43,17 @@ def feature_columns(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[list[int],
     features differ much are in parts of their own, see `packing`."""
     names = rows[0].keys()
     if all(map(names.__eq__, map(dict.keys, rows))) and wrong_names(names) is None:
-        yield _made(rows, list(range(len(rows))), alike=True)
+        yield _made(rows, list(range(len(rows))), full=True)
+        return
+    every, there = dict.fromkeys(chain.from_iterable(rows)).keys(), sum(map(len, rows))
+    if is_dense(len(every), len(rows), there) and wrong_names(every) is None:
+        yield _made(rows, list(range(len(rows))), full=len(rows) * len(every) <= 2 * there)
         return
     refused, groups = _grouped(rows)
     yield [], Features(), refused
     for part in packed((names, len(places), places) for names, places in groups):
         places = sorted(chain.from_iterable(part.items))
-        yield _made(rows, places, alike=part.there == len(places) * len(part.names))
+        yield _made(rows, places, full=len(places) * len(part.names) <= 2 * part.there)
 
 
 def _grouped(rows: Sequence[dict[str, Any]]) -> tuple[_Wrong, list[_Group]]:
@@ -81,13 +85,13 @@ def wrong_names(names: Collection[str]) -> Refused | None:
 
 
 def _made(
-    rows: Sequence[dict[str, Any]], places: list[int], alike: bool
+    rows: Sequence[dict[str, Any]], places: list[int], full: bool
 ) -> tuple[list[int], Features, _Wrong]:
     """The columns of the rows at these places, but for those with an integer that is too large;
-    all have the same names where they are `alike`."""
+    where they are `full`, few values are missing."""
     chosen = [rows[i] for i in places]
     huge: dict[int, str] = {}
-    if alike and len(chosen) >= _FEW:
+    if full and len(chosen) >= _FEW:
         features = _columns(chosen, huge)
     else:
         features = Features(*scattered(chosen, huge))
@@ -95,7 +99,7 @@ def _made(
         return places, features, []
     wrong = [(places[i], _too_large(name)) for i, name in sorted(huge.items())]
     kept = [place for i, place in enumerate(places) if i not in huge]
-    again = _made(rows, kept, alike) if kept else ([], Features(), [])
+    again = _made(rows, kept, full) if kept else ([], Features(), [])
     return again[0], again[1], wrong
 
 
@@ -104,7 +108,7 @@ def _too_large(name: str) -> Refused:
 
 
 def _columns(rows: Sequence[dict[str, Any]], huge: dict[int, str]) -> Features:
-    """The columns of rows with the same names, and the rows with an integer that is too large."""
+    """The columns of rows, one after the other, and the rows with an integer that is too large."""
     features = Features()
     for name, values in sorted(_table(rows)):
         _add_column(features, huge, name, values)
@@ -112,13 +116,15 @@ def _columns(rows: Sequence[dict[str, Any]], huge: dict[int, str]) -> Features:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, _Values]]:
-    """Every feature's name and values."""
+    """Every feature's name and values; None where a row has none."""
     names = tuple(rows[0])
-    if len(names) == 1:
-        return iter([(names[0], [*map(itemgetter(names[0]), rows)])])
-    if not names:
-        return iter(())
-    return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
+    if len(names) > 1 and set(map(len, rows)) == {len(names)}:
+        try:
+            return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
+        except KeyError:
+            pass  # as many names, but others: the slower way
+    every = dict.fromkeys(chain.from_iterable(rows))
+    return ((name, tuple(map(dict.get, rows, repeat(name)))) for name in every)
 
 
 def _add_column(features: Features, huge: dict[int, str], name: str, values: _Values) -> None:

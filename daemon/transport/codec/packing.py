@@ -23,6 +23,11 @@ N = TypeVar("N", bound=Hashable)
 T = TypeVar("T")
 
 
+def is_dense(columns: int, rows: int, there: int) -> bool:
+    """Whether rows that really have so many cells may stand in one part of so many columns."""
+    return columns * rows <= 2 * there + SLACK and columns <= MOST_COLUMNS
+
+
 @dataclass(slots=True)
 class Part(Generic[N, T]):
     """What is to stand in one part: the names of its columns, how many rows, and how many cells
@@ -37,8 +42,7 @@ class Part(Generic[N, T]):
         """Whether it stays dense with so many rows of these names, and not too wide."""
         columns = len(self.names) + len(names - self.names)
         there = self.there + rows * len(names)
-        dense = columns * (self.rows + rows) <= 2 * there + SLACK
-        return dense and columns <= max(MOST_COLUMNS, len(self.names))
+        return is_dense(columns, self.rows + rows, there)
 
     def put(self, names: frozenset[N], rows: int, item: T) -> None:
         """Takes rows of these names."""

@@ -86,6 +86,6 @@ def _beyond(values: Sequence[Any]) -> list[int]:
 def _table(names: Sequence[str], cells: _Cells, values: Any, nothing: Any) -> dict[str, Any]:
     """A column for each name that has a value; `nothing` is one without any."""
     there = np.bincount(cells.column, minlength=len(names)) > 0
-    table = np.tile(nothing, (np.count_nonzero(there), 1))
+    table = np.tile(nothing, (int(np.count_nonzero(there)), 1))
     table[(np.cumsum(there) - 1)[cells.column], cells.row] = values
     return dict(zip(compress(names, there.tolist()), table, strict=True))
