@@ -63,7 +63,7 @@ class UnreadPages:
 
     The first place is told at once, and once, however often it is met before its offsets are
     stored. Those that come within `every_s` of a page are told by the next one, which says how
-    many they are; a crash meanwhile loses that page, and no more than it: the places are on record.
+    many they are; an end meanwhile loses that page, and no more than it: the places are on record.
     """
 
     every_s: float = EVERY_S
