@@ -69,7 +69,7 @@ def shortened(record: Record) -> Record:
     sizes = {
         "value": len(record.value or b""),
         "key": len(record.key or b""),
-        "headers": sum(len(name) + len(text or b"") for name, text in record.headers),
+        "headers": sum(map(_on_the_wire, record.headers)),
     }
     cut = {part: size for part, size in sizes.items() if size > _LONGEST[part]}
     if not cut:
@@ -88,6 +88,12 @@ def cut_parts(headers: Headers) -> dict[str, int]:
     # Whoever sent the record may have written anything there.
     said = {_CUT[name]: text or b"" for name, text in _marks(headers)}
     return {part: int(text) if _NUMBER.fullmatch(text) else 0 for part, text in said.items()}
+
+
+def _on_the_wire(header: tuple[str, bytes | None]) -> int:
+    """The bytes of a header, with the two or more that say how long its parts are."""
+    name, text = header
+    return len(name.encode(errors="backslashreplace")) + len(text or b"") + 2
 
 
 def _marks(headers: Headers) -> Headers:

@@ -218,13 +218,15 @@ def test_what_a_broker_takes_is_put_away_whole() -> None:
     [
         ({"value": b"x" * 60_000_000}, {"value": 60_000_000}),
         ({"key": b"k" * 1_000_000}, {"key": 1_000_000}),
-        ({"headers": (("trace", b"x" * 1_000_000), ("none", None))}, {"headers": 1_000_009}),
+        ({"headers": (("trace", b"x" * 1_000_000), ("none", None))}, {"headers": 1_000_013}),
+        ({"headers": (("a", b""),) * 40_000}, {"headers": 120_000}),
+        ({"headers": (("\u00e9" * 40_000, b""),)}, {"headers": 80_002}),
         (
             {"value": b"x" * 1_000_000, "key": b"k" * 40_000},
             {"value": 1_000_000, "key": 40_000},
         ),
     ],
-    ids=["value", "key", "headers", "both"],
+    ids=["value", "key", "headers", "many headers", "long names", "both"],
 )
 def test_what_is_put_away_of_a_record_is_no_more_than_a_broker_takes(
     changed: dict[str, Any], parts: dict[str, int]
