@@ -30,6 +30,7 @@ from watchkeeper.detectors.types import Change, Finding
 from watchkeeper.handlers.types import Action, ActionState, Incident, IncidentState
 
 _AT_ONCE = 256  # models whose states are plain data at a time
+_A_LETTER, _A_HEADER = 2_048, 128  # bytes beside those that a refused record carries
 GOES_LIVE = ("deployment", "promotion", "rollback")  # the kinds of change that make a version live
 
 
@@ -165,9 +166,9 @@ def _healed_of(incident: Incident, state: State) -> list[VersionKey]:
 
 
 def _size(letter: DeadLetter) -> int:
-    """The bytes that are kept of a record."""
-    headers = sum(len(name) + len(value or b"") for name, value in letter.headers)
-    return len(letter.key or b"") + len(letter.value or b"") + headers
+    """About the bytes that a record takes, on record and as a message."""
+    headers = sum(len(name) + len(value or b"") + _A_HEADER for name, value in letter.headers)
+    return len(letter.key or b"") + len(letter.value or b"") + headers + _A_LETTER
 
 
 def _letter(refused: Refused, at: float) -> DeadLetter:

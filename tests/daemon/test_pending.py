@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 import pytest
 
@@ -10,11 +12,12 @@ from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State
 from watchkeeper.daemon.core.step import Step
 from watchkeeper.daemon.pending import Pending
+from watchkeeper.daemon.reporting.topics import TopicNames, dead_letter_row
 from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.storage.values import Checkpoint, Deployment
 from watchkeeper.daemon.transport.codec import DeadLetter as Refused
 from watchkeeper.daemon.transport.codec.deadletter import cut_parts
-from watchkeeper.daemon.transport.ports import Record
+from watchkeeper.daemon.transport.ports import Headers, Record
 from watchkeeper.detectors.types import Change, moment
 
 
@@ -103,3 +106,19 @@ def test_of_a_refused_record_no_more_is_kept_than_is_sent_on(part: str) -> None:
     assert cut_parts(cut.headers) == {part: 60_000_000}
     assert (whole.key, whole.value, whole.headers) == (b"fraud", b"{", ())
     assert pending.refused_bytes < 1_000_000
+
+
+@pytest.mark.parametrize("headers", [(), tuple((f"h{n}", b"") for n in range(50))])
+def test_refused_records_without_values_count_as_what_they_take(headers: Headers) -> None:
+    pending, count, names = Pending(), 2_000, TopicNames()
+    tracemalloc.start()
+
+    for n in range(count):
+        own = tuple((f"{name}-{n}", text) for name, text in headers)
+        refused = Refused(Record("predictions", 2, n, START, None, None, own), "empty")
+        pending.add_refused([refused], START)
+        pending.outbox.append(dead_letter_row(refused, names, START))
+
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / 2 < pending.refused_bytes < 2 * taken
