@@ -17,9 +17,9 @@ from watchkeeper.daemon.storage.growing import Growing, Named, Reals, Settled, T
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, Members, PredictionBlock
 from watchkeeper.detectors.texts import Words
 
-# Rows that are stored as one: few enough for a copy to lie in memory that was used before, which
-# larger ones than 8 MiB do not, at several times the cost; and enough to be worth their names.
-_ROWS, _ROWS_A_NAME = 65_536, 64
+# Rows that are stored as one: enough to be worth their names; and few enough for a copy to lie in
+# memory that was used before, which larger ones than 8 MiB do not, at several times the cost.
+_ROWS, _ROWS_A_NAME, _MOST_ROWS = 65_536, 64, 262_144
 
 Reach = Callable[[str], int]  # how many of a model's newest events its label join may need
 
@@ -144,7 +144,7 @@ class Stretch:
     @property
     def rows(self) -> int:
         """How many predictions make it full, or labels."""
-        return max(_ROWS, _ROWS_A_NAME * self.names)
+        return max(_ROWS, min(_ROWS_A_NAME * self.names, _MOST_ROWS))
 
     @property
     def full(self) -> bool:

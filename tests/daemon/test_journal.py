@@ -194,6 +194,19 @@ def test_nothing_is_left_out_while_a_join_reaches_back_to_it() -> None:
     assert sum(map(len, stored(kept, State(policy)))) == sum(map(len, came))
 
 
+def test_a_row_of_the_table_stays_small_however_many_models_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "_MOST_ROWS", 600)
+    kept, models = Journal(), [f"m{i}" for i in range(100)]
+    for turn in range(20):
+        kept.add(made(models, np.arange(100) + 100 * turn + 1))
+
+    blocks = stored(kept, State(policy))
+
+    assert [*map(len, blocks)] == [600, 600, 600, 200]
+
+
 def test_what_joins_do_not_need_is_let_go_of() -> None:
     kept = Journal()
     kept.add(made(["a"], np.arange(1, 31)))
