@@ -21,7 +21,7 @@ from watchkeeper.detectors.roster import Numbered, Remembered
 from watchkeeper.detectors.texts import Codes, Spans, Texts
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
-EXAMPLES_A_SECOND = 2_000.0
+EXAMPLES_A_SECOND = 1_000.0
 EXAMPLES_AT_ONCE = 100_000.0
 _HIGHEST = 2.0**64
 # So many blocks of fewer rows each are worked on at once: a few hundred microseconds.
