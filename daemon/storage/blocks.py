@@ -31,8 +31,8 @@ from watchkeeper.daemon.storage.snapshots import SnapshotError, layout_of, seal,
 from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
 from watchkeeper.detectors.keys import Keys
 
-LAYOUT = 2
-_BEFORE = 1  # all of which this one has too: but for times by their steps
+LAYOUT = 3
+_BEFORE = (1, 2)  # all of which this one has too: they had no times by steps, and no decimals
 
 
 class Stored(msgspec.Struct):
@@ -101,7 +101,8 @@ def encode(packed: Packed) -> bytes:
 
 def decode(blob: bytes) -> Block:
     """The block exactly as it was; SnapshotError where the bytes are not a block."""
-    body = unseal(blob, _BEFORE if layout_of(blob) == _BEFORE else LAYOUT)
+    layout = layout_of(blob)
+    body = unseal(blob, layout if layout in _BEFORE else LAYOUT)
     try:
         return _block(_decoder.decode(body))
     except (msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError) as error:

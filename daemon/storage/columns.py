@@ -4,7 +4,7 @@ no room."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from watchkeeper.detectors.types import BoolArray, FloatArray
 
 MISSING, CODES = "missing", "codes"
 STEPS = "steps"  # before a dtype: times, by how many floats they are from `base`
+DECIMALS = "decimals"  # before a dtype: real numbers, by how many `base`-ths they are
 _FURTHEST = 2**31 - 1
 _NONE = 0xFFFFFFFF  # the length of a text that is missing
 _BITS, _TEXTS = "bits", "texts"
@@ -28,6 +29,19 @@ class Column(msgspec.Struct, array_like=True, gc=False):
     data: bytes = b""
     words: tuple[str, ...] = ()
     base: int = 0
+
+
+class Form(NamedTuple):
+    """Real numbers of a kind, or by how many parts of one they are: the least whole number of the
+    kind stands for NaN then."""
+
+    kind: type[Any]
+    parts: int = 0
+
+
+AS_THEY_ARE = Form(np.float64)
+# The shortest first: scores with four and six digits behind the point, and of 32-bit models.
+FORMS = (Form(np.int16, 10**4), Form(np.int32, 10**6), Form(np.float32), AS_THEY_ARE)
 
 
 def raw(column: npt.NDArray[Any]) -> tuple[str, Any]:
@@ -45,6 +59,48 @@ def numbers(column: npt.NDArray[Any]) -> Column:
     if kind == "i":
         column = column.astype(narrow(int(column.min()), int(column.max())))
     return Column(*raw(column))
+
+
+def shortened(column: FloatArray, form: Form) -> npt.NDArray[Any] | None:
+    """The numbers in this form; None where that would lose a bit of one."""
+    if form == AS_THEY_ARE or not len(column):
+        return column
+    if form.parts:
+        return _in_parts(column, form)
+    with np.errstate(over="ignore"):
+        held: npt.NDArray[Any] = column.astype(form.kind)
+    return held if _same(held.astype(np.float64), column) else None
+
+
+def _in_parts(column: FloatArray, form: Form) -> npt.NDArray[Any] | None:
+    missing = np.isnan(column)
+    some = bool(missing.any())
+    real = np.where(missing, 0.0, column) if some else column
+    furthest = np.iinfo(form.kind).max / form.parts
+    if not -furthest <= np.minimum.reduce(real) <= np.maximum.reduce(real) <= furthest:
+        return None
+    whole = np.rint(real * form.parts)
+    held: npt.NDArray[Any] = whole.astype(form.kind)
+    if some:
+        held[missing] = np.iinfo(form.kind).min
+        whole[missing] = np.nan
+    whole += 0.0  # of zeros only the one without a sign is kept
+    whole /= form.parts
+    return held if _same(whole, column) else None
+
+
+def _same(one: FloatArray, other: FloatArray) -> bool:
+    """Whether they are the same to the last bit."""
+    return bool(np.logical_and.reduce(one.view(np.int64) == other.view(np.int64)))
+
+
+def lengthened(held: npt.NDArray[Any], form: Form) -> FloatArray:
+    """The numbers of which `shortened` gave these."""
+    found: FloatArray = held.astype(np.float64)
+    if form.parts:
+        found /= form.parts
+        found[held == np.iinfo(form.kind).min] = np.nan
+    return found
 
 
 def times(column: FloatArray) -> Column:
@@ -141,6 +197,11 @@ def read_reals(column: Column, n: int) -> FloatArray:
         return np.full(n, np.nan)
     if form.startswith(STEPS):
         return of_steps(column.base, _read(form.removeprefix(STEPS), column.data, n, "i"))
+    if form.startswith(DECIMALS):
+        if column.base < 1:
+            raise ValueError(f"parts of one: {column.base}")
+        held = _read(form.removeprefix(DECIMALS), column.data, n, "i")
+        return lengthened(held, Form(held.dtype.type, column.base))
     return _read(form, column.data, n, "f").astype(np.float64)
 
 

@@ -14,14 +14,18 @@ import numpy.typing as npt
 
 from watchkeeper.daemon.storage.columns import (
     CODES,
+    DECIMALS,
+    FORMS,
     MISSING,
     STEPS,
     Column,
     base_of,
     is_missing,
+    lengthened,
     narrow,
     of_steps,
     raw,
+    shortened,
     steps_from,
 )
 from watchkeeper.detectors.roster import Numbered, Roster
@@ -105,10 +109,11 @@ class Times:
 
 
 class Reals:
-    """Real numbers; no room as long as nothing is given."""
+    """Real numbers, in the shortest form that loses no bit; no room as long as none is given."""
 
     def __init__(self) -> None:
-        self._n = 0
+        self._n = 0  # that are missing, before there is anything
+        self._form = 0  # which one of `FORMS`
         self._held: Growing | None = None
 
     def add(self, part: FloatArray, most: int) -> None:
@@ -117,13 +122,29 @@ class Reals:
             if is_missing(part):
                 self._n += len(part)
                 return
-            self._held = Growing(np.float64)
-            self._held.more(self._n, most).fill(np.nan)
-        self._held.more(len(part), most)[:] = part
+            self._held = self._holding(np.full(self._n, np.nan), most)
+        short = shortened(part, FORMS[self._form])
+        while short is None:
+            known = lengthened(self._held.all, FORMS[self._form])
+            self._form += 1
+            self._held = self._holding(known, most)
+            short = shortened(part, FORMS[self._form])
+        self._held.more(len(part), most)[:] = short
+
+    def _holding(self, known: FloatArray, most: int) -> Growing:
+        """Holds these, in the first form from this one on that can."""
+        while (short := shortened(known, FORMS[self._form])) is None:
+            self._form += 1
+        held = Growing(FORMS[self._form].kind)
+        held.more(len(known), most)[:] = short
+        return held
 
     def column(self) -> Column:
         """All of them as one column."""
-        return Column(MISSING) if self._held is None else Column(*raw(self._held.all))
+        if self._held is None:
+            return Column(MISSING)
+        (form, data), parts = raw(self._held.all), FORMS[self._form].parts
+        return Column(DECIMALS + form, data, base=parts) if parts else Column(form, data)
 
 
 class Texts:

@@ -109,7 +109,7 @@ def test_of_an_event_nothing_else_stays_in_memory(kernels: bool) -> None:
 
     rows = sum(map(len, blocks))
     assert rows == 4_000
-    assert rows * 16 < held(kept) <= 18 * rows  # a time, a key, a label, and mostly a score
+    assert 13 * rows < held(kept) <= 15 * rows  # a time, a key, a label, and mostly a score
 
 
 def stored(kept: Journal, state: State) -> list[Block]:

@@ -52,7 +52,7 @@ def test_what_is_not_given_takes_no_room() -> None:
     assert columns.bits(np.ones(9, dtype=np.bool_)).data == b""
 
 
-@pytest.mark.parametrize("form", ["O", "steps<f8", "nonsense", "<i4"])
+@pytest.mark.parametrize("form", ["O", "steps<f8", "nonsense", "<i4", "decimals<i8", "decimals<f8"])
 def test_another_form_is_no_column_of_real_numbers(form: str) -> None:
     with pytest.raises((ValueError, TypeError)):
         columns.read_reals(columns.Column(form, bytes(8)), 1)

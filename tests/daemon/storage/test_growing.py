@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from tests.daemon.storage.examples import T0
 from watchkeeper.daemon.storage import columns
@@ -13,6 +16,27 @@ from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import FloatArray
 
 NOTHING = np.full(3, np.nan)
+# The ends of what each form holds, and what lies just beyond.
+ODD = (
+    *(
+        0.0,
+        -0.0,
+        1.0,
+        0.1,
+        0.25,
+        0.7312,
+        1e-4,
+        1e-6,
+        0.123456,
+        1e-7,
+        1 / 3,
+        np.nan,
+        np.inf,
+        -np.inf,
+    ),
+    *(3.2767, 3.2768, -3.2767, -3.2768, 2147.483647, 2147.483648, -2147.483648, 16_777_217.0),
+    *(float(np.float32(0.1)), 3.5e38, 1e305, 5e-324),
+)
 models: Roster[str] = Roster()
 for number in range(300):
     models.add(f"m{number}")
@@ -68,6 +92,41 @@ def test_real_numbers_of_which_parts_are_missing(parts: list[FloatArray]) -> Non
     stored = reals(parts).column()
 
     np.testing.assert_array_equal(columns.read_reals(stored, len(whole)), whole)
+
+
+SHORT = {
+    "<i2": np.round(np.linspace(0.0, 1.0, 200), 4),
+    "<i4": np.round(np.linspace(-90.0, 2_000.0, 200), 6),
+    "<f4": np.linspace(0.0, 1.0, 200).astype(np.float32).astype(np.float64),
+    "<f8": np.linspace(0.0, 1.0, 200),
+}
+
+
+@pytest.mark.parametrize("last", SHORT)
+@pytest.mark.parametrize("first", SHORT)
+@pytest.mark.parametrize("gap", [[], [NOTHING]])
+def test_real_numbers_become_longer_only_when_they_must(
+    first: str, last: str, gap: list[FloatArray]
+) -> None:
+    parts = [*gap, SHORT[first], *gap, SHORT[last]]
+    whole = np.concatenate(parts)
+
+    stored = reals(parts).column()
+
+    assert columns.read_reals(stored, len(whole)).tobytes() == whole.tobytes()
+    assert stored.form.endswith(first if first == last else "")
+    assert len(stored.data) <= 8 * len(whole)
+
+
+@given(
+    st.lists(hnp.arrays(np.float64, st.integers(1, 9), elements=st.sampled_from(ODD)), max_size=4)
+)
+def test_any_real_numbers_come_back_to_the_last_bit(parts: list[FloatArray]) -> None:
+    whole = np.concatenate([*parts, NOTHING])
+
+    stored = reals([*parts, NOTHING]).column()
+
+    assert columns.read_reals(stored, len(whole)).tobytes() == whole.tobytes()
 
 
 def test_nothing_is_stored_where_no_part_has_anything() -> None:
