@@ -14,6 +14,7 @@ MODULES = (
     "watchkeeper.daemon.core.clocks_fast",
     "watchkeeper.daemon.core.keyed_fast",
     "watchkeeper.daemon.core.placing_fast",
+    "watchkeeper.daemon.storage.decimals_fast",
     "watchkeeper.daemon.transport.batches_fast",
     "watchkeeper.daemon.transport.codec.fast_event",
     "watchkeeper.detectors.anomalies.nearest_fast",

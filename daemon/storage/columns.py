@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from watchkeeper.daemon.storage import decimals
 from watchkeeper.detectors.texts import Spans, Texts, Words, texts_of
 from watchkeeper.detectors.types import BoolArray, FloatArray
 
@@ -63,43 +64,21 @@ def numbers(column: npt.NDArray[Any]) -> Column:
 
 def shortened(column: FloatArray, form: Form) -> npt.NDArray[Any] | None:
     """The numbers in this form; None where that would lose a bit of one."""
-    if form == AS_THEY_ARE or not len(column):
+    if form == AS_THEY_ARE:
         return column
     if form.parts:
-        return _in_parts(column, form)
+        return decimals.of_reals(column, form.parts, form.kind)
     with np.errstate(over="ignore"):
         held: npt.NDArray[Any] = column.astype(form.kind)
-    return held if _same(held.astype(np.float64), column) else None
-
-
-def _in_parts(column: FloatArray, form: Form) -> npt.NDArray[Any] | None:
-    missing = np.isnan(column)
-    some = bool(missing.any())
-    real = np.where(missing, 0.0, column) if some else column
-    furthest = np.iinfo(form.kind).max / form.parts
-    if not -furthest <= np.minimum.reduce(real) <= np.maximum.reduce(real) <= furthest:
-        return None
-    whole = np.rint(real * form.parts)
-    held: npt.NDArray[Any] = whole.astype(form.kind)
-    if some:
-        held[missing] = np.iinfo(form.kind).min
-        whole[missing] = np.nan
-    whole += 0.0  # of zeros only the one without a sign is kept
-    whole /= form.parts
-    return held if _same(whole, column) else None
-
-
-def _same(one: FloatArray, other: FloatArray) -> bool:
-    """Whether they are the same to the last bit."""
-    return bool(np.logical_and.reduce(one.view(np.int64) == other.view(np.int64)))
+    exact = held.astype(np.float64).view(np.int64) == column.view(np.int64)
+    return held if exact.all() else None
 
 
 def lengthened(held: npt.NDArray[Any], form: Form) -> FloatArray:
     """The numbers of which `shortened` gave these."""
-    found: FloatArray = held.astype(np.float64)
     if form.parts:
-        found /= form.parts
-        found[held == np.iinfo(form.kind).min] = np.nan
+        return decimals.to_reals(held, form.parts)
+    found: FloatArray = held.astype(np.float64)
     return found
 
 

@@ -33,6 +33,12 @@ from watchkeeper.handlers.types import (
 T0 = 1_790_000_000.0
 P0 = Partition("predictions", 0)
 P1 = Partition("predictions", 1)
+# The ends of what each form of real numbers holds, and what lies just beyond.
+ODD = (
+    *(0.0, -0.0, 1.0, 0.1, 0.25, 0.7312, 1e-4, 1e-6, 0.123456, 1e-7, 1 / 3),
+    *(float("nan"), float("inf"), float("-inf"), float(np.float32(0.1)), 3.5e38, 1e305, 5e-324),
+    *(3.2767, 3.2768, -3.2767, -3.2768, 2147.483647, 2147.483648, -2147.483648, 16_777_217.0),
+)
 
 
 def finding(at: float = T0, target: str = "f1", severity: Severity = Severity.CRITICAL) -> Finding:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.daemon.storage.examples import T0
+from tests.daemon.storage.examples import ODD, T0
 from watchkeeper.daemon.storage import columns
 from watchkeeper.daemon.storage.growing import Growing, Named, Reals, Texts, Times
 from watchkeeper.detectors.roster import Roster
@@ -16,27 +16,6 @@ from watchkeeper.detectors.texts import Words
 from watchkeeper.detectors.types import FloatArray
 
 NOTHING = np.full(3, np.nan)
-# The ends of what each form holds, and what lies just beyond.
-ODD = (
-    *(
-        0.0,
-        -0.0,
-        1.0,
-        0.1,
-        0.25,
-        0.7312,
-        1e-4,
-        1e-6,
-        0.123456,
-        1e-7,
-        1 / 3,
-        np.nan,
-        np.inf,
-        -np.inf,
-    ),
-    *(3.2767, 3.2768, -3.2767, -3.2768, 2147.483647, 2147.483648, -2147.483648, 16_777_217.0),
-    *(float(np.float32(0.1)), 3.5e38, 1e305, 5e-324),
-)
 models: Roster[str] = Roster()
 for number in range(300):
     models.add(f"m{number}")
