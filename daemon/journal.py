@@ -27,8 +27,8 @@ _NOT_KEPT = ("request_id", "entity_key", "entity", "duration_s", "status", "outp
 
 
 class _Rows:
-    """Events of one kind one behind the other, with what label joins need of them: mostly 17 to 23 bytes
-    of a prediction and 15 of a label."""
+    """Events of one kind one behind the other, with what label joins need of them: mostly 17 to 23
+    bytes of a prediction and 15 of a label."""
 
     def __init__(self) -> None:
         self._at = Times()
