@@ -221,7 +221,7 @@ def test_a_batch_that_was_damaged_on_disk_is_passed_over(
     (letter,) = group.store.records.dead_letters()
     assert (letter.topic, letter.partition, letter.offset) == (*place, start)
     assert letter.reason == "quarantined_range"
-    assert f"records {start} to {start + 4} cannot be read" in letter.message
+    assert f"records {start} to {start + 4}, 5 at most, cannot be read" in letter.message
     each = watched.given * watched.stream.per_slot
     assert {m: sum(n.values()) for m, n in group.left().states.items()} == {
         model: each for model, _ in watched.stream.models

@@ -16,12 +16,12 @@ from tests.faults.size import size
 from tests.faults.test_storage import whole
 from tests.faults.zygote import Zygote
 
-ROUNDS = size(25, 500)
+ROUNDS = size(8, 500)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not reachable(), reason="SQLite is built into Python here")
-@pytest.mark.timeout(size(2_400, 43_200))
+@pytest.mark.timeout(size(1_200, 43_200))
 def test_a_disk_that_fails_at_times_changes_nothing(
     tmp_path: Path,
     models: Registry,
