@@ -251,4 +251,4 @@ def _alone_of(names: tuple[T, ...], codes: Codes) -> tuple[tuple[T, ...], Codes]
 
 
 def _alone_in(column: Texts, rows: IntArray) -> Texts:
-    return column.take(rows).packed() if isinstance(column, Spans) else column[rows]
+    return column.alone(rows) if isinstance(column, Spans) else column[rows]

@@ -96,6 +96,11 @@ class Spans:
         """The chosen rows."""
         return Spans(self.buffer, self.start[rows], self.end[rows])
 
+    def alone(self, rows: Rows) -> Spans:
+        """The chosen rows, in a buffer that holds nothing else."""
+        some = self.take(rows)
+        return some.packed() if len(some) > _SOME else some._few_packed()
+
     def packed(self) -> Spans:
         """The same texts one behind the other, in a buffer that holds nothing else."""
         if self._alone:
@@ -115,7 +120,9 @@ class Spans:
 
     def _few_packed(self) -> Spans:
         whole, begins, ends = self.buffer, self.start.tolist(), self.end.tolist()
-        if min(begins, default=-1) < 0:
+        if max(begins, default=-1) < 0:
+            return Spans.nothing(len(begins))
+        if min(begins) < 0:
             return Spans(self._few(), *behind(self.start, self.end))
         texts = [whole[begin:end] for begin, end in zip(begins, ends, strict=True)]
         lengths = self.end - self.start

@@ -141,4 +141,8 @@ def test_texts_that_stand_alone_are_not_copied_again(n: int, missing: bool) -> N
     assert missing or alone.packed() is alone
     parted = alone.take(np.arange(0, n, 2))
     assert parted.packed().texts().tolist() == texts[::2]
+    chosen, none = scattered.alone(np.arange(0, n, 2)), spans([None] * n).alone(np.arange(n))
+    assert chosen.texts().tolist() == texts[::2]
+    assert chosen.buffer == chosen.data() == "".join(filter(None, texts[::2])).encode()
+    assert (none.buffer, none.texts().tolist()) == (b"", [None] * n)
     assert alone.take(np.arange(n)[::-1]).data() == "".join(filter(None, texts[::-1])).encode()
