@@ -14,10 +14,17 @@ from watchkeeper.daemon.journal import Journal, Reach
 from watchkeeper.daemon.pieces import Pieces
 from watchkeeper.daemon.storage.blocks import Packed
 from watchkeeper.daemon.storage.values import Kept, KeptKind
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBlock, models_of
+from watchkeeper.detectors.blocks import (
+    Block,
+    LabelBlock,
+    Member,
+    Members,
+    PredictionBlock,
+    models_of,
+)
 from watchkeeper.detectors.gathered import labels, predictions
 from watchkeeper.detectors.keys import Keys
-from watchkeeper.detectors.roster import Numbered, Remembered
+from watchkeeper.detectors.roster import Common, Numbered, Remembered, Roster
 from watchkeeper.detectors.texts import Codes, Spans, Texts
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
 
@@ -85,6 +92,7 @@ class Keeping:
         self._journals: dict[int, Journal] = {}
         self._whole: dict[int, dict[_Shape, Pieces[Any]]] = {}
         self._numbers: Remembered[str] = Remembered()  # a model moves only behind a checkpoint
+        self._common: Common[str] = Common()
         self._homes: Mapping[str, int] = {}
         self._few: dict[type[Block], list[Any]] = {PredictionBlock: [], LabelBlock: []}
 
@@ -131,8 +139,13 @@ class Keeping:
 
     def _at_home(self, block: Block) -> Iterator[tuple[int, Block]]:
         """The block's rows by the home of their models."""
+        roster = _roster_of(block)
+        common = -1 if roster is None else self._common.of(roster, len(block), self._home)
+        if common >= 0:
+            yield common, block
+            return
         models, place = models_of(block)
-        homes = self._numbers.of(models, lambda model: self._homes.get(model, -1))
+        homes = self._numbers.of(models, self._home)
         first = int(homes[0]) if len(homes) and len(block) else -1
         if first >= 0 and first == np.minimum.reduce(homes) == np.maximum.reduce(homes):
             yield first, block
@@ -142,6 +155,9 @@ class Keeping:
             if number >= 0:
                 rows = numbers == number
                 yield number, block if rows.all() else block.take(rows)
+
+    def _home(self, model: str) -> int:
+        return self._homes.get(model, -1)
 
     def kept(self, reach: Reach) -> Gathered:
         """All of it, but for what no label join needs any more. Nothing may be added behind it.
@@ -166,6 +182,13 @@ class Keeping:
             for shape in sorted(alike, key=lambda shape: shape is None)  # labels come last
         ]
         return [*joins, *whole]
+
+
+def _roster_of(block: Block) -> Roster[str] | None:
+    """The roster of the block's models, if they have one."""
+    if isinstance(block, LabelBlock):
+        return block.models.roster if isinstance(block.models, Numbered) else None
+    return block.members.roster.models if isinstance(block.members, Members) else None
 
 
 def _rows(blocks: Sequence[Block]) -> int:

@@ -13,6 +13,8 @@ import numpy as np
 
 from watchkeeper.detectors.frames import IntArray, ObjectArray
 
+_WORTH = 16  # rows for each name of a roster
+
 T = TypeVar("T")
 N = TypeVar("N", bound="Numbered[Any]")
 
@@ -91,6 +93,30 @@ class Remembered(Generic[T]):
         self._last = None if found.min(initial=0) < 0 else (names, found)
         found.flags.writeable = False
         return found
+
+
+class Common(Generic[T]):
+    """The number that all names of a roster have, where it is one and the same: then it is that of
+    any of them. Asked for once so many rows came that to look each name up is little beside them.
+    """
+
+    def __init__(self) -> None:
+        self._roster: Roster[T] | None = None
+        self._asked = self._rows = 0
+        self._number = -1
+
+    def of(self, roster: Roster[T], rows: int, look_up: Callable[[T], int]) -> int:
+        """The number, behind so many more rows; -1 where names may differ, or one has none yet."""
+        if roster is not self._roster:
+            self._roster, self._asked, self._rows, self._number = roster, 0, 0, -1
+        self._rows += rows
+        n, known = len(roster), self._asked
+        if known < n and self._rows >= _WORTH * n:
+            found = set(map(look_up, roster.of(np.arange(known, n))))
+            if known:
+                found.add(self._number)
+            self._asked, self._number = n, found.pop() if len(found) == 1 else -1
+        return self._number if self._asked == n else -1
 
 
 def first_of_each(parts: Iterable[IntArray]) -> IntArray:

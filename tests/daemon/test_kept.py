@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,19 @@ from tests.daemon.storage import examples
 from watchkeeper.daemon.kept import Keeping
 from watchkeeper.daemon.pieces import Pieces
 from watchkeeper.daemon.storage.values import Kept
-from watchkeeper.detectors.blocks import Block, LabelBlock, Member, MemberRoster, PredictionBlock
+from watchkeeper.detectors.blocks import (
+    Block,
+    LabelBlock,
+    Member,
+    MemberRoster,
+    PredictionBlock,
+    models_of,
+)
 from watchkeeper.detectors.gathered import predictions
 from watchkeeper.detectors.roster import Roster
 
 HOMES = {"fraud": 3}
+KINDS = ("join", "whole")
 
 
 def far(model: str) -> int:
@@ -153,6 +162,34 @@ def test_large_pieces_are_not_copied_twice() -> None:
 def same(one: Any, other: Any) -> bool:
     assert {each.name for each in fields(one)} == {each.name for each in fields(other)}
     return examples.stored(one) == examples.stored(other)
+
+
+@pytest.mark.parametrize("homes", [{"a": 0, "b": 0}, {"a": 0, "b": 1}, {"a": 0}])
+def test_events_of_numbered_models_go_home_like_others(homes: dict[str, int]) -> None:
+    models: Roster[str] = Roster()
+    members, given = MemberRoster(models), (Member("a", "1"), Member("b", "1"))
+    for number, member in enumerate(given):
+        models.add(member.model)
+        members.join(member, number)
+    plain = PredictionBlock.of(examples.predictions(200))
+    plain = replace(plain, members=given, member=np.arange(200, dtype=np.int32) % 2)
+    found = []
+
+    for named in (members.of(np.arange(2)), given):
+        made = Keeping()
+        for _ in range(3):
+            made.add([replace(plain, members=named)], homes, set(), 1.0)
+        blocks = [(each.partition, each.kind, each.block) for each in made.kept(far)]
+        found.append([(n, kind, models_of_rows(b), b.at.tolist()) for n, kind, b in blocks])
+
+    assert found[0] == found[1]
+    assert {(n, kind) for n, kind, *_ in found[0]} == set(product(homes.values(), KINDS))
+    assert all(homes[model] == n for n, _, named, _ in found[0] for model in named)
+
+
+def models_of_rows(block: Block) -> list[str]:
+    models, place = models_of(block)
+    return [models[each] for each in place.tolist()]
 
 
 @pytest.mark.parametrize("known", [True, False])

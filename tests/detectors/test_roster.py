@@ -6,7 +6,7 @@ import numpy as np
 
 from watchkeeper.detectors.blocks import Member, MemberRoster
 from watchkeeper.detectors.gathered import merged_codes
-from watchkeeper.detectors.roster import Remembered, Roster
+from watchkeeper.detectors.roster import Common, Remembered, Roster
 
 
 def _roster(names: str) -> Roster[str]:
@@ -41,6 +41,33 @@ def test_what_is_not_known_is_looked_up_again() -> None:
     assert known.of(names, lambda name: rows.get(name, -1)).tolist() == [-1]
     rows["a"] = 5
     assert known.of(names, lambda name: rows.get(name, -1)).tolist() == [5]
+
+
+def test_what_all_names_have_is_known_without_a_look_at_each_block() -> None:
+    roster, asked, common = _roster("ab"), list[str](), Common[str]()
+
+    def look_up(name: str) -> int:
+        asked.append(name)
+        return 4
+
+    assert common.of(roster, 3, look_up) == -1  # too few rows for it to be worth it
+    assert [common.of(roster, 100, look_up) for _ in range(3)] == [4, 4, 4]
+    roster.add("c")
+    assert common.of(roster, 100, look_up) == 4
+    assert asked == ["a", "b", "c"]
+    assert common.of(_roster("d"), 100, {"d": 5}.__getitem__) == 5
+
+
+def test_names_that_differ_or_have_none_have_nothing_in_common() -> None:
+    roster, homes, common = _roster("ab"), {"a": 1, "b": 1, "c": 2}, Common[str]()
+
+    assert common.of(roster, 100, homes.__getitem__) == 1
+    roster.add("c")
+    assert common.of(roster, 100, homes.__getitem__) == -1
+    roster.add("d")
+    assert common.of(roster, 100, lambda _: 1) == -1
+    assert Common[str]().of(_roster("ad"), 100, lambda name: homes.get(name, -1)) == -1
+    assert Common[str]().of(Roster[str](), 100, homes.__getitem__) == -1
 
 
 def test_what_does_not_hold_any_more_is_looked_up_again() -> None:
