@@ -61,7 +61,7 @@ def _limits(settings: KafkaSettings) -> dict[str, Any]:
         "fetch_min_bytes": settings.fetch_min_bytes,
         "fetch_max_wait_ms": settings.fetch_max_wait_ms,
         # Larger answers cost more a byte: they do not stay in the processor's cache.
-        "fetch_max_bytes": max(4 * 1024 * 1024, settings.max_partition_fetch_bytes),
+        "fetch_max_bytes": max(8 * 1024 * 1024, settings.max_partition_fetch_bytes),
         "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
         "session_timeout_ms": settings.session_timeout_ms,
         "heartbeat_interval_ms": min(3_000, settings.session_timeout_ms // 3),

@@ -31,7 +31,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     assignor: Literal["range", "cooperative-sticky"] = "range"
     fetch_min_bytes: int = 65_536
     fetch_max_wait_ms: int = 50
-    max_partition_fetch_bytes: int = 2 * 1024 * 1024
+    max_partition_fetch_bytes: int = 4 * 1024 * 1024
     max_poll_records: int = 20_000
     session_timeout_ms: int = 45_000
     max_poll_interval_ms: int = 300_000
