@@ -20,7 +20,7 @@ from watchkeeper.daemon.config.sections import Checkpoint, Daemon, Database, Kaf
 from watchkeeper.daemon.config.topics import Topics
 from watchkeeper.daemon.config.units import Duration
 from watchkeeper.daemon.transport.ports import Message, Source
-from watchkeeper.daemon.transport.settings import KafkaSettings
+from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
 
 if TYPE_CHECKING:
     from watchkeeper.daemon.service import Daemon as Service
@@ -131,15 +131,16 @@ class Nowhere:
 # ------------------------------------------------------------------------------- plain poll loops
 
 
-def _polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
+def polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
     """kafka-python with its defaults, but for larger polls and answers, which suit it, and for the
-    daemon's sizes of fetches of a partition.
+    daemon's sizes of fetches of a partition and its patience with them.
 
     As many labels as predictions are read in all: a topic that has given its share is paused.
     """
     from kafka import KafkaConsumer, TopicPartition
 
-    ours = KafkaSettings(bootstrap_servers=[job.bootstrap])
+    patience = PROFILES[job.kafka.get("profile", "default")]
+    ours = msgspec.structs.replace(KafkaSettings(bootstrap_servers=[job.bootstrap]), **patience)
     consumer = KafkaConsumer(
         bootstrap_servers=job.bootstrap,
         group_id=None,
@@ -171,8 +172,8 @@ def _polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
 def bare(job: Job) -> Spent:
     """The poll loop and nothing else."""
     meter = Meter(0, job.records)
-    with closing(_polls(msgspec.structs.replace(job, warm=0))) as polls:
-        for count, _ in polls:
+    with closing(polls(msgspec.structs.replace(job, warm=0))) as found:
+        for count, _ in found:
             meter.add(count)
             if meter.seen >= job.records:
                 break
@@ -186,8 +187,8 @@ def naive(job: Job) -> Spent:
     monitor, meter = Naive(), Meter(job.warm, job.records)
     ordered = InOrder(monitor, job.lead, job.partitions)
     given = msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)
-    with closing(_polls(given)) as polls:
-        for _, found in polls:
+    with closing(polls(given)) as each:
+        for _, found in each:
             for place, records in found.items():
                 topic = place.topic
                 meter.add(sum(ordered.take(topic, r.offset, r.value) for r in records))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from tests.bench.latency import LIVE
 from tests.bench.traffic import BEGIN, Shape
-from tests.bench.trials import LIVE
 
-LIVE_NAMES = ["live0", "live1"]
+LIVE_NAMES = ["live0", "live1", "live2"]
 FAULT_FROM = 40_000
 STREAMS = {
     "one": Shape(models=1),
@@ -36,6 +36,7 @@ KEYS = (
     "help_seconds",
     "ready_seconds",
     "mb_per_1000_series_new",
+    "p99_ms_bare_low_latency",
 )
 PARTS: dict[str, tuple[str, ...]] = {
     "equality": ("equality",),
@@ -46,7 +47,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "checkpoints": ("checkpoint_cpu_share",),
     "small_checkpoint": ("ms_checkpoint_1pct_of_15000",),
     "memory": ("mb_per_1000_series", "mb_per_1000_series_new"),
-    "latency": ("p99_ms_low_latency", "p99_ms_default"),
+    "latency": ("p99_ms_low_latency", "p99_ms_default", "p99_ms_bare_low_latency"),
     "starting": ("help_seconds", "ready_seconds"),
     "peers": ("peers",),
 }

@@ -21,11 +21,12 @@ from tests.bench.alarms import same_alarms
 from tests.bench.bench import Bench
 from tests.bench.broker import Running, Spec, running
 from tests.bench.cases import Job, Spent, bare
+from tests.bench.latency import LIVE, closing_event
 from tests.bench.planned import FAULT_AT, FULL, KEYS, PARTS, QUICK, Size, Unequal
 from tests.bench.replay import Stream
 from tests.bench.said import Said
 from tests.bench.traffic import BEGIN, Shape, model_name, model_of
-from tests.bench.trials import LIVE, closing_event, fill, megabytes
+from tests.bench.trials import fill, megabytes
 from watchkeeper.daemon.core.panel import Panel
 from watchkeeper.daemon.core.policy import Suite
 from watchkeeper.detectors import fast
