@@ -19,7 +19,7 @@ from watchkeeper.daemon.storage.values import Checkpoint
 CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take of a core
 WRITING_LEAST = 0.5  # of that share is for making them, however much it takes to gather events
 WRITING_SHARE = 0.5  # of the time that one may be being written: most of it is spent waiting
-FURTHEST = 4_000  # times `checkpoint_events` that may wait for one: 13 to 23 bytes each
+FURTHEST = 4_000  # times `checkpoint_events` that may wait for one: 13 to 35 bytes each
 MOST_REFUSED_BYTES = 32 << 20  # of refused records that may wait for a checkpoint
 GLANCE_S = 0.02
 YIELD_S = 0.25  # so long after it is due one may begin, where something else is about to come

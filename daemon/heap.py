@@ -13,7 +13,8 @@ TRIM_S = 60.0
 # Of glibc's `mallopt`. What a batch needs is taken and left again with each: given back in between,
 # it would have to be cleared each time, which is a tenth of all the work.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_KEPT, _ALONE = 64 * 1024 * 1024, 8 * 1024 * 1024  # bytes; answers of brokers are smaller
+# Bytes. Answers of brokers are smaller than the second: see `fetch_max_bytes`.
+_KEPT, _ALONE = 64 * 1024 * 1024, 8 * 1024 * 1024
 
 
 def use_one() -> bool:

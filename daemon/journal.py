@@ -27,7 +27,7 @@ _NOT_KEPT = ("request_id", "entity_key", "entity", "duration_s", "status", "outp
 
 
 class _Rows:
-    """Events of one kind one behind the other, with what label joins need of them: mostly 17 to 23
+    """Events of one kind one behind the other, with what label joins need of them: mostly 16 to 27
     bytes of a prediction and 15 of a label."""
 
     def __init__(self) -> None:

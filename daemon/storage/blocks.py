@@ -1,7 +1,8 @@
 """Kept blocks as bytes: column by column, exact to the last bit, without pickle.
 
-Numbers are stored as they are, in the fewest bytes that hold them exactly. Nothing is compressed:
-measured floats hardly shrink, and trying would cost more than all the rest.
+Numbers are stored as they are; what label joins need of events, times and whole numbers in the
+fewest bytes that hold them exactly. Nothing is compressed: measured floats hardly shrink, and
+trying would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from watchkeeper.detectors.blocks import Block, LabelBlock, Member, PredictionBl
 from watchkeeper.detectors.keys import Keys
 
 LAYOUT = 3
-_BEFORE = (1, 2)  # all of which this one has too: they had no times by steps, and no decimals
+_BEFORE = (1, 2)  # all of which this one has too: 1 had no times by steps, neither had decimals
 
 
 class Stored(msgspec.Struct):

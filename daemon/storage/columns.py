@@ -43,6 +43,7 @@ class Form(NamedTuple):
 AS_THEY_ARE = Form(np.float64)
 # The shortest first: scores with four and six digits behind the point, and of 32-bit models.
 FORMS = (Form(np.int16, 10**4), Form(np.int32, 10**6), Form(np.float32), AS_THEY_ARE)
+_PARTS = {form.kind for form in FORMS if form.parts}
 
 
 def raw(column: npt.NDArray[Any]) -> tuple[str, Any]:
@@ -68,7 +69,7 @@ def shortened(column: FloatArray, form: Form) -> npt.NDArray[Any] | None:
         return column
     if form.parts:
         return decimals.of_reals(column, form.parts, form.kind)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         held: npt.NDArray[Any] = column.astype(form.kind)
     exact = held.astype(np.float64).view(np.int64) == column.view(np.int64)
     return held if exact.all() else None
@@ -177,9 +178,9 @@ def read_reals(column: Column, n: int) -> FloatArray:
     if form.startswith(STEPS):
         return of_steps(column.base, _read(form.removeprefix(STEPS), column.data, n, "i"))
     if form.startswith(DECIMALS):
-        if column.base < 1:
-            raise ValueError(f"parts of one: {column.base}")
         held = _read(form.removeprefix(DECIMALS), column.data, n, "i")
+        if column.base < 1 or held.dtype.type not in _PARTS:
+            raise ValueError(f"parts of one: {column.base}, as {held.dtype}")
         return lengthened(held, Form(held.dtype.type, column.base))
     return _read(form, column.data, n, "f").astype(np.float64)
 

@@ -10,6 +10,9 @@ from watchkeeper.daemon.transport.kafka_client import connected
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.settings import KafkaSettings
 
+# Larger answers cost more a byte: they do not stay in the processor's cache. And with what is told
+# beside the records they must stay below what the heap keeps for the next one.
+_ANSWER_BYTES = 8 * 1024 * 1024 - 256 * 1024
 READING: dict[str, Any] = {
     "enable_auto_commit": False,
     "auto_offset_reset": "none",
@@ -60,8 +63,7 @@ def _limits(settings: KafkaSettings) -> dict[str, Any]:
         "max_poll_interval_ms": settings.max_poll_interval_ms,
         "fetch_min_bytes": settings.fetch_min_bytes,
         "fetch_max_wait_ms": settings.fetch_max_wait_ms,
-        # Larger answers cost more a byte: they do not stay in the processor's cache.
-        "fetch_max_bytes": max(8 * 1024 * 1024, settings.max_partition_fetch_bytes),
+        "fetch_max_bytes": max(_ANSWER_BYTES, settings.max_partition_fetch_bytes),
         "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
         "session_timeout_ms": settings.session_timeout_ms,
         "heartbeat_interval_ms": min(3_000, settings.session_timeout_ms // 3),

@@ -164,23 +164,38 @@ def same(one: Any, other: Any) -> bool:
     return examples.stored(one) == examples.stored(other)
 
 
+def made_by(members: tuple[Member, ...]) -> PredictionBlock:
+    plain = PredictionBlock.of(examples.predictions(200))
+    return replace(plain, members=members, member=np.arange(200, dtype=np.int32) % 2)
+
+
+def told_of(models: tuple[str, ...]) -> LabelBlock:
+    plain = LabelBlock.of(examples.labels(200))
+    return replace(plain, models=models, model=np.arange(200, dtype=np.int32) % 2)
+
+
+@pytest.mark.parametrize("later", [{}, {"c": 0}, {"c": 1}])
 @pytest.mark.parametrize("homes", [{"a": 0, "b": 0}, {"a": 0, "b": 1}, {"a": 0}])
-def test_events_of_numbered_models_go_home_like_others(homes: dict[str, int]) -> None:
+def test_events_of_numbered_models_go_home_like_others(
+    homes: dict[str, int], later: dict[str, int]
+) -> None:
     models: Roster[str] = Roster()
     members, given = MemberRoster(models), (Member("a", "1"), Member("b", "1"))
     for number, member in enumerate(given):
         models.add(member.model)
         members.join(member, number)
-    plain = PredictionBlock.of(examples.predictions(200))
-    plain = replace(plain, members=given, member=np.arange(200, dtype=np.int32) % 2)
+    numbered = members.of(np.arange(2)), models.of(np.arange(2))
     found = []
 
-    for named in (members.of(np.arange(2)), given):
+    for made_of, told in (numbered, (given, ("a", "b"))):
         made = Keeping()
-        for _ in range(3):
-            made.add([replace(plain, members=named)], homes, set(), 1.0)
-        blocks = [(each.partition, each.kind, each.block) for each in made.kept(far)]
-        found.append([(n, kind, models_of_rows(b), b.at.tolist()) for n, kind, b in blocks])
+        for known in ({}, {}, later):
+            for name in known if made_of is numbered[0] else ():
+                models.add(name)
+            blocks = [made_by(made_of), told_of(told)]
+            made.add(blocks, homes | known, set(), 1.0)
+        kept = [(each.partition, each.kind, each.block) for each in made.kept(far)]
+        found.append([(n, kind, models_of_rows(b), b.at.tolist()) for n, kind, b in kept])
 
     assert found[0] == found[1]
     assert {(n, kind) for n, kind, *_ in found[0]} == set(product(homes.values(), KINDS))

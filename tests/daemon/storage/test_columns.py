@@ -55,4 +55,4 @@ def test_what_is_not_given_takes_no_room() -> None:
 @pytest.mark.parametrize("form", ["O", "steps<f8", "nonsense", "<i4", "decimals<i8", "decimals<f8"])
 def test_another_form_is_no_column_of_real_numbers(form: str) -> None:
     with pytest.raises((ValueError, TypeError)):
-        columns.read_reals(columns.Column(form, bytes(8)), 1)
+        columns.read_reals(columns.Column(form, bytes(8), base=10), 1)
