@@ -12,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.patience import wait_longer
 from tests.services.base import Missing, cache_dir, services_required
 from tests.services.brokers import Broker, choose, chosen
 from tests.services.bugsink import Bugsink, Project
@@ -52,10 +53,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever talks to the broker is alone: sessions of groups run out on a busy machine."""
+    """Whoever talks to the broker is alone: sessions of groups run out on a busy machine. And all
+    are as patient as they are to be."""
     for item in items:
         if isinstance(item, pytest.Function) and "kafka" in item.fixturenames:
             item.add_marker("alone")
+    if items:
+        wait_longer(items, float(items[0].config.getini("timeout")))
 
 
 @pytest.fixture(autouse=True)

@@ -192,7 +192,7 @@ def test_events_of_numbered_models_go_home_like_others(
         for known in ({}, {}, later):
             for name in known if made_of is numbered[0] else ():
                 models.add(name)
-            blocks = [made_by(made_of), told_of(told)]
+            blocks: list[Block] = [made_by(made_of), told_of(told)]
             made.add(blocks, homes | known, set(), 1.0)
         kept = [(each.partition, each.kind, each.block) for each in made.kept(far)]
         found.append([(n, kind, models_of_rows(b), b.at.tolist()) for n, kind, b in kept])

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.patience import patient
 from watchkeeper.daemon.last_resort import LastResort
 from watchkeeper.daemon.storage.outbox import OK, Delivery
 
-WAIT_S = 10.0
+WAIT_S = patient(10.0)
 
 
 class Slow:

@@ -13,6 +13,7 @@ from tests.faults.registry import Registry
 from tests.faults.stream import START, Stream
 from tests.faults.verdict import Verdict, verdict
 from tests.faults.zygote import Wish, Zygote
+from tests.patience import patient
 
 _LIVES_A_ROUND = 60
 
@@ -57,7 +58,7 @@ class Round:
 
     def finished(self) -> Verdict:
         """What is left when a life comes to its own end."""
-        ended = self.zygote.fulfil(Wish(life=self.life(1), limit=self.limit))
+        ended = self.zygote.fulfil(Wish(life=self.life(1), limit=patient(self.limit)))
         assert ended.done, "it was not to be killed"
         return self.left()
 
@@ -67,7 +68,7 @@ class Round:
         while True:
             after = chance.uniform(0.0, longest) if self.kills < most else None
             life = self.life(chance.getrandbits(30), early=True)
-            wish = Wish(life=life, kill_after=after, limit=self.limit)
+            wish = Wish(life=life, kill_after=after, limit=patient(self.limit))
             ended = self.zygote.fulfil(wish)
             if ended.done:
                 return self.left()
@@ -162,7 +163,7 @@ class Kills:
             zygote=self.zygote,
             fault=fault,
             slots=self.slots,
-            limit=self.limit,
+            limit=patient(self.limit),
         )
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from tests.patience import patient
+
 T = TypeVar("T")
 
 # Below the range from which Linux takes the source ports of outgoing connections, so that
@@ -105,7 +107,9 @@ def _own_ports() -> range:
 
 
 def wait_until(condition: Callable[[], T | None], timeout: float, what: str) -> T:
-    """Ask `condition` until its answer is true and return it; TimeoutError after `timeout` s."""
+    """Ask `condition` until its answer is true and return it; TimeoutError after `timeout` s, which
+    are more where tests are to be patient."""
+    timeout = patient(timeout)
     deadline = time.monotonic() + timeout
     pause = threading.Event()
     while True:

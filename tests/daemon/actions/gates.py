@@ -9,10 +9,11 @@ from typing import ClassVar
 import msgspec
 
 from tests.handlers import cases
+from tests.patience import patient
 from watchkeeper.daemon.actions.executor import Executor
 from watchkeeper.handlers.types import Action, Context, Incident, Outcome, Phase
 
-WAIT_S = 10.0
+WAIT_S = patient(10.0)
 
 
 @dataclass
