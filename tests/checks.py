@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -12,22 +12,34 @@ from watchkeeper.detectors.checks import (
     Make,
     check_min_n,
     check_odd_numbers,
+    check_state_is_bounded,
     check_state_round_trip,
 )
 from watchkeeper.detectors.registry import detector_names, make
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import Severity
 
-by_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+
+def _called(check: Callable[[Make], None]) -> str:
+    return check.__name__
 
 
-@by_check
+def _of(checks: Sequence[Callable[[Make], None]]) -> pytest.MarkDecorator:
+    """These checks, of which some take long."""
+    long = (check_odd_numbers, check_state_is_bounded)
+    cases = [
+        pytest.param(check, marks=[pytest.mark.slow] if check in long else []) for check in checks
+    ]
+    return pytest.mark.parametrize("check", cases, ids=_called)
+
+
+@_of(CHECKS)
 @pytest.mark.parametrize("name", detector_names())
 def test_a_detector_conforms(name: str, check: Callable[[Make], None]) -> None:
     check(partial(make, name, {}, Severity.WARNING))
 
 
-@pytest.mark.parametrize("check", [check_odd_numbers, check_state_round_trip, check_min_n])
+@_of([check_odd_numbers, check_state_round_trip, check_min_n])
 @pytest.mark.parametrize("watch", DEFAULT_WATCHES, ids=lambda w: f"{w.signal}-{w.target}")
 def test_a_default_watch_conforms(watch: Watch, check: Callable[[Make], None]) -> None:
     check(partial(make, watch.detector, watch.settings, watch.severity))

@@ -46,7 +46,8 @@ def pytest_configure() -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
     _LOGGED.update(structlog.get_config())
     close_what_fails()
-    settings.register_profile("watchkeeper", deadline=None)
+    examples = int(os.environ.get("WATCHKEEPER_TEST_EXAMPLES", "100"))
+    settings.register_profile("watchkeeper", deadline=None, max_examples=examples)
     settings.load_profile("watchkeeper")
     os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 

@@ -90,6 +90,7 @@ def lived(folder: Path, skew: Skew) -> tuple[Verdict, float]:
     return verdict(config.database.url), late or 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_leap_second_changes_nothing(tmp_path: Path) -> None:
     true, late = lived(tmp_path / "right", right)
@@ -120,6 +121,7 @@ def berlin() -> str:
     return BERLIN
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("change", list(CHANGES))
 def test_summer_time_changes_nothing(

@@ -35,6 +35,7 @@ def whole(folder: Path) -> bool:
         return bool(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(size(120, 1_200))
 def test_a_full_disk_costs_nothing(tmp_path: Path, models: Registry, zygote: Zygote) -> None:
     kills = Kills(tmp_path, models, zygote, sqlite, seed=21)

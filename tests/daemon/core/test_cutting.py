@@ -11,7 +11,7 @@ from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.types import LabelFrame, PredictionFrame
 
 
-@pytest.mark.parametrize("cut", [1, 7, 50, 173])
+@pytest.mark.parametrize("cut", [pytest.param(1, marks=pytest.mark.slow), 7, 50, 173])
 def test_how_the_stream_is_cut_changes_nothing(cut: int) -> None:
     whole, parts = Play(), Play()
     windows = [whole.window(wrong=0.08 if i < 40 else 0.5) for i in range(48)]
