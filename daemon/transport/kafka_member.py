@@ -213,7 +213,7 @@ class KafkaMember:
         self._choose_way()
         ignore_belated(self.consumer)
         finish_joins(self.consumer)
-        spare_handovers(self.consumer, self.lull)
+        spare_handovers(self.consumer, self.lull, ahead=self.settings.fetch_min_bytes > 1)
         self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)

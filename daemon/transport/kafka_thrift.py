@@ -10,7 +10,7 @@ library is not as expected all stays as it is, which costs time and nothing else
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ _FETCHER = (
     "_send_fetches_async",
     "_fetch_futures",
     "_completed_fetches",
+    "_subscriptions",
 )
 _COORDINATOR = ("ensure_coordinator_ready", "coordinator_id", "_client")
 _MOST_DESCRIBED = 4_096
@@ -52,8 +53,12 @@ def describe_once() -> None:
     fetcher._FetchPartition = functools.lru_cache(_MOST_DESCRIBED)(made)
 
 
-def spare_handovers(consumer: Any, lull: Lull | None = None) -> None:
-    """Changes the polls of one consumer; `lull` is told when one of them only waits."""
+def spare_handovers(consumer: Any, lull: Lull | None = None, ahead: bool = False) -> None:
+    """Changes the polls of one consumer; `lull` is told when one of them only waits.
+
+    With `ahead` brokers are asked for what comes next before the newest records are worked off:
+    they let it wait for more, and that time should not begin only then.
+    """
     fetcher: Any = getattr(consumer, "_fetcher", None)
     coordinator = getattr(consumer, "_coordinator", None)
     known = all(hasattr(fetcher, name) for name in _FETCHER)
@@ -62,7 +67,7 @@ def spare_handovers(consumer: Any, lull: Lull | None = None) -> None:
         return
     _trust_coordinator(coordinator)
     name_no_sockets(getattr(fetcher._net, "_selector", None))
-    _ask_and_wait_at_once(fetcher, _Waits(fetcher, lull))
+    _ask_and_wait_at_once(fetcher, _Waits(fetcher, lull), ahead)
 
 
 def _trust_coordinator(coordinator: Any) -> None:
@@ -110,7 +115,7 @@ class _Waits:
             self._polled = False
 
 
-def _ask_and_wait_at_once(fetcher: Any, waits: _Waits) -> None:
+def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
     """Sends the fetches, and waits for the first answer, in one go.
 
     An answer may come after a poll has looked for one. The library then asks for all partitions but
@@ -156,6 +161,17 @@ def _ask_and_wait_at_once(fetcher: Any, waits: _Waits) -> None:
             return records, False
         if not fetcher._net.run(answered, timeout_ms):
             return records, True
-        return fetcher.fetched_records(max_records, update_offsets=update_offsets)[0], False
+        records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
+        if ahead and records and not (partial or _more_waits(fetcher, records)):
+            fetcher._net.run(sent)
+        return records, False
 
     fetcher.fetch_records = fetching
+
+
+def _more_waits(fetcher: Any, places: Iterable[Any]) -> bool:
+    """Whether the brokers had more of these partitions than they gave. That is answered at once,
+    and an answer that comes while others are worked off only takes room."""
+    known = fetcher._subscriptions.assignment
+    states = [known[place] for place in places if place in known]
+    return any(each.highwater is None or each.position.offset < each.highwater for each in states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +77,41 @@ def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: 
 
     assert [record.value for record in records] == [b"2"]
     assert not any(asked_for_others)
+
+
+def under_way(source: KafkaSource) -> bool:
+    """Whether a broker has been asked for more."""
+    return not all(each.is_done for each in source._member.consumer._fetcher._fetch_futures)
+
+
+@pytest.mark.service
+def test_more_is_asked_for_before_the_newest_is_worked_off_where_brokers_wait(
+    kafka: Broker,
+) -> None:
+    settings = settings_for(kafka, fetch_min_bytes=2, fetch_max_wait_ms=300)
+    with caught_up(settings) as (source, topic):
+        later = threading.Timer(0.5, publish, (settings, topic, [b"2"]))
+        later.start()
+        records = read(source, 1)
+        asked = under_way(source)
+        later.join()
+
+    assert [record.value for record in records] == [b"2"]
+    assert asked
+
+
+@pytest.mark.service
+def test_more_that_is_there_already_is_not_asked_for_before_it_is_wanted(kafka: Broker) -> None:
+    settings = settings_for(kafka, fetch_min_bytes=2, max_partition_fetch_bytes=700_000)
+    topic = topic_of(settings)
+    publish(settings, topic, [bytes([number]) * 300_000 for number in range(3)])
+    with source_of(settings, topic) as source:
+        read(source, 1)
+        asked = under_way(source)
+        rest = read(source, 2)
+
+    assert not asked
+    assert len(rest) == 2
 
 
 @pytest.mark.service
