@@ -12,7 +12,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.patience import wait_longer
+from tests.patience import PATIENCE, wait_longer
 from tests.services.base import Missing, cache_dir, services_required
 from tests.services.brokers import Broker, choose, chosen
 from tests.services.bugsink import Bugsink, Project
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "kafka" in item.fixturenames:
             item.add_marker("alone")
-    if items:
+    if items and PATIENCE != 1:
         wait_longer(items, float(items[0].config.getini("timeout")))
 
 

@@ -18,6 +18,7 @@ def wait_longer(items: list[pytest.Item], usual: float) -> None:
     """Has tests count as hanging that much later; those that say nothing have the `usual` time."""
     for item in items:
         marker = item.get_closest_marker("timeout")
-        given = (*marker.args, marker.kwargs.get("timeout"))[0] if marker else usual
-        named = marker.kwargs if marker else {}
-        item.add_marker(pytest.mark.timeout(**{**named, "timeout": patient(given)}), append=False)
+        given, *how = marker.args if marker and marker.args else (usual,)
+        named = dict(marker.kwargs) if marker else {}
+        longer = patient(float(named.pop("timeout", given)))
+        item.add_marker(pytest.mark.timeout(longer, *how, **named), append=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,33 +22,46 @@ HEARD_S = 2.0
 class Heard:
     """Notes the brokers' answers to fetches, empty ones too, of one consumer after another.
 
-    Brokers may take `wait_s` over an answer when there is nothing new.
+    An answer counts once a poll has taken it, from when it was asked for: before, nobody knows what
+    is in it. Brokers may take `wait_s` over an answer when there is nothing new.
     """
 
     def __init__(self, wait_s: float) -> None:
         self._patience = HEARD_S + wait_s
         self._at: dict[tuple[str, int], float] = {}
+        self._come: deque[dict[tuple[str, int], float]] = deque()
         self._listening = False
 
     def listen(self, consumer: Any) -> None:
         """Listens to a new consumer. Where the library is not as expected all count as heard."""
-        self._at = {}
+        self._at, self._come = {}, deque()
         fetcher: Any = getattr(consumer, "_fetcher", None)
         answered = getattr(fetcher, "_handle_fetch_response", None)
-        self._listening = answered is not None
-        if answered is None:
+        take = getattr(fetcher, "fetched_records", None)
+        self._listening = answered is not None and take is not None
+        if answered is None or take is None:
             log.warning("kafka-python is not as expected: a silent broker is noticed later")
             return
+        come = self._come
 
         def noting(node: Any, asked: Any, sent: float, answer: Any) -> None:
+            """On the library's thread."""
+            answered(node, asked, sent, answer)
             if not answer.error_code:
                 at = dict.fromkeys(asked, sent)
                 for place in _refused(answer):
                     at.pop(place, None)
-                self._at |= at
-            answered(node, asked, sent, answer)
+                come.append(at)
 
-        fetcher._handle_fetch_response = noting
+        def taking(*args: Any, **named: Any) -> Any:
+            there = len(come)  # what comes from here on may be taken now, or by the next poll
+            found = take(*args, **named)
+            everything = not found[1]
+            for _ in range(there if everything else 0):
+                self._at |= come.popleft()
+            return found
+
+        fetcher._handle_fetch_response, fetcher.fetched_records = noting, taking
 
     def all(self, partitions: Iterable[Partition]) -> bool:
         """Whether each partition's broker was asked lately, and has answered."""

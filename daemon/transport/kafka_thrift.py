@@ -155,14 +155,13 @@ def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
         timeout_ms: float | None = None,
     ) -> tuple[dict[Any, Any], bool]:
         records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
-        if records:
-            if not partial:
-                fetcher._net.run(sent)
-            return records, False
-        if not fetcher._net.run(answered, timeout_ms):
-            return records, True
-        records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
-        if ahead and records and not (partial or _more_waits(fetcher, records)):
+        waits = not records
+        if waits:
+            if not fetcher._net.run(answered, timeout_ms):
+                return records, True
+            records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
+        asks = not _more_waits(fetcher, records) if ahead else not waits
+        if asks and records and not partial:
             fetcher._net.run(sent)
         return records, False
 
@@ -173,5 +172,5 @@ def _more_waits(fetcher: Any, places: Iterable[Any]) -> bool:
     """Whether the brokers had more of these partitions than they gave. That is answered at once,
     and an answer that comes while others are worked off only takes room."""
     known = fetcher._subscriptions.assignment
-    states = [known[place] for place in places if place in known]
+    states = [state for state in map(known.get, places) if state is not None]
     return any(each.highwater is None or each.position.offset < each.highwater for each in states)

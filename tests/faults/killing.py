@@ -163,7 +163,7 @@ class Kills:
             zygote=self.zygote,
             fault=fault,
             slots=self.slots,
-            limit=patient(self.limit),
+            limit=self.limit,
         )
 
 
