@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 import urllib.request
 import uuid
 from collections import Counter
@@ -222,6 +223,19 @@ class Fleet:
         every = Counter(spot for each in owned for spot in each)
         even = max(map(len, owned)) - min(map(len, owned)) <= TOPICS
         return even and len(every) == NUMBERS * TOPICS and set(every.values()) == {1}
+
+    def settled(self, seconds: float = 4.0) -> Callable[[], bool]:
+        """Tells whether nobody has taken up a partition for so long: a group that begins may share
+        its partitions several times, until all its members know all topics."""
+        last: list[tuple[dict[Partition, int], float]] = []
+
+        def unchanged() -> bool:
+            epochs = {place: spot.epoch for place, spot in self.spots().items()}
+            if not last or last[-1][0] != epochs:
+                last.append((epochs, time.monotonic()))
+            return time.monotonic() - last[-1][1] > seconds
+
+        return unchanged
 
     def kept(self) -> Counter[str]:
         """How often each prediction is in the journal, which is committed with the offsets."""

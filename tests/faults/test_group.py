@@ -45,6 +45,7 @@ def test_members_restarted_in_turn_move_nothing_and_read_nothing_again(
     group = fleet(*THREE, assignor=assignor)
     feed = group.feed()
     group.until(lambda: group.committed() > 500, "some reading")
+    group.until(group.settled(), "a rest")
     owned = {name: group.owned(name) for name in THREE}
     began: dict[str, int] = {}
 
