@@ -56,9 +56,10 @@ class Heard:
         def taking(*args: Any, **named: Any) -> Any:
             there = len(come)  # what comes from here on may be taken now, or by the next poll
             found = take(*args, **named)
-            everything = not found[1]
-            for _ in range(there if everything else 0):
-                self._at |= come.popleft()
+            _, some_are_left = found
+            if not some_are_left:
+                for _ in range(there):
+                    self._at |= come.popleft()
             return found
 
         fetcher._handle_fetch_response, fetcher.fetched_records = noting, taking

@@ -155,12 +155,12 @@ def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
         timeout_ms: float | None = None,
     ) -> tuple[dict[Any, Any], bool]:
         records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
-        waits = not records
-        if waits:
+        waited = not records
+        if waited:
             if not fetcher._net.run(answered, timeout_ms):
                 return records, True
             records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
-        asks = not _more_waits(fetcher, records) if ahead else not waits
+        asks = not _more_waits(fetcher, records) if ahead else not waited
         if asks and records and not partial:
             fetcher._net.run(sent)
         return records, False

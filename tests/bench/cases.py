@@ -172,8 +172,8 @@ def polls(job: Job) -> Generator[tuple[int, dict[Any, list[Any]]], None, None]:
 def bare(job: Job) -> Spent:
     """The poll loop and nothing else."""
     meter = Meter(0, job.records)
-    with closing(polls(msgspec.structs.replace(job, warm=0))) as found:
-        for count, _ in found:
+    with closing(polls(msgspec.structs.replace(job, warm=0))) as reading:
+        for count, _ in reading:
             meter.add(count)
             if meter.seen >= job.records:
                 break
@@ -187,8 +187,8 @@ def naive(job: Job) -> Spent:
     monitor, meter = Naive(), Meter(job.warm, job.records)
     ordered = InOrder(monitor, job.lead, job.partitions)
     given = msgspec.structs.replace(job, warm=job.warm + 4 * job.lead)
-    with closing(polls(given)) as each:
-        for _, found in each:
+    with closing(polls(given)) as reading:
+        for _, found in reading:
             for place, records in found.items():
                 topic = place.topic
                 meter.add(sum(ordered.take(topic, r.offset, r.value) for r in records))

@@ -24,7 +24,6 @@ _SKIPPED_S = 2.0  # of findings: the first windows are not whole, and code is co
 def latency(job: Job) -> Spent:
     """From when the event that closes a window is due to be written until a turn has returned the
     finding: 10 models with a finding in every window, of 0.8 to 1.2 seconds."""
-    broker = Running(int(job.bootstrap.rpartition(":")[2]), job.control)
     windows = {model_name(i): 0.8 + 0.04 * i for i in range(LIVE.models)}
     models = {name: _always(window) for name, window in windows.items()}
     late: list[float] = []
@@ -32,8 +31,7 @@ def latency(job: Job) -> Spent:
         deadline = time.monotonic() + 30
         while len(service.loop.owns) < len(KINDS) and time.monotonic() < deadline:
             service.turn(0.05)
-        begin = round(time.time() + 0.5, 3)
-        broker.ask(ask="live", stream=job.stream, begin=begin, seconds=LIVE_S)
+        begin = _begun(job)
         before, early = used(), 0
         while time.time() < begin + LIVE_S:
             step = service.turn(0.05)
@@ -53,15 +51,13 @@ def latency(job: Job) -> Spent:
 
 def bare_latency(job: Job) -> Spent:
     """From when a record is due to be written until an empty poll loop has it."""
-    broker = Running(int(job.bootstrap.rpartition(":")[2]), job.control)
     late: list[float] = []
-    with closing(polls(job)) as found:
-        next(found)
-        begin = round(time.time() + 0.5, 3)
-        broker.ask(ask="live", stream=job.stream, begin=begin, seconds=LIVE_S)
+    with closing(polls(job)) as reading:
+        next(reading)
+        begin = _begun(job)
         before = used()
         while time.time() < begin + LIVE_S:
-            _, records = next(found)
+            _, records = next(reading)
             now = time.time()
             due = [
                 begin + each.offset * LIVE.spacing_us / 1e6
@@ -71,6 +67,14 @@ def bare_latency(job: Job) -> Spent:
             late += [(now - at) * 1000 for at in due if at > begin + _SKIPPED_S]
         cpu, wall = (b - a for a, b in zip(before, used(), strict=True))
     return _told(late, cpu, wall)
+
+
+def _begun(job: Job) -> float:
+    """Has the events written; gives when the first of them is due."""
+    broker = Running(int(job.bootstrap.rpartition(":")[2]), job.control)
+    begin = round(time.time() + 0.5, 3)
+    broker.ask(ask="live", stream=job.stream, begin=begin, seconds=LIVE_S)
+    return begin
 
 
 def _told(late: list[float], cpu: float, wall: float) -> Spent:

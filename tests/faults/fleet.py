@@ -227,13 +227,14 @@ class Fleet:
     def settled(self, seconds: float = 4.0) -> Callable[[], bool]:
         """Tells whether nobody has taken up a partition for so long: a group that begins may share
         its partitions several times, until all its members know all topics."""
-        last: list[tuple[dict[Partition, int], float]] = []
+        last, since = dict[Partition, int](), 0.0
 
         def unchanged() -> bool:
+            nonlocal last, since
             epochs = {place: spot.epoch for place, spot in self.spots().items()}
-            if not last or last[-1][0] != epochs:
-                last.append((epochs, time.monotonic()))
-            return time.monotonic() - last[-1][1] > seconds
+            if epochs != last:
+                last, since = epochs, time.monotonic()
+            return time.monotonic() - since > seconds
 
         return unchanged
 
