@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import running
+from tests.patience import patient
 from tests.programs import ended
 from tests.services import base
 from tests.services.base import Missing, wait_until
@@ -173,6 +175,7 @@ def test_every_process_of_a_test_run_has_ports(
     assert port in range(first, first + 12_000 // count)
 
 
-def test_waiting_says_for_what_it_waited() -> None:
-    with pytest.raises(TimeoutError, match=r"waited 0\.1 s for godot"):
+def test_waiting_says_for_what_and_how_long_it_waited() -> None:
+    waited = re.escape(f"waited {patient(0.1):g} s for godot")
+    with pytest.raises(TimeoutError, match=waited):
         wait_until(lambda: False, 0.1, "godot")
