@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from watchkeeper.daemon import patience
 from watchkeeper.daemon.storage.database import DatabaseDown
 
 Kind = Literal["write", "torn", "full", "sync", "read-only"]
@@ -27,6 +28,8 @@ OK, FULL, CANNOT_OPEN = 0, 13, 14
 WRITE_FAILED, SYNC_FAILED, TRUNCATE_FAILED = 10 | 3 << 8, 10 | 4 << 8, 10 | 6 << 8
 _READ_ONLY, _READ_WRITE, _CREATE, _MAIN = 0x1, 0x2, 0x4, 0x100
 _BETWEEN, _LASTS, _LASTS_READ_ONLY = (1, 250), (1, 3), (2, 6)  # calls
+
+_PAUSES = (0.001, 0.05)  # seconds between tries: what is left does not hang on how long they are
 
 _INSTALLED: list[object] = []  # for good: SQLite calls what they hold
 
@@ -189,6 +192,7 @@ def live_on_a_failing_disk(
         with (folder / "notes").open("a") as notes:
             notes.write(f"{kind}\n")
 
+    patience.SHORTEST_PAUSE_S, patience.LONGEST_PAUSE_S = _PAUSES
     FailingDisk(Weather(seed, note))
     try:
         return live()
