@@ -97,3 +97,14 @@ def test_estimates_keep_to_their_goals(quick: Measured) -> None:
     assert figures["harm_page_precision"] >= 0.8
     assert figures["harm_page_recall"] >= 0.8
     assert {key for key, _, _ in anchors()} <= found.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_series_anomalies_keep_to_their_goals(quick: Measured) -> None:
+    if "nab" in quick.missing:
+        pytest.skip(quick.missing["nab"])
+
+    assert quick.found["nab_standard"] >= 72.0
+    assert quick.found["nab_low_fp"] >= 62.0
+    assert quick.found["nab_low_fn"] >= 77.0
