@@ -10,6 +10,7 @@ import pytest
 from watchkeeper.detectors.checks import (
     CHECKS,
     Make,
+    check_cuts_do_not_matter,
     check_min_n,
     check_odd_numbers,
     check_state_is_bounded,
@@ -26,7 +27,12 @@ def _called(check: Callable[[Make], None]) -> str:
 
 def _of(checks: Sequence[Callable[[Make], None]]) -> pytest.MarkDecorator:
     """These checks, of which some take long."""
-    long = (check_odd_numbers, check_state_is_bounded)
+    long = (
+        check_cuts_do_not_matter,
+        check_odd_numbers,
+        check_state_is_bounded,
+        check_state_round_trip,
+    )
     cases = [
         pytest.param(check, marks=[pytest.mark.slow] if check in long else []) for check in checks
     ]

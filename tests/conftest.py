@@ -12,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.examples import examples
 from tests.patience import PATIENCE, wait_longer
 from tests.services.base import Missing, cache_dir, services_required
 from tests.services.brokers import Broker, choose, chosen
@@ -46,8 +47,7 @@ def pytest_configure() -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
     _LOGGED.update(structlog.get_config())
     close_what_fails()
-    examples = int(os.environ.get("WATCHKEEPER_TEST_EXAMPLES", "100"))
-    settings.register_profile("watchkeeper", deadline=None, max_examples=examples)
+    settings.register_profile("watchkeeper", deadline=None, max_examples=examples(100))
     settings.load_profile("watchkeeper")
     os.environ.setdefault("WATCHKEEPER_FAST_CACHE", str(cache_dir() / "kernels"))
 

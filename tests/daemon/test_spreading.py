@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.daemon.looped import START, Notebook, prediction
+from tests.examples import repeated
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.daemon.core.state import State, share_of, whole
@@ -157,7 +158,7 @@ def reached(loops: Sequence[Loop]) -> float:
     return (states[0].next_window or 0) * POLICY.window_s
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", repeated(range(4)))
 def test_killed_anywhere_it_finds_what_one_instance_finds(
     cluster: Cluster, single: Cluster, seed: int
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import objects, predictions
+from tests.examples import examples
 from watchkeeper.detectors.column_profiles import categorical_profile, numeric_profile
 from watchkeeper.detectors.profile import BINS, CATEGORIES, FEATURES, NumericProfile, Profile
 from watchkeeper.detectors.profiling import ProfileError, learn_profile, profile_from_columns
@@ -99,7 +100,7 @@ def test_outliers_move_the_scale_little() -> None:
     assert numeric_profile("x", values).scale == pytest.approx(1, rel=0.05)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(odd_numbers, max_size=80))
 def test_any_column_gives_finite_numbers_and_ascending_edges(values: list[float]) -> None:
     profile = numeric_profile("x", np.array(values, dtype=np.float64))

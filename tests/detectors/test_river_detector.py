@@ -39,6 +39,7 @@ def test_direction_and_evidence_are_told(kind: Kind) -> None:
     assert found.expected == pytest.approx(0, abs=0.5)
 
 
+@pytest.mark.slow
 @every
 def test_steady_noise_is_silent(kind: Kind) -> None:
     found = sum(len(fired(kind(), samples(noise(seed, 1500)))) for seed in range(5))

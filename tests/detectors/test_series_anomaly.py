@@ -21,6 +21,7 @@ def test_one_incident_gives_one_finding() -> None:
     assert fired(SeriesAnomaly(threshold=2.0), samples(values)) == [600]
 
 
+@pytest.mark.slow
 def test_noise_alone_hardly_gives_any() -> None:
     found = [fired(SeriesAnomaly(memory=1_000), samples(lively(s, 2_000))) for s in range(3)]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.detectors.streams import fired, samples, shares, steps
+from tests.examples import repeated
 from watchkeeper.detectors.registry import make
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
 from watchkeeper.detectors.types import FloatArray, Samples, Severity
@@ -128,7 +129,7 @@ def test_a_feature_missing_in_thirty_per_cent_warns_in_the_second_window() -> No
 
 
 @pytest.mark.parametrize("level", [LEVEL, DAY], ids=["steady", "daily"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", repeated([1, 2]))
 def test_a_month_of_normal_traffic_pages_nobody(level: FloatArray, seed: int) -> None:
     random = np.random.default_rng(seed)
     volume = random.poisson(200 * level).astype(np.float64)

@@ -26,6 +26,8 @@ from watchkeeper.detectors.types import (
     Severity,
 )
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 CLASSES = ("red", "green", "blue")
 
 

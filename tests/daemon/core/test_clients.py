@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
+import pytest
 
 from tests.daemon.core.test_spread import POLICY, Apart, plain, reference
 from tests.playbook import MODEL, PER_WINDOW, Play, objects
@@ -135,6 +136,7 @@ def test_nothing_is_sketched_of_models_that_do_not_ask_for_it() -> None:
     assert play.pipeline.state.models[MODEL].partials == {}
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_changes_nothing() -> None:
     straight, stopped = Watched(), Watched()
 
@@ -145,6 +147,7 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
     assert signs(straight)
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_are_the_same_clients() -> None:
     whole, cut = Watched(), Watched()
 
@@ -163,6 +166,7 @@ def comparing() -> Pipeline:
     return Pipeline(State(lambda _: policy), RULES, ())
 
 
+@pytest.mark.slow
 def test_clients_of_a_spread_model_are_compared_as_those_of_one_partition() -> None:
     play, whole, apart = Watched(), comparing(), Apart(2, owner=comparing())
     apart.shares = [comparing() for _ in range(2)]

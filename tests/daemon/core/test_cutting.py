@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from tests.daemon.core.plays import findings_of, in_order, plain
+from tests.examples import repeated
 from tests.playbook import MODEL, Play
 from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.types import LabelFrame, PredictionFrame
 
 
-@pytest.mark.parametrize("cut", [pytest.param(1, marks=pytest.mark.slow), 7, 50, 173])
+@pytest.mark.parametrize("cut", repeated([173, 50, 7, 1], 2))
 def test_how_the_stream_is_cut_changes_nothing(cut: int) -> None:
     whole, parts = Play(), Play()
     windows = [whole.window(wrong=0.08 if i < 40 else 0.5) for i in range(48)]
@@ -63,7 +64,7 @@ def test_a_reference_complete_in_the_middle_of_a_window_measures_the_same_in_any
     assert plain(single.pipeline.state.dump(MODEL)) == plain(joined.pipeline.state.dump(MODEL))
 
 
-@pytest.mark.parametrize("crash_at", range(2, 58, 5))
+@pytest.mark.parametrize("crash_at", repeated(range(2, 58, 5), 2))
 def test_a_crash_at_any_moment_changes_nothing(crash_at: int) -> None:
     steady, crashed = Play(), Play()
 

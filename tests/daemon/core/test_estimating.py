@@ -24,6 +24,8 @@ from watchkeeper.detectors.types import (
     moment,
 )
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 
 class Life:
     """A model whose scores are what they say, unless its world `changed`; labels may stay away."""

@@ -62,6 +62,7 @@ def test_series_that_wander_are_said_to_be_not_calibrated() -> None:
     assert found == [[2] * 3, [0] * 3]
 
 
+@pytest.mark.slow
 def test_a_model_without_errors_has_no_series_that_wander() -> None:
     play = Play()
 
@@ -70,6 +71,7 @@ def test_a_model_without_errors_has_no_series_that_wander() -> None:
     assert {step.evidence[MODEL][2] for step in play.steps if MODEL in step.evidence} == {0}
 
 
+@pytest.mark.slow
 def test_errors_too_few_for_any_level_are_found_by_what_they_add_up_to() -> None:
     play = Play(seed=3)
     play.traffic(200, failing=0.01, n=300)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.daemon.core.heard import HALF_LIFE, REMEMBERED, Heard
 from watchkeeper.detectors.signals.labels import OTHERS, SOURCES
 from watchkeeper.handlers.rules.labels import MOST
@@ -108,7 +109,7 @@ def test_what_a_source_agreed_with_goes_with_it_and_with_the_version() -> None:
     assert found.rest == {"2": 60.0}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.integers(0, 150).map("s{}".format), st.integers(1, 500), max_size=64),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.core.row_by_row import Event, Pair, Plain, blocks, feed, merge
+from tests.examples import examples
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.sampling import PROBES
@@ -38,7 +39,7 @@ events_of = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(events_of, min_size=1, max_size=80),
     st.lists(st.integers(1, 79), max_size=20),
@@ -75,7 +76,7 @@ def test_all_is_joined_as_row_by_row_and_model_by_model_however_the_stream_is_cu
         assert joins.held.examples_since(model, 5.0, 25.0) == len(late)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.integers(1, 300)), min_size=4, max_size=40),
     st.integers(1, 200),

@@ -22,6 +22,7 @@ def play() -> Play:
     return made
 
 
+@pytest.mark.slow
 def test_the_level_of_a_series_is_told_all_the_time_and_is_high_while_it_is_odd() -> None:
     odd = play()
 

@@ -28,6 +28,8 @@ from watchkeeper.handlers.rules.facts import AGREED_WINDOWS
 from watchkeeper.handlers.rules.labels import doubted
 from watchkeeper.handlers.types import ActionState, IncidentState, Kind, Phase
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 QUIET, LIED = 60, 12
 NAMES = ("crew", "vendor", "users")
 OPPOSITE = {"yes": "no", "no": "yes"}

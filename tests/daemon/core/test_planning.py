@@ -12,6 +12,8 @@ from watchkeeper.daemon.core.step import Batch
 from watchkeeper.detectors.types import Command, Severity
 from watchkeeper.handlers.types import ActionState, IncidentState, Mode, Outcome, Phase
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 
 def test_a_rollback_is_checked_run_verified_and_resolves() -> None:
     play = Play(mode=Mode.ACT)

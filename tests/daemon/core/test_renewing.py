@@ -18,6 +18,8 @@ from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.types import PredictionFrame, Severity
 from watchkeeper.handlers.types import IncidentState, Mode
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 GATHERING = 9  # windows that hold 1,000 predictions
 LEARNING = GATHERING + 4  # and those until it is sure that none of them did harm
 NEW = {"new_normal": True}

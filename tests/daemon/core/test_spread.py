@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.playbook import MODEL, START, GoBack, Play, objects
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.policy import ModelPolicy
@@ -128,7 +129,7 @@ def closed(found: Pipeline) -> float:
     return (found.state.models[MODEL].next_window or 0) * POLICY.window_s
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 4))
 def test_shares_are_judged_like_the_whole_however_they_are_cut_and_come(seed: int, n: int) -> None:
     chance = random.Random(seed)
@@ -167,6 +168,7 @@ def test_shares_are_judged_like_the_whole_however_they_are_cut_and_come(seed: in
     assert mine.version == theirs.version
 
 
+@pytest.mark.slow
 def test_a_share_and_its_whole_survive_being_stored() -> None:
     apart, again = Apart(2), Apart(2)
     for each in (apart, again):

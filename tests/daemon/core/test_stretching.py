@@ -32,6 +32,8 @@ from watchkeeper.detectors.suite import DEFAULT_WATCHES
 from watchkeeper.detectors.types import Finding, Series, Severity
 from watchkeeper.handlers.types import Fault, Incident, IncidentState, Kind
 
+pytestmark = pytest.mark.slow  # together, by arithmetic that no packaging changes
+
 SIZE = 400  # predictions of a stretch here
 WINDOWS = 4
 GROWN = (FEWEST + 9) * WINDOWS

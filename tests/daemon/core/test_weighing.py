@@ -94,6 +94,7 @@ def test_nothing_is_sampled_of_models_that_do_not_ask_for_it() -> None:
     assert not any(name == "joint" for parts in model.partials.values() for _, name in parts)
 
 
+@pytest.mark.slow
 def test_a_restart_changes_no_estimate() -> None:
     (_, straight), (_, again) = lived(True), lived(True, restarted=True)
 

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.daemon.demo.faults import MINUTE, standard_script
 from watchkeeper.daemon.demo.fleet import KINDS, Fleet, Sent
 from watchkeeper.daemon.demo.models import fleet_models
@@ -42,7 +43,7 @@ def test_messages_come_in_order_of_time_and_date_themselves() -> None:
         assert abs(stated.timestamp() - s.at) < 1e-3
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(cuts=st.lists(st.floats(0.5, 5 * MINUTE), max_size=6))
 def test_the_cut_of_time_does_not_matter(cuts: list[float]) -> None:
     whole = fleet().advance(START + 5 * MINUTE)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.daemon.storage.examples import T0, finding, letter
+from tests.examples import examples
 from watchkeeper.daemon.storage import migrate
 from watchkeeper.daemon.storage.store import Store
 from watchkeeper.daemon.storage.values import Checkpoint, Fenced
@@ -120,5 +121,7 @@ class Restarts(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Restarts.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+Restarts.TestCase.settings = settings(
+    max_examples=examples(20), stateful_step_count=20, deadline=None
+)
 TestRestarts = Restarts.TestCase

@@ -16,6 +16,7 @@ from tests.daemon.transport.drawn import (
     lasts_before_batches,
     plain_batches,
 )
+from tests.examples import examples
 from watchkeeper.daemon.transport import batches, batches_arrays
 from watchkeeper.daemon.transport.batches import Cursor, Split, Splitter
 from watchkeeper.daemon.transport.ports import Headers
@@ -91,7 +92,7 @@ def test_what_was_put_in_comes_out(
         assert last.epoch == 7
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(lasts_before_batches(), st.integers(1, 40), st.booleans(), st.data())
 def test_both_splitters_say_the_same_of_broken_bytes(
     drawn: list[Batch], most: int, check: bool, draw: st.DataObject

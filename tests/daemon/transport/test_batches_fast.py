@@ -11,6 +11,7 @@ from tests.compiled import needs_kernels
 from tests.daemon.transport import crafted
 from tests.daemon.transport.drawn import Batch, Row, lasts_before_batches
 from tests.daemon.transport.test_batches import same
+from tests.examples import examples
 from watchkeeper.daemon.transport import batches, batches_fast
 from watchkeeper.daemon.transport.batches import Cursor
 
@@ -28,7 +29,7 @@ def assert_same(data: bytes, most: int, floor: int, stops: int, check: bool) -> 
             return
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(lasts_before_batches(), st.integers(1, 40), st.booleans(), st.data())
 def test_it_says_the_same_of_right_and_broken_bytes(
     drawn: list[Batch], most: int, check: bool, draw: st.DataObject

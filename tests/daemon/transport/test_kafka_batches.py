@@ -17,6 +17,7 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tests.daemon.transport import crafted
 from tests.daemon.transport.drawn import Batch, Row, fetches
+from tests.examples import examples
 from watchkeeper.daemon.transport import kafka_guard, kafka_reading, kafka_whole
 from watchkeeper.daemon.transport.batches import best
 from watchkeeper.daemon.transport.kafka_batches import records_from, whole_batches
@@ -82,7 +83,7 @@ def theirs(*given: Any, **named: Any) -> Read:
     return read(Fetcher.PartitionRecords, *given, **named)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(fetches(), st.sampled_from([1, 300, 2_000, 1 << 24]), st.data())
 def test_both_ways_read_the_same(
     drawn: tuple[list[Batch], list[tuple[int, int]]], most: int, draw: st.DataObject
@@ -100,7 +101,7 @@ def test_both_ways_read_the_same(
     assert whole.position == end
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(fetches(), st.data())
 def test_of_broken_bytes_nothing_else_is_read(
     drawn: tuple[list[Batch], list[tuple[int, int]]], draw: st.DataObject

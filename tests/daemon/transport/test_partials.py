@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from tests.examples import examples
 from watchkeeper.daemon.storage import snapshots
 from watchkeeper.daemon.transport import partials
 from watchkeeper.daemon.transport.partials import (
@@ -56,7 +57,7 @@ def part(n: int, size: int = 4) -> Part:
     return Part("1", "errors", 10, 60.0, "abc", {"status": np.full(size, n, dtype=np.int64)})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(parts=st.lists(PARTS, max_size=4), epoch=st.integers(0, 2**62))
 def test_what_is_written_is_read_to_the_last_bit(parts: list[Part], epoch: int) -> None:
     written = said(span(7, 2, mark=-math.inf), epoch=epoch, parts=parts)
@@ -174,7 +175,7 @@ def test_each_message_has_one_verdict(known: Link | None, next_one: Partials, ve
     assert chains.judge(next_one) == verdict
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_messages_that_come_again_and_owners_that_crash_count_each_record_once(
     data: st.DataObject,

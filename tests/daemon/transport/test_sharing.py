@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.protocol.consumer.metadata import ConsumerProtocolSubscription
 
+from tests.examples import examples
 from watchkeeper.daemon.transport.ports import Partition
 from watchkeeper.daemon.transport.sharing import NumberSticky, Reader, share
 
@@ -101,7 +102,7 @@ def test_static_names_come_first_whatever_the_ids() -> None:
     assert given_to == {"1": set(), "9": {Partition("t", 0)}, "5": {Partition("t", 1)}}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     counts=st.dictionaries(st.sampled_from("pqrs"), st.integers(1, 12), min_size=1),
     story=st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=12),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.anomalies import Anomalies, Judged, Rules
 from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.types import StateError
@@ -68,7 +69,7 @@ def test_the_level_stays_high_during_an_incident() -> None:
 
 
 @given(values=st.lists(odd, min_size=1, max_size=120), times=st.lists(odd, max_size=120))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_no_number_makes_it_raise_or_say_what_is_none(
     values: list[float], times: list[float]
 ) -> None:
@@ -86,7 +87,7 @@ def test_no_number_makes_it_raise_or_say_what_is_none(
 
 
 @given(gaps=st.lists(st.integers(0, 199), max_size=20))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 def test_what_is_not_finite_changes_nothing(gaps: list[int]) -> None:
     values = noise(5, 200)
     whole, gapped = Anomalies(RULES, 1), Anomalies(RULES, 1)
@@ -121,7 +122,7 @@ def test_side_by_side_each_is_judged_as_alone() -> None:
 
 
 @given(cut=st.integers(0, 399))
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=examples(10))
 def test_stored_and_taken_up_it_goes_on(cut: int) -> None:
     values = noise(6, 400)
     first, second = Anomalies(RULES, 1), Anomalies(RULES, 2)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compiled import needs_kernels
+from tests.examples import examples
 from watchkeeper.detectors.anomalies.nearest import Values, nearest
 from watchkeeper.detectors.frames import IntArray
 
@@ -32,7 +33,7 @@ def defined(values: Values, window: int) -> tuple[float, float]:
 
 
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 90))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_it_is_the_distance_to_the_nearest_stretch_before(seed: int, length: int) -> None:
     values = np.random.default_rng(seed).normal(size=length).astype(np.float32)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.anomalies.tails import BINS, MOST, Counts, digits, learn, place_of
 from watchkeeper.detectors.frames import FloatArray
 
@@ -66,7 +67,7 @@ def test_old_scores_fade() -> None:
     score=st.floats(0, 1e300),
     larger=st.floats(1, 1e6),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_it_is_bounded_and_rises_within_a_bin(
     scores: list[float], score: float, larger: float
 ) -> None:

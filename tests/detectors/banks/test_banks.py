@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.banks.twins import Alone, bank_of, by_bank, windows
+from tests.examples import examples
 from watchkeeper.detectors.banks import Columns, bank_for
 from watchkeeper.detectors.registry import detector_names
 from watchkeeper.detectors.suite import DEFAULT_WATCHES, Watch
@@ -96,6 +97,7 @@ def test_the_default_suite_finds_the_same(watch: Watch) -> None:
         find_the_same(watch, windows(random, watch, SHAPE, 150, odd=[0.0, 0.05][seed]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_there_is_something_to_find(name: str) -> None:
     watch = Watch(signal="signal", detector=name, settings={"min_n": 0})
@@ -111,7 +113,7 @@ def test_there_is_something_to_find(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_it_finds_the_same_whatever_the_settings(name: str, data: st.DataObject) -> None:
     watch = data.draw(watches(name))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -128,7 +130,7 @@ _SAMPLES = st.tuples(
 
 @pytest.mark.parametrize("name", SETTINGS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_it_finds_the_same_in_any_numbers(name: str, data: st.DataObject) -> None:
     watch = data.draw(watches(name))
     rows = data.draw(st.lists(st.tuples(_SAMPLES, _SAMPLES, _SAMPLES), min_size=1, max_size=25))

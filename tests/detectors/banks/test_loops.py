@@ -11,6 +11,7 @@ from tests.compiled import needs_kernels
 from tests.detectors.banks.test_bank import WATCHES, same
 from tests.detectors.banks.test_banks import SETTINGS, watches
 from tests.detectors.banks.twins import bank_of, windows
+from tests.examples import examples
 from watchkeeper.detectors.banks import Columns
 from watchkeeper.detectors.banks.sheet import Sitting
 from watchkeeper.detectors.banks.shiryaev_roberts import EvidenceBank
@@ -58,7 +59,9 @@ def test_the_default_suite_is_judged_alike(watch: Watch, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", COMPILED)
 @given(data=st.data())
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_no_setting_makes_a_difference(
     name: str, data: st.DataObject, monkeypatch: pytest.MonkeyPatch

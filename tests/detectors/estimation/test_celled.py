@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.examples import examples
 from watchkeeper.detectors.estimation.celled import CELLS, LEAST, Celled, Cut, Told, Windowed, told
 from watchkeeper.detectors.estimation.confident import right_counts
 from watchkeeper.detectors.estimation.estimates import VERSIONS_LIMIT, Estimates
@@ -227,7 +228,7 @@ def odd(kind: Kind) -> st.SearchStrategy[tuple[IntArray, IntArray]]:
     return st.tuples(known, arrays(np.int64, kind.cells, elements=counts, fill=st.just(0)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(data=st.data(), task=st.sampled_from(sorted(KINDS)))
 def test_no_counts_raise_or_give_what_is_no_number(data: st.DataObject, task: str) -> None:
     of = Estimates.restored(grown(task)).cells["v1"]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.estimation.bins import truth_counts
 from watchkeeper.detectors.estimation.calibration import Curves, curves
 from watchkeeper.detectors.estimation.judged import (
@@ -249,7 +250,7 @@ def test_damage_is_told(record: list[list[float]]) -> None:
     ),
     many=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_rows_raise_or_give_what_is_no_number(
     rows: list[tuple[float, float, bool, bool, bool, float]], many: bool
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.estimation.made import ODD_TRUTHS, drawn
+from tests.examples import examples
 from watchkeeper.detectors.estimation.bins import SAID_FROM_HALF, score_counts, truth_counts
 from watchkeeper.detectors.estimation.calibration import curves
 from watchkeeper.detectors.estimation.classified import MEASURES, estimated
@@ -236,7 +237,7 @@ def test_damage_is_told(change: dict[str, object]) -> None:
         Estimates.restored(state)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     truths=ODD_TRUTHS,
     said=st.integers(-5, 2**40),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.detectors.joint.columns import reference, related
 from tests.detectors.signals.frames import predictions
+from tests.examples import examples
 from watchkeeper.detectors.joint.learned import learned_with_joint
 from watchkeeper.detectors.profile import JOINT_FEATURES, Joint, Profile
 from watchkeeper.detectors.profiling import learn_profile
@@ -96,7 +97,7 @@ def test_it_is_stored_and_read_back() -> None:
 _ODD = st.sampled_from([0.0, -0.0, 1.0, 2.0, 1e308, -1e308, 5e-324, np.nan, np.inf, -np.inf])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.lists(_ODD, min_size=1, max_size=5), min_size=2, max_size=5))
 def test_odd_columns_teach_finite_numbers(values: list[list[float]]) -> None:
     columns = {f"f{i}": np.resize(np.array(each), 400) for i, each in enumerate(values)}

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.joint.rows import (
     MISSING,
     MOST,
@@ -45,7 +46,7 @@ def test_bins_are_read_back() -> None:
     np.testing.assert_array_equal(bins_of(sampled(lowest, bins)), bins)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sets(st.integers(0, 2_000)), st.randoms())
 def test_cut_order_and_what_is_left_out_early_do_not_matter(
     seed: int, cuts: set[int], order: Any

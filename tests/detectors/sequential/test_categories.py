@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.frames import FloatArray
 from watchkeeper.detectors.sequential import Calibration, CategoryEvidence
 from watchkeeper.detectors.types import StateError
@@ -79,7 +80,7 @@ def test_another_mix_is_found_at_once_and_a_little_one_in_time() -> None:
 
 
 @given(COUNTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_input_breaks_it(stream: list[list[float]]) -> None:
     evidence, row = CategoryEvidence(3, start=1), np.array([0])
 

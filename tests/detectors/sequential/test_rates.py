@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.sequential import Calibration, RateEvidence
 from watchkeeper.detectors.types import StateError
 
@@ -88,7 +89,7 @@ def test_a_rate_that_is_nearly_always_zero_is_not_said_to_wander() -> None:
 
 
 @given(st.lists(st.tuples(ODD, ODD), min_size=1, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_input_breaks_it(stream: list[tuple[float, float]]) -> None:
     evidence, row = RateEvidence(start=1), np.array([0])
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.detectors.sequential import QuantileSketch
 from watchkeeper.detectors.sequential.exact import exp, ln, log_gamma
 
@@ -18,7 +19,7 @@ def same(one: QuantileSketch, other: QuantileSketch) -> bool:
 
 
 @given(st.permutations(range(4)))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_parts_merge_in_any_order(order: list[int]) -> None:
     values = np.random.default_rng(1).normal(size=6_000)
     parts = [QuantileSketch.of(values[i::4], i) for i in range(4)]

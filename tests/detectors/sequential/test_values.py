@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compiled import needs_kernels
+from tests.examples import examples
 from watchkeeper.detectors.frames import FloatArray, IntArray
 from watchkeeper.detectors.sequential import Calibration, ValueEvidence
 from watchkeeper.detectors.sequential.advance import Given, plain
@@ -69,7 +70,7 @@ def test_compiled_loops_do_what_numpy_does_to_the_last_bit(start: int, memory: i
 
 
 @given(VALUES, st.integers(1, 20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_input_breaks_it_and_cuts_do_not_matter(stream: list[float], cut: int) -> None:
     values = np.array([stream * 3])
     whole, found = taken(values, start=10)
@@ -105,6 +106,7 @@ def test_bets_over_any_cells_are_fair() -> None:
     assert (table[1] == 1.0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "ties", "heavy"])
 def test_alarms_are_as_rare_as_asked_for(kind: str) -> None:
     random, level, series, values = np.random.default_rng(3), 300.0, 200, 3_000
@@ -151,6 +153,7 @@ def test_changes_of_level_spread_and_shape_are_found() -> None:
     assert found[4, -1] < 1e4
 
 
+@pytest.mark.slow
 def test_after_a_tolerated_change_of_level_changes_are_found_again() -> None:
     values = np.random.default_rng(10).normal(size=(6, 7_000))
     values[:, 1_000:] += 12.0  # beyond all edges

@@ -60,6 +60,7 @@ def rates(seed: int, n: int, *parts: tuple[float, int]) -> FloatArray:
     return np.concatenate([random.binomial(n, p, (t, SERIES)) / n for p, t in parts])
 
 
+@pytest.mark.slow
 def test_after_a_harmless_change_of_rate_flickers_are_no_findings() -> None:
     stream = rates(1, 100, (0.01, 1_000), (0.02, 5_000))
 
@@ -68,6 +69,7 @@ def test_after_a_harmless_change_of_rate_flickers_are_no_findings() -> None:
     assert found.sum() / found.size < 1.2 / LEVEL
 
 
+@pytest.mark.slow
 def test_after_a_harmless_change_of_values_flickers_are_no_findings() -> None:
     stream = np.random.default_rng(2).normal(size=(5_000, SERIES))
     stream[1_000:] += 0.5

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import WINDOW, predictions
 from tests.detectors.signals.test_exactness import odd_predictions
+from tests.examples import examples
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.signals import part_of
 from watchkeeper.detectors.signals._repeated import INPUTS, MOST
@@ -63,7 +64,7 @@ def test_more_inputs_than_are_kept_are_estimated() -> None:
     assert value == pytest.approx(0.2, abs=0.05)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sets(st.integers(0, 3_000)), st.randoms())
 def test_cut_and_order_of_merging_do_not_matter(seed: int, cuts: set[int], order: Any) -> None:
     rng = np.random.default_rng(seed)

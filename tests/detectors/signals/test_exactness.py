@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import joined, logs, merged, metrics, predictions
+from tests.examples import examples
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import SIGNALS
@@ -94,7 +95,7 @@ PROFILES = (None, reference())
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seeds, st.sampled_from(PROFILES), st.sets(st.integers(0, N)), st.randoms())
 def test_cut_and_order_of_merging_do_not_matter(
     signal: Signal, seed: int, profile: Profile | None, cuts: set[int], order: Any
@@ -111,7 +112,7 @@ def test_cut_and_order_of_merging_do_not_matter(
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seeds, st.sampled_from(PROFILES), st.integers(0, 5))
 def test_samples_of_any_numbers_are_sound(
     signal: Signal, seed: int, profile: Profile | None, n: int

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.detectors.joint.columns import Columns, reference, related
 from tests.detectors.signals.frames import WINDOW, predictions
 from tests.detectors.signals.test_exactness import odd_predictions
+from tests.examples import examples
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.joint.rows import MOST
 from watchkeeper.detectors.profile import Profile
@@ -111,7 +112,7 @@ def test_features_of_few_values_and_features_twice_have_a_residual() -> None:
     assert found["residual"].value > 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(30, 600))
 def test_odd_values_never_raise_and_give_finite_samples(seed: int, n: int) -> None:
     random = np.random.default_rng(seed)

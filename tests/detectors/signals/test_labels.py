@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.detectors.signals.frames import joined, predictions, sampled
+from tests.examples import examples
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
 from watchkeeper.detectors.signals import part_of
@@ -149,7 +150,7 @@ def test_the_error_without_the_source_that_stands_out() -> None:
 
 
 @pytest.mark.parametrize(("numbers", "room"), [(False, COUNTED), (True, MEASURED)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(st.integers(0, 150), min_size=1, max_size=300),
     st.sets(st.integers(0, 300)),

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tests.detectors.signals.frames import WINDOW, predictions
 from tests.detectors.signals.test_exactness import PROFILES, odd_predictions
+from tests.examples import examples
 from watchkeeper.detectors.blocks import PredictionBlock
 from watchkeeper.detectors.profile import Profile
 from watchkeeper.detectors.profiling import learn_profile
@@ -80,7 +81,7 @@ def values(attack: str, seed: int, asked: int = 100) -> dict[str, float]:
     return {target: sample.value for target, sample in told(sketched(frame)).items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(PROFILES),
@@ -103,7 +104,7 @@ def test_cut_and_order_do_not_matter(
         np.testing.assert_array_equal(pieces[name], array, strict=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(PROFILES), st.integers(0, 400))
 def test_samples_of_any_numbers_are_sound(seed: int, profile: Profile | None, n: int) -> None:
     part = sketched(odd_predictions(np.random.default_rng(seed), n), profile)

@@ -166,6 +166,7 @@ def test_the_statistic_says_how_much_evidence_there_was(learned: Learned) -> Non
     assert found[0].statistic != found[1].statistic
 
 
+@pytest.mark.slow
 def test_the_budget_is_that_of_all_tests_together() -> None:
     budget, windows, alarms = 50.0, 1_500, 0
     watch, on = LogWatch(budget=budget), False

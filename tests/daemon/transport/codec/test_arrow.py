@@ -22,6 +22,7 @@ from tests.daemon.transport.codec.arrow_events import (
     table,
     wide,
 )
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec import decode
 from watchkeeper.daemon.transport.codec.arrow import MOST_STREAM
 from watchkeeper.daemon.transport.codec.arrow_write import stream_message
@@ -81,7 +82,7 @@ predictions = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(predictions, min_size=1, max_size=8))
 def test_every_row_ends_as_it_would_as_json(events: list[Prediction]) -> None:
     decoded = decode([record(stream_message(events, "p"))], KINDS, blocks=True)

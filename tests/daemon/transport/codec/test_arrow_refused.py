@@ -20,6 +20,7 @@ from tests.daemon.transport.codec.arrow_events import (
     rows,
     table,
 )
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec import decode
 from watchkeeper.daemon.transport.codec.arrow import MOST_ROWS, MOST_STREAM
 from watchkeeper.daemon.transport.codec.arrow_write import stream_message
@@ -104,7 +105,7 @@ def test_a_bad_stream_is_one_dead_letter(value: bytes, reason: str) -> None:
     assert not decoded.blocks
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_a_damaged_stream_harms_nobody(place: int, byte: int) -> None:
     value = GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]

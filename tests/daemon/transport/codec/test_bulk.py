@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.daemon.transport.codec.test_columns import AT, json_values, scalars
 from tests.daemon.transport.codec.test_columns import records as odd_records
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.packing import SLACK
@@ -196,7 +197,7 @@ likely = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=examples(250))
 @given(st.lists(st.one_of(likely, likely, odd_records), max_size=12))
 def test_blocks_hold_what_frames_would(batch: list[Record]) -> None:
     both(batch)

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec import decode
 from watchkeeper.daemon.transport.codec.json import ROW_TYPES
 from watchkeeper.daemon.transport.ports import Record
@@ -182,7 +183,7 @@ records = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.lists(records, max_size=6))
 def test_every_record_ends_as_exactly_one_thing(batch: list[Record]) -> None:
     decoded = decode(batch, {"p": "prediction", "c": "command"}, now=AT)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.transport.codec.test_bulk import good, rows_of
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec import Decoded, decode
 from watchkeeper.daemon.transport.codec.bulk import Taken
 from watchkeeper.daemon.transport.codec.dense import dense
@@ -39,7 +40,7 @@ def blocks_of(rows: list[dict[str, Any]]) -> list[Block]:
     return decode(batch_of(rows), {"p": "prediction"}, blocks=True, bulk=nothing).blocks
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(features, min_size=1, max_size=20))
 def test_frames_blocks_and_merged_blocks_have_the_same_rows(rows: list[dict[str, Any]]) -> None:
     decoded = decode(batch_of(rows), {"p": "prediction"})

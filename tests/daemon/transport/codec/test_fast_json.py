@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.compiled import needs_kernels
 from tests.daemon.transport.codec import mutants
 from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, records_of, take_none
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.fast_json import MOST_NAMES, MOST_NEW, Compiled
 from watchkeeper.daemon.transport.codec.router import decode
@@ -109,7 +110,7 @@ def test_every_time(bulk: Counted[Compiled], time: str) -> None:
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(), max_size=30),
     text=st.text(max_size=300),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_number_and_any_text(numbers: list[float | int], text: str) -> None:
     bulk = kernels()
     event = {"id": "1", "time": "2026-03-01T12:00:00Z", "model_name": "m", "model_version": "1"}

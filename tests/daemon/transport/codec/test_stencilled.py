@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.daemon.transport.codec import mutants
 from tests.daemon.transport.codec.beside import KINDS, Counted, assert_same, records_of, take_none
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec.bulk import Learned
 from watchkeeper.daemon.transport.codec.router import decode
 from watchkeeper.daemon.transport.codec.stencilled import MOST_STENCILS, Stencilled
@@ -138,7 +139,7 @@ def writer(topic: str, rng: random.Random) -> Any:
         max_size=60,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_number(numbers: list[float | int]) -> None:
     events = [HEAD | {"request_id": "r", "features": {"x": 1.5}}] * 64
     events += [HEAD | {"request_id": "r", "features": {"x": x}} for x in numbers]
@@ -175,7 +176,7 @@ def test_decimals_next_to_the_middle_of_two_doubles() -> None:
 
 
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_text(texts: list[str]) -> None:
     for plain in (True, False):
         values = [compact(HEAD | {"request_id": "r", "features": {"w": "one"}})] * 64

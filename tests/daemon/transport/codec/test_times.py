@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from watchkeeper.daemon.transport.codec.times import seconds_of
 from watchkeeper.detectors.events import Time
 
@@ -38,7 +39,7 @@ odd = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(st.lists(st.one_of(likely, likely, moments, odd, st.text(max_size=30)), max_size=9))
 @example(["2026-03-01T12:00:00Z", "2026-03-01T12:00:00.5Z", "2026-03-01T12:00:00.25Z"] * 3)
 @example(["2024-02-29T23:59:59.999999Z", "2023-02-29T23:59:59.999999Z"])
