@@ -213,7 +213,8 @@ class KafkaMember:
         self._choose_way()
         ignore_belated(self.consumer)
         finish_joins(self.consumer)
-        spare_handovers(self.consumer, self.lull, ahead=self.settings.fetch_min_bytes > 1)
+        waits = self.settings.fetch_min_bytes > 1
+        spare_handovers(self.consumer, self.lull, ahead=waits, direct=not waits)
         self.heard.listen(self.consumer)
         if self.settings.assignor == "cooperative-sticky":
             hand_over_first(self.consumer, self.assignment)

@@ -10,13 +10,14 @@ library is not as expected all stays as it is, which costs time and nothing else
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
 
 from watchkeeper.daemon.lull import Lull
+from watchkeeper.daemon.transport.kafka_direct import Direct, directly
 from watchkeeper.daemon.transport.kafka_io import name_no_sockets
 
 log = structlog.get_logger()
@@ -53,11 +54,14 @@ def describe_once() -> None:
     fetcher._FetchPartition = functools.lru_cache(_MOST_DESCRIBED)(made)
 
 
-def spare_handovers(consumer: Any, lull: Lull | None = None, ahead: bool = False) -> None:
+def spare_handovers(
+    consumer: Any, lull: Lull | None = None, ahead: bool = False, direct: bool = False
+) -> None:
     """Changes the polls of one consumer; `lull` is told when one of them only waits.
 
     With `ahead` brokers are asked for what comes next before the newest records are worked off:
-    they let it wait for more, and that time should not begin only then.
+    they let it wait for more, and that time should not begin only then. With `direct` the polling
+    thread asks them itself.
     """
     fetcher: Any = getattr(consumer, "_fetcher", None)
     coordinator = getattr(consumer, "_coordinator", None)
@@ -67,7 +71,9 @@ def spare_handovers(consumer: Any, lull: Lull | None = None, ahead: bool = False
         return
     _trust_coordinator(coordinator)
     name_no_sockets(getattr(fetcher._net, "_selector", None))
-    _ask_and_wait_at_once(fetcher, _Waits(fetcher, lull), ahead)
+    handed = Handed(fetcher, lull)
+    way = directly(fetcher, handed, lull) if direct else None
+    _ask_and_wait_at_once(fetcher, way or handed, ahead)
 
 
 def _trust_coordinator(coordinator: Any) -> None:
@@ -115,29 +121,53 @@ class _Waits:
             self._polled = False
 
 
-def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
-    """Sends the fetches, and waits for the first answer, in one go.
+class Handed:
+    """Fetches that the library's thread sends and hears, in one go.
 
     An answer may come after a poll has looked for one. The library then asks for all partitions but
     the answered ones, and waits for these, in which nothing may happen for as long as a broker
     waits: here what has come is taken first.
     """
-    from kafka.errors import KafkaTimeoutError
-    from kafka.future import Future
 
-    async def sent() -> bool:
+    def __init__(self, fetcher: Any, lull: Lull | None) -> None:
+        self._fetcher = fetcher
+        self._waits = _Waits(fetcher, lull)
+
+    def ask(self) -> None:
+        """Asks the brokers for what is wanted and not asked for yet."""
+        self._fetcher._net.run(self._sent)
+
+    def send(self, requests: Mapping[Any, Any]) -> None:
+        """Sends requests that were made by the thread that polls."""
+        self._fetcher._net.run(self._sent_made, requests)
+
+    def heard(self, timeout_ms: float) -> bool:
+        """Asks, and waits for the first answer; whether there was anything to wait for."""
+        return bool(self._fetcher._net.run(self._answered, timeout_ms))
+
+    async def _sent(self) -> bool:
         """On the library's thread, on which answers come, too: False where one has come."""
-        if fetcher._completed_fetches:
+        if self._fetcher._completed_fetches:
             return False
-        await fetcher._send_fetches_async()
+        await self._fetcher._send_fetches_async()
         return True
 
-    async def answered(timeout_ms: float | None) -> bool:
-        """On the library's thread: whether there was anything to wait for."""
-        if not await sent():
+    async def _sent_made(self, requests: Mapping[Any, Any]) -> None:
+        make = self._fetcher._create_fetch_requests
+        self._fetcher._create_fetch_requests = lambda: requests
+        try:
+            await self._fetcher._send_fetches_async()
+        finally:
+            self._fetcher._create_fetch_requests = make
+
+    async def _answered(self, timeout_ms: float) -> bool:
+        from kafka.errors import KafkaTimeoutError
+        from kafka.future import Future
+
+        if not await self._sent():
             return True
-        under_way = list(fetcher._fetch_futures)
-        reset = fetcher._reset_task
+        under_way = list(self._fetcher._fetch_futures)
+        reset = self._fetcher._reset_task
         if reset is not None and not reset.is_done:
             under_way.append(reset)
         if not under_way:
@@ -145,9 +175,13 @@ def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
         first = Future()
         for each in under_way:
             each.add_both(lambda _: first.is_done or first.success(None))
-        with suppress(KafkaTimeoutError), waits.inside():
-            await fetcher._manager.wait_for(first, timeout_ms)
+        with suppress(KafkaTimeoutError), self._waits.inside():
+            await self._fetcher._manager.wait_for(first, timeout_ms)
         return True
+
+
+def _ask_and_wait_at_once(fetcher: Any, way: Handed | Direct, ahead: bool) -> None:
+    """Has polls take what has come, ask and wait by the given way."""
 
     def fetching(
         max_records: int | None = None,
@@ -157,12 +191,12 @@ def _ask_and_wait_at_once(fetcher: Any, waits: _Waits, ahead: bool) -> None:
         records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
         waited = not records
         if waited:
-            if not fetcher._net.run(answered, timeout_ms):
+            if not way.heard(timeout_ms or 0.0):
                 return records, True
             records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
         asks = not _more_waits(fetcher, records) if ahead else not waited
         if asks and records and not partial:
-            fetcher._net.run(sent)
+            way.ask()
         return records, False
 
     fetcher.fetch_records = fetching

@@ -35,6 +35,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     log: str
     session_s: float = 6.0
     assignor: str = "range"
+    profile: str = "default"
     sentry: str = ""
     static: bool = False
     stop_s: float = 10.0
@@ -55,6 +56,7 @@ def config_of(member: Member) -> Config:
             "bootstrap_servers": [member.bootstrap],
             "group_id": member.group,
             "assignor": member.assignor,
+            "profile": member.profile,
             **({"group_instance_id": member.name} if member.static else {}),
         },
         "topics": {

@@ -35,6 +35,7 @@ TROUBLED_S = 2.0
 AT_ONCE_S = 2.0
 OUTDATED = "collapsed"
 DROPPING = {"sabotage": "drops a page"}
+PROFILES = [{"profile": "low_latency"}, {"profile": "default"}]
 PARTITIONS = 3
 TROUBLES = (Fault.DELAY, Fault.RESET, Fault.REFUSE, Fault.HOLE, Fault.SLOW, Fault.CUT)
 
@@ -175,6 +176,9 @@ def test_a_page_that_is_dropped_is_noticed(watched: Watched, pager: Sentry) -> N
 
 @pytest.mark.timeout(size(300, 1_800))
 @pytest.mark.parametrize("where", ["kafka", "database"] if FULL else ["both"])
+@pytest.mark.parametrize(
+    "watched", PROFILES if FULL else PROFILES[:1], indirect=True, ids=lambda each: each["profile"]
+)
 def test_troubled_connections_heal_within_seconds(
     watched: Watched,
     wire: tuple[TwoWays, Proxy],

@@ -45,7 +45,8 @@ def unrest(
     postgres.start()
     log = Log(kafka.bootstrap, PARTITIONS)
     ending.callback(log.close)
-    settings = {"session_s": 1.2, "assignor": assignor, "sabotage": sabotage}
+    profile = "low_latency" if assignor == "range" else "default"
+    settings = {"session_s": 1.2, "assignor": assignor, "profile": profile, "sabotage": sabotage}
     group = Group(folder, zygote, log, postgres.fresh_database(), settings=settings)
     ending.callback(group.close)
     stream = sharing(PARTITIONS, slots=SLOTS, per_slot=30)

@@ -33,7 +33,7 @@ def caught_up(settings: KafkaSettings) -> Iterator[tuple[KafkaSource, str]]:
 
 @pytest.mark.service
 def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
-    settings = settings_for(kafka)
+    settings = settings_for(kafka, fetch_min_bytes=2)
     with caught_up(settings) as (source, topic):
         net = source._member.consumer._net
         asked: list[Any] = []
@@ -55,7 +55,7 @@ def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
 
 @pytest.mark.service
 def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: Broker) -> None:
-    settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=3_000)
+    settings = settings_for(kafka, fetch_min_bytes=2, fetch_max_wait_ms=3_000)
     with caught_up(settings) as (source, topic):
         fetching = source._member.consumer._fetcher
         look, send = fetching.fetched_records, fetching._send_fetches_async
@@ -117,7 +117,7 @@ def test_more_that_is_there_already_is_not_asked_for_before_it_is_wanted(kafka: 
 
 @pytest.mark.service
 def test_a_poll_that_only_waits_is_a_lull(kafka: Broker) -> None:
-    settings = settings_for(kafka, fetch_min_bytes=1, fetch_max_wait_ms=300)
+    settings = settings_for(kafka, fetch_min_bytes=2, fetch_max_wait_ms=300)
     with caught_up(settings) as (source, _):
         lull, told = source.lull, list[bool]()
         begin, end = lull.begin, lull.end
