@@ -21,6 +21,7 @@ import structlog
 
 from watchkeeper.daemon.lull import Lull
 from watchkeeper.daemon.transport.kafka_lines import Line, Lines, known_to_lines
+from watchkeeper.daemon.transport.standstill import Stuck
 
 log = structlog.get_logger()
 
@@ -32,12 +33,16 @@ _FETCHER = (
     "_handle_fetch_error",
     "_clear_pending_fetch_request",
     "_nodes_with_pending_fetch_requests",
+    "_reset_task",
 )
 _GLANCE_S = 0.005  # between two looks where the library waits for brokers, too
 
 
 class Otherwise(Protocol):
     """The library's way."""
+
+    def ask(self) -> None:
+        """Asks the brokers for what is wanted and not asked for yet."""
 
     def send(self, requests: Mapping[Any, Any]) -> None:
         """Sends requests by broker."""
@@ -83,14 +88,19 @@ class Direct:
         try:
             requests = self._fetcher._create_fetch_requests()
         except (RuntimeError, KeyError, AttributeError):
-            return  # partitions are dealt out anew at this moment: the next poll knows more
-        others = {
-            node: (request, offsets)
-            for node, (request, offsets) in requests.items()
-            if not self._send(node, request, offsets)
-        }
-        if others:
-            self._otherwise.send(others)
+            # Partitions are dealt out anew at this moment, by the library's thread.
+            self._otherwise.ask()
+            return
+        try:
+            others = {
+                node: asked for node, asked in requests.items() if not self._send(node, *asked)
+            }
+            if others:
+                self._otherwise.send(others)
+        except BaseException as error:
+            for node in requests.keys() - self._asked.keys():
+                self._forget(node, error)
+            raise
 
     def heard(self, timeout_ms: float) -> bool:
         """Asks, and waits for the first answer; whether there was anything to wait for."""
@@ -99,14 +109,21 @@ class Direct:
         self.ask()
         if not self._asked:
             return self._otherwise.heard(timeout_ms)
-        deadline, asked = time.monotonic() + timeout_ms / 1000, len(self._asked)
-        while len(self._asked) == asked and not self._fetcher._completed_fetches:
+        deadline = min([time.monotonic() + timeout_ms / 1000, *self._resting.values()])
+        begun = self._under_way()
+        while self._under_way() >= begun and not self._fetcher._completed_fetches:
             left = max(deadline - time.monotonic(), 0.0)
-            mixed = not all(each.is_done for each in self._fetcher._fetch_futures)
+            mixed = self._under_way() > len(self._asked)
             self._take(min(left, _GLANCE_S) if mixed else left)
             if left <= 0.0:
                 break
         return True
+
+    def _under_way(self) -> int:
+        """How many answers are waited for, here and by the library."""
+        reset = self._fetcher._reset_task
+        others = sum(not each.is_done for each in self._fetcher._fetch_futures)
+        return len(self._asked) + others + (reset is not None and not reset.is_done)
 
     # ------------------------------------------------------------------------------- requests
 
@@ -114,19 +131,22 @@ class Direct:
         line = self._lines.to(node)
         if line is None:
             return False
-        self._fetcher._nodes_with_pending_fetch_requests.add(node)
         asked = self._asked[node] = _Asked(line, offsets, time.monotonic())
         with self._lost_by_errors(node, asked):
+            self._fetcher._nodes_with_pending_fetch_requests.add(node)
             line.send(request)
         return True
 
     @contextmanager
     def _lost_by_errors(self, node: Any, asked: _Asked) -> Iterator[None]:
-        """An error within ends the connection, and what was asked is asked the library's way."""
+        """An error within ends the connection, and what was asked is asked the library's way. That
+        the poll is broken off is raised on."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever an odd answer makes the parser raise
+        except Exception as error:  # whatever an odd answer makes the parser raise
             self._lose(node, asked, error)
+            if isinstance(error, Stuck):
+                raise
             log.info("asking a broker the library's way", broker=f"{node}", reason=f"{error}"[:300])
         except BaseException as error:
             self._lose(node, asked, error)
@@ -134,7 +154,11 @@ class Direct:
 
     def _lose(self, node: Any, asked: _Asked, error: BaseException) -> None:
         self._asked.pop(node, None)
+        self._forget(node, error)
         self._lines.close(asked.line, error)
+
+    def _forget(self, node: Any, error: BaseException) -> None:
+        """What was asked of a broker will not be answered: it is asked for everything anew."""
         self._fetcher._handle_fetch_error(node, error)
         self._fetcher._clear_pending_fetch_request(node, None)
 
@@ -144,18 +168,17 @@ class Direct:
         """Takes what comes until the first of it, for so many seconds at most."""
         looked, nodes = select.poll(), {}
         for node, asked in list(self._asked.items()):
-            place = asked.line.fileno()
-            if place < 0:
-                with self._lost_by_errors(node, asked):
-                    raise ConnectionError("the connection was closed")
-                continue
-            looked.register(place, select.POLLIN | (select.POLLOUT if asked.line.unsent else 0))
-            nodes[place] = node
-        for place, _ in self._moved(looked, timeout_s) if nodes else ():
-            asked = self._asked[nodes[place]]
-            with self._lost_by_errors(nodes[place], asked):
+            with self._lost_by_errors(node, asked):
+                number = asked.line.fileno()
+                looked.register(
+                    number, select.POLLIN | (select.POLLOUT if asked.line.unsent else 0)
+                )
+                nodes[number] = node
+        for number, _ in self._moved(looked, timeout_s) if nodes else ():
+            asked = self._asked[nodes[number]]
+            with self._lost_by_errors(nodes[number], asked):
                 for answer in asked.line.moved():
-                    self._answered(nodes[place], asked, answer)
+                    self._answered(nodes[number], asked, answer)
         self._give_up()
 
     def _moved(self, looked: Any, timeout_s: float) -> Any:
@@ -185,8 +208,8 @@ class Direct:
 
     def _give_up(self) -> None:
         """Loses connections on which a broker has been silent for too long."""
-        now = time.monotonic()
+        patience, now = self._lines.patience_s, time.monotonic()
         for node, asked in list(self._asked.items()):
-            if now > asked.sent_at + self._lines.patience_s:
-                with self._lost_by_errors(node, asked):
-                    raise TimeoutError(f"silent for {self._lines.patience_s:g} s")
+            with self._lost_by_errors(node, asked):
+                if now - max(asked.sent_at, asked.line.heard_at) > patience:
+                    raise TimeoutError(f"silent for {patience:g} s")

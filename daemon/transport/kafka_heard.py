@@ -45,7 +45,7 @@ class Heard:
         come = self._come
 
         def noting(node: Any, asked: Any, sent: float, answer: Any) -> None:
-            """On the library's thread."""
+            """On the thread that heard it: the library's own, or the polling one."""
             answered(node, asked, sent, answer)
             if not answer.error_code:
                 at = dict.fromkeys(asked, sent)

@@ -9,9 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-_MANAGER = ("get_connection", "cluster", "config", "call_soon")
+import structlog
+
+from watchkeeper.daemon.transport.standstill import Stuck
+
+log = structlog.get_logger()
+
+_MANAGER = ("get_connection", "cluster", "config", "call_soon", "_auth_failures")
+_CONNECTION = ("_reauth", "parser", "broker_version_data", "net", "closed")
+_TRANSPORT = ("_sock", "_sock_recv", "_sock_send", "_write_buffer", "_read_task", "pause_reading")
 _AGAIN_S = 1.0  # after a connection was opened, however soon it is lost
 _LOGIN_SHARE = 0.8  # of how long brokers let a login last: then the connection is made anew
 
@@ -25,13 +34,15 @@ def known_to_lines(manager: Any) -> bool:
 
 @dataclass
 class Line:
-    """A connection to one broker, from when it is asked for on."""
+    """A connection to one broker, from when it is asked for on. Whatever is done with one that was
+    closed raises ConnectionError."""
 
     address: tuple[str, int]
     opened_at: float
     opening: Any = None
     connection: Any = None
     until: float = float("inf")
+    heard_at: float = float("-inf")  # by `time.monotonic`
 
     @property
     def open(self) -> bool:
@@ -41,18 +52,14 @@ class Line:
     @property
     def unsent(self) -> bool:
         """Whether a part of a request waits for the socket to take it."""
-        transport = self.connection.transport
-        return transport is not None and bool(transport._write_buffer)
+        return bool(self._transport()._write_buffer)
 
     def fileno(self) -> int:
-        """Of its socket; below 0 once that is closed."""
-        transport = self.connection.transport
-        socket = None if transport is None else transport._sock
-        return -1 if socket is None else int(socket.fileno())
+        """Of its socket."""
+        return int(self._transport()._sock.fileno())
 
     def send(self, request: Any) -> None:
-        """Sends as much of the request as the socket takes. Raises what the socket raises, and
-        ConnectionError where it is closed."""
+        """Sends as much of the request as the socket takes. Raises what the socket raises."""
         transport, parser = self._transport(), self.connection.parser
         request.API_VERSION = self.connection.broker_version_data.api_version(request)
         parser.send_request(request)
@@ -61,28 +68,36 @@ class Line:
 
     def moved(self) -> Sequence[Any]:
         """Sends what is left and receives what is there; the answers that are whole. Raises what
-        the socket and the parser raise, and ConnectionError where it is closed."""
+        the socket and the parser raise."""
         transport = self._transport()
         if transport._write_buffer:
             self._write(transport)
         data, error = transport._sock_recv()
-        transport.last_read = time.monotonic()
+        if data:
+            self.heard_at = transport.last_read = time.monotonic()
         if error is not None:
-            raise error
+            raise _original(error)
         return [answer for _, answer in self.connection.parser.receive_bytes(data)]
 
     def take_over(self, connection: Any) -> None:
-        """Has nobody else read from it from here on; on the library's thread."""
-        transport, login = connection.transport, connection._reauth
+        """Has nobody else read from it from here on; on the library's thread. Raises TypeError
+        where the library is not as expected."""
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionError("the connection was closed")
+        for owner, names in ((connection, _CONNECTION), (transport, _TRANSPORT)):
+            if lacking := [name for name in names if not hasattr(owner, name)]:
+                raise TypeError(f"kafka-python's {type(owner).__name__} has no {lacking[0]}")
         transport.pause_reading()
         connection.net.cancel(transport._read_task)
-        login.cancel()
-        if login.session_lifetime_ms:
-            self.until = time.monotonic() + login.session_lifetime_ms / 1000 * _LOGIN_SHARE
+        transport.close = partial(_close_at_once, transport)
+        connection._reauth.cancel()
+        if lasts_ms := connection._reauth.session_lifetime_ms:
+            self.until = time.monotonic() + lasts_ms / 1000 * _LOGIN_SHARE
         self.connection = connection
 
     def _transport(self) -> Any:
-        transport = self.connection.transport
+        transport = None if self.connection is None else self.connection.transport
         if transport is None or transport._sock is None:
             raise ConnectionError("the connection was closed")
         return transport
@@ -91,7 +106,19 @@ class Line:
         _, error = transport._sock_send()
         transport.last_write = time.monotonic()
         if error is not None:
-            raise error
+            raise _original(error)
+
+
+def _close_at_once(transport: Any) -> None:
+    """Closes one that nobody sends the rest of a request on any more."""
+    transport._write_buffer.clear()
+    type(transport).close(transport)
+
+
+def _original(error: Any) -> BaseException:
+    """What the library has made an error of: also that the poll is broken off."""
+    cause = error.args[0] if error.args else None
+    return cause if isinstance(cause, Stuck) else error
 
 
 class Lines:
@@ -103,12 +130,14 @@ class Lines:
     def __init__(self, manager: Any) -> None:
         self._manager = manager
         self._lines: dict[Any, Line] = {}
+        self._told: set[str] = set()
+        self._usable = True
         self.patience_s: float = manager.config["request_timeout_ms"] / 1000
 
     def to(self, node: Any) -> Line | None:
         """The connection to a broker that is not waited for; None where there is none (yet)."""
         broker, now = self._manager.cluster.broker_metadata(node), time.monotonic()
-        if broker is None:
+        if broker is None or not self._usable:
             return None
         line, address = self._lines.get(node), (broker.host, broker.port)
         if line is not None and line.open and line.address == address and now <= line.until:
@@ -120,9 +149,11 @@ class Lines:
         return None
 
     def close(self, line: Line, error: BaseException | None = None) -> None:
-        """Has the library close one, because of an error or because it is old."""
+        """Has the library close one: because of an error, or because it is old or leads to where
+        the broker is no more."""
         connection, line.connection = line.connection, None
-        self._manager.call_soon(lambda: connection.close(error))
+        if connection is not None:
+            self._manager.call_soon(lambda: connection.close(error))
 
     def _open(self, node: Any, broker: Any, address: tuple[str, int]) -> None:
         line = self._lines[node] = Line(address, time.monotonic())
@@ -131,8 +162,19 @@ class Lines:
 
         async def opening() -> None:
             self._manager.cluster._coordinator_brokers[name] = named
+            self._manager._auth_failures.pop(name, None)  # the next login may succeed
             connection = self._manager.get_connection(name)
             await connection
             line.take_over(connection)
 
         line.opening = self._manager.call_soon(opening)
+        line.opening.add_errback(self._not_opened, f"{node}")
+
+    def _not_opened(self, broker: str, error: BaseException) -> None:
+        """Says so once a broker; on the library's thread."""
+        if isinstance(error, TypeError):
+            self._usable = False
+            log.warning("findings come later than they could", reason=f"{error}"[:300])
+        elif broker not in self._told:
+            self._told.add(broker)
+            log.info("no connection of our own to a broker", broker=broker, reason=f"{error}"[:300])

@@ -2,9 +2,10 @@
 
 The library's network runs on a thread of its own. Each time a poll has that thread do something it
 waits until it is done, which takes a hundred microseconds and more even where there is nothing to
-do. A poll that finds nothing fetched does so three times; here it does once. And that thread
-describes all partitions anew for each request; what else it is spared is in `kafka_io`. Where the
-library is not as expected all stays as it is, which costs time and nothing else.
+do. A poll that finds nothing fetched does so three times; here it does once, or not at all where
+the polling thread asks brokers itself (`kafka_direct`). And the library's thread describes all
+partitions anew for each request; what else it is spared is in `kafka_io`. Where the library is not
+as expected all stays as it is, which costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -153,12 +155,20 @@ class Handed:
         return True
 
     async def _sent_made(self, requests: Mapping[Any, Any]) -> None:
-        make = self._fetcher._create_fetch_requests
-        self._fetcher._create_fetch_requests = lambda: requests
-        try:
-            await self._fetcher._send_fetches_async()
-        finally:
-            self._fetcher._create_fetch_requests = make
+        """Sends each by itself: what one broker refuses is not the others' trouble."""
+        make, errors = self._fetcher._create_fetch_requests, list[Exception]()
+        for node, asked in requests.items():
+            self._fetcher._create_fetch_requests = partial(dict, {node: asked})
+            try:
+                await self._fetcher._send_fetches_async()
+            except Exception as error:  # noqa: BLE001 - raised below
+                self._fetcher._handle_fetch_error(node, error)
+                self._fetcher._clear_pending_fetch_request(node, None)
+                errors.append(error)
+            finally:
+                self._fetcher._create_fetch_requests = make
+        if errors:
+            raise errors[0]
 
     async def _answered(self, timeout_ms: float) -> bool:
         from kafka.errors import KafkaTimeoutError

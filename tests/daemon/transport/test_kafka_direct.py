@@ -21,6 +21,7 @@ from tests.services.kafka import Kafka
 from watchkeeper.daemon.transport.kafka import KafkaSource
 from watchkeeper.daemon.transport.kafka_lines import Line
 from watchkeeper.daemon.transport.settings import PROFILES, KafkaSettings
+from watchkeeper.daemon.transport.standstill import Stuck
 
 pytestmark = [pytest.mark.service]
 
@@ -77,8 +78,10 @@ def counted(owner: Any, name: str) -> Iterator[list[Any]]:
         return method(*args, **named)
 
     setattr(owner, name, counting)
-    yield given
-    setattr(owner, name, method)
+    try:
+        yield given
+    finally:
+        setattr(owner, name, method)
 
 
 def numbers(count: int, first: int = 1) -> list[bytes]:
@@ -128,10 +131,45 @@ def test_answers_larger_than_a_socket_holds_come_whole(kafka: Broker) -> None:
     settings = settings_for(kafka, **QUICK)
     large = [bytes([number]) * 400_000 for number in range(1, 18)]
     with reading(settings) as (source, topic):
+        line = until_open(source)
         publish(settings, topic, large)
         records = read(source, len(large))
+        assert until_open(source) is line
 
     assert [record.value for record in records] == large
+
+
+def test_a_loop_that_was_held_up_finds_its_answer_where_it_was(kafka: Broker) -> None:
+    settings = settings_for(kafka, **QUICK)
+    large = [bytes([number]) * 400_000 for number in range(1, 18)]
+    with reading(settings) as (source, topic):
+        line = until_open(source)
+        way(source)._lines.patience_s = 0.5
+        source.poll(0.0)
+        publish(settings, topic, large)
+        threading.Event().wait(1.0)  # nobody polls meanwhile
+        records = read(source, len(large))
+        assert until_open(source) is line
+
+    assert [record.value for record in records] == large
+
+
+def test_what_a_socket_does_not_take_is_sent_once_it_does(kafka: Broker) -> None:
+    settings = settings_for(kafka, **QUICK)
+    with reading(settings) as (source, topic):
+        line = until_open(source)
+        transport = line.connection.transport
+        send, full = transport._sock_send, [True, True, False]
+        transport._sock_send = lambda: (0, None) if full.pop(0) else send()
+        try:
+            polling_until(source, lambda: not full, "a request")
+        finally:
+            transport._sock_send = send
+        publish(settings, topic, numbers(2))
+        records = read(source, 2)
+        assert until_open(source) is line
+
+    assert [record.value for record in records] == numbers(2)
 
 
 def test_a_wait_is_a_lull_and_ends_with_the_first_record(kafka: Broker) -> None:
@@ -157,9 +195,13 @@ def test_a_wait_is_a_lull_and_ends_with_the_first_record(kafka: Broker) -> None:
 def test_closing_the_source_closes_its_connections(kafka: Broker) -> None:
     with reading(settings_for(kafka, **QUICK)) as (source, _):
         line = until_open(source)
+        socket = line.connection.transport._sock
+        line.connection.transport._write_buffer.append(b"what the socket did not take")
 
     assert not line.open
-    assert line.fileno() < 0
+    assert socket.fileno() < 0
+    with pytest.raises(ConnectionError):
+        line.fileno()
 
 
 # ------------------------------------------------------------------------------ bad networks
@@ -189,8 +231,9 @@ def test_what_happens_to_a_connection_costs_no_record_and_no_order(
         publish(settings, topic, numbers(200))
         came = [record.value for record in read(source, 50)]
         proxy.apply(fault)
-        ended = time.monotonic() + 4.0
-        while time.monotonic() < ended:
+        deadline = time.monotonic() + WAIT_S
+        while before.open:
+            assert time.monotonic() < deadline, "the fault was not noticed"
             came += [record.value for record in source.poll(0.1).records]
         proxy.apply(Fault.NONE)
         publish(settings, topic, numbers(200, first=201))
@@ -258,6 +301,38 @@ def test_what_an_answer_breaks_is_asked_for_again(kafka: Broker) -> None:
     assert not line.open
 
 
+def test_a_poll_that_is_broken_off_ends_as_such(
+    kafka: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka, **QUICK)
+    told: list[Exception] = []
+
+    def noting(_: object, __: object, error: Exception) -> list[Any]:
+        told.append(error)
+        return []
+
+    monkeypatch.setattr("watchkeeper.daemon.transport.kafka.pass_over", noting)
+    with reading(settings) as (source, topic):
+        transport = until_open(source).connection.transport
+
+        class Hanging:
+            """A socket in which the poll hangs until somebody breaks it off."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(socket, name)
+
+            def recv(self, size: int) -> bytes:
+                raise Stuck("a poll of the client did not return")
+
+        socket, transport._sock = transport._sock, Hanging()
+        publish(settings, topic, numbers(3))
+        polling_until(source, lambda: told, "the poll to be broken off")
+        records = read(source, 3)
+
+    assert isinstance(told[0], Stuck)
+    assert [record.value for record in records] == numbers(3)
+
+
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A broker that wants TLS and a login, which lasts for some seconds."""
@@ -269,13 +344,14 @@ def test_tls_and_a_login_that_runs_out_are_the_librarys_business(secured: Secure
     settings = secured.settings(settings_for(secured, **QUICK))
     with reading(settings) as (source, topic):
         first = until_open(source)
-        came: list[bytes | None] = []
-        deadline = time.monotonic() + 9.0  # two logins long
-        sent = 0
-        while time.monotonic() < deadline:
-            publish(settings, topic, numbers(1, first=(sent := sent + 1)))
-            came += [record.value for record in read(source, 1)]
-        last = until_open(source)
+        came, seen = list[bytes | None](), [first]
+        deadline, sent = time.monotonic() + 9.0, 0  # more than two logins
+        with counted(way(source)._fetcher, "_handle_fetch_error") as lost:
+            while time.monotonic() < deadline:
+                publish(settings, topic, numbers(1, first=(sent := sent + 1)))
+                came += [record.value for record in read(source, 1)]
+                seen += [line for line in open_lines(source) if line is not seen[-1]]
 
     assert came == numbers(sent)
-    assert last is not first
+    assert 2 <= len(seen) <= 4
+    assert not lost
