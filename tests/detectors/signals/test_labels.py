@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.costs import at_most, seconds
 from tests.detectors.signals.frames import joined, predictions, sampled
 from tests.examples import examples
 from watchkeeper.detectors.profile import Profile
@@ -199,10 +199,12 @@ def test_as_many_sources_as_labels_cost_little_more_than_a_few() -> None:
     off = rng.normal(size=n), rng.normal(size=n)
     pairs = Pairs(none, none, np.uint64(0), np.full(n, np.nan), *off)
     names = [f"user{i}" for i in range(n)]
-    LABELS.by_source(names[:3], np.arange(n) % 3, pairs)
-    started = time.thread_time()
 
-    part = LABELS.by_source(names, np.arange(n), pairs)
+    def a_few() -> float:
+        return seconds(lambda: LABELS.by_source(names[:3], np.arange(n) % 3, pairs))
 
-    assert (time.thread_time() - started) / n < 10e-6
-    assert len(counts_of(part)) == MEASURED + 1
+    def as_many() -> float:
+        return seconds(lambda: LABELS.by_source(names, np.arange(n), pairs))
+
+    assert at_most(12, as_many, a_few)
+    assert len(counts_of(LABELS.by_source(names, np.arange(n), pairs))) == MEASURED + 1
