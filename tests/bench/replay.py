@@ -27,6 +27,7 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 ENDLESS = 1 << 40
+LINGER_US = 2_000
 KEPT = 1_024  # written batches that are kept, since several processes read the same ones
 HEAD = 61  # bytes of a batch before its records
 _CRC_AT, _ATTRIBUTES_AT, _FIRST_AT, _LAST_AT = 17, 21, 27, 35
@@ -217,8 +218,8 @@ class Replay:
 class Live:
     """A partition that is written to as time passes: event i at `begin` + i * `spacing_s`.
 
-    Its appends are what a producer with a linger of 2 ms sends; the events are dated when they
-    were due. `grown` is told of each.
+    Its appends are what a producer with a linger of 2 ms sends, made before they are due; the
+    events are dated when they were. `grown` is told of each.
     """
 
     def __init__(self, shape: Shape, grown: threading.Condition) -> None:
@@ -226,30 +227,29 @@ class Live:
         self._grown = grown
         self._batches: list[tuple[int, bytes]] = []
         self._end = 0
-        self._given = [pair[0] for pair in pairs(4_000, 5)]
+        self._templates = _lingered(shape.spacing_us)
 
     def produce(self, begin: float, seconds: float) -> None:
-        """Writes until the time is over; `begin` on the wall clock."""
-        wait, step = threading.Event(), self.shape.spacing_us / 1e6
-        began_us, total = round(begin * 1e6), int(seconds / step)
-        while self._end < total:
-            due = min(int((time.time() - begin) / step) + 1, total)
-            if due > self._end:
-                self._append(np.arange(self._end, due, dtype=np.int64), began_us)
-            wait.wait(0.002)
+        """Writes until the time is over; `begin` on the wall clock, in whole milliseconds."""
+        wait, began_us = threading.Event(), round(begin * 1e6)
+        size = _lingering(self.shape.spacing_us)
+        for number in range(int(seconds * 1e6) // (size * self.shape.spacing_us)):
+            batch = self._written(number, began_us)
+            due = begin + (number + 1) * size * self.shape.spacing_us / 1e6
+            while (left := due - time.time()) > 0:
+                wait.wait(left)
+            with self._grown:
+                self._batches.append((number * size, batch))
+                self._end = (number + 1) * size
+                self._grown.notify_all()
 
-    def _append(self, events: Ints, began_us: int) -> None:
+    def _written(self, number: int, began_us: int) -> bytes:
+        size = _lingering(self.shape.spacing_us)
+        events = number * size + np.arange(size, dtype=np.int64)
         at_us = began_us + events * self.shape.spacing_us
-        values = [self._given[i % len(self._given)] for i in events.tolist()]
-        milliseconds = (at_us // 1_000 - at_us[0] // 1_000).tolist()
-        rows = [(at, _MODEL, v) for at, v in zip(milliseconds, values, strict=True)]
-        base = int(events[0])
-        made = Template(rows, (b'"p', b'"r'))
-        batch = sealed(made.written(base, events, at_us, model_of(self.shape, events)), 0)
-        with self._grown:
-            self._batches.append((base, batch))
-            self._end = base + len(events)
-            self._grown.notify_all()
+        template = self._templates[number % len(self._templates)]
+        models = model_of(self.shape, events)
+        return sealed(template.written(int(events[0]), events, at_us, models), 0)
 
     def end(self) -> int:
         return self._end
@@ -264,6 +264,23 @@ class Live:
             found.append(batch)
             size += len(batch)
         return b"".join(found)
+
+
+def _lingering(spacing_us: int) -> int:
+    """How many events a producer sends at once."""
+    return max(LINGER_US // spacing_us, 1)
+
+
+@functools.cache
+def _lingered(spacing_us: int) -> list[Template]:
+    """What a producer sends, of 4,000 predictions that come again."""
+    size, given = _lingering(spacing_us), [pair[0] for pair in pairs(4_000, 5)]
+    made = []
+    for start in range(0, len(given), size):
+        part = enumerate(given[start : start + size])
+        rows = [(i * spacing_us // 1_000, _MODEL, value) for i, value in part]
+        made.append(Template(rows, (b'"p', b'"r')))
+    return made
 
 
 def _place(batches: list[tuple[int, Any]], offset: int) -> int:
