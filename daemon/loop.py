@@ -12,7 +12,6 @@ from watchkeeper.daemon.admission import admit
 from watchkeeper.daemon.asking import Asking
 from watchkeeper.daemon.auditing import audited
 from watchkeeper.daemon.backlog import Backlog
-from watchkeeper.daemon.coalescing import Coalescing
 from watchkeeper.daemon.committing import Committing
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.step import Batch, Step
@@ -59,7 +58,6 @@ class Loop:
     `lull`, only while the loop waits, and none is begun right before a window ends. Events of more
     than `models_limit` models are refused.
     `spreading` is there where events of some model lie in several partitions.
-    With `coalescing` a few events come together before they are taken up, while no window ends.
     Without `ticks` only events make time pass. While the database is away nothing is read on, for
     at most `patience_s` seconds.
     """
@@ -84,7 +82,6 @@ class Loop:
     steady: Callable[[], float] | None = None
     spreading: Spreading | None = None
     lull: Lull | None = None
-    coalescing: Coalescing | None = None
     _examples: Examples = field(default_factory=Examples)
     _ticked_at: float = float("-inf")
     _backlog: Backlog = field(default_factory=Backlog)
@@ -197,12 +194,8 @@ class Loop:
 
     def _poll(self, timeout: float) -> tuple[Records, Mapping[Partition, str]]:
         """The records of partitions that are owned, and the topics of these."""
-        if self.coalescing is not None and timeout > 0.0:
-            self.coalescing.wait(self.pipeline.state.arrays.clocks.next_due_s())
         with self.reporter.stage("poll"):
             polled = self.source.poll(self._committing.at_most(timeout))
-        if self.coalescing is not None:
-            self.coalescing.polled(len(polled.records))
         again = self._own(polled)
         self.pipeline.state.left.clear()
         return polled.records.of_places(self._holdings.epochs.keys() - again), polled.topics

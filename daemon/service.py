@@ -19,7 +19,6 @@ from watchkeeper.daemon.actions.executor import Executor
 from watchkeeper.daemon.actions.jobs import JobRunner
 from watchkeeper.daemon.actions.timers import Timers
 from watchkeeper.daemon.actions.traffic import StoredExamples, StreamTraffic
-from watchkeeper.daemon.coalescing import Coalescing
 from watchkeeper.daemon.config import Config
 from watchkeeper.daemon.core.pipeline import Pipeline
 from watchkeeper.daemon.core.state import State
@@ -210,15 +209,7 @@ class Daemon:
             beside=real if self.beside is None else self.beside,
             spreading=self._spreading(),
             lull=lull,
-            coalescing=self._coalescing(lull) if real else None,
         )
-
-    def _coalescing(self, lull: Lull | None) -> Coalescing | None:
-        """Where brokers answer at once; by default they let events come together themselves. Not
-        where windows end by what other instances send, of which nobody knows when it comes."""
-        if self.config.kafka.profile != "low_latency" or self.config.spreads:
-            return None
-        return Coalescing(lull=lull or Lull())
 
     def _outbox(self) -> Outbox:
         bounds = self.config.outbox

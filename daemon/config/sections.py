@@ -96,8 +96,8 @@ class Kafka(Section, frozen=True, kw_only=True):
         Literal["default", "low_latency"],
         doc(
             "How records are fetched: `default` lets brokers collect 64 KiB for at most 50 ms, "
-            "`low_latency` takes each record at once when a window is about to end, for more CPU "
-            "time and one more connection to each broker"
+            "`low_latency` takes each record at once, for more CPU time and one more connection "
+            "to each broker"
         ),
     ] = "default"
     batches: Annotated[
