@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 HIDDEN = "***"
-_LOOKED_AT = 4_000  # characters; what comes after is not shown
+LOOKED_AT = 4_000  # characters; what comes after is not shown
 
 # What is called so has a value that nobody may see.
 NAMES = (
@@ -71,7 +71,7 @@ def shown(line: str, longest: int = 300) -> str:
     >>> shown("login of ann@example.com with password=hunter2\n")
     'login of *** with password=***'
     """
-    text = _hidden(line[:_LOOKED_AT].strip())
+    text = _hidden(line[:LOOKED_AT].strip())
     text = _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

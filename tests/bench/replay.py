@@ -234,8 +234,9 @@ class Live:
         wait, began_us = threading.Event(), round(begin * 1e6)
         size = _lingering(self.shape.spacing_us)
         for number in range(int(seconds * 1e6) // (size * self.shape.spacing_us)):
+            due = begin + (number * size * self.shape.spacing_us + LINGER_US) / 1e6
+            wait.wait(max(due - LINGER_US / 2e6 - time.time(), 0.0))  # who asks is answered first
             batch = self._written(number, began_us)
-            due = begin + (number + 1) * size * self.shape.spacing_us / 1e6
             while (left := due - time.time()) > 0:
                 wait.wait(left)
             with self._grown:
@@ -267,8 +268,12 @@ class Live:
 
 
 def _lingering(spacing_us: int) -> int:
-    """How many events a producer sends at once."""
-    return max(LINGER_US // spacing_us, 1)
+    """How many events a producer sends at once. Raises ValueError where they do not begin on whole
+    milliseconds."""
+    size = max(LINGER_US // spacing_us, 1)
+    if size * spacing_us % 1_000:
+        raise ValueError(f"events {spacing_us} µs apart do not begin on whole milliseconds")
+    return size
 
 
 @functools.cache
@@ -276,7 +281,7 @@ def _lingered(spacing_us: int) -> list[Template]:
     """What a producer sends, of 4,000 predictions that come again."""
     size, given = _lingering(spacing_us), [pair[0] for pair in pairs(4_000, 5)]
     made = []
-    for start in range(0, len(given), size):
+    for start in range(0, len(given) // size * size, size):
         part = enumerate(given[start : start + size])
         rows = [(i * spacing_us // 1_000, _MODEL, value) for i, value in part]
         made.append(Template(rows, (b'"p', b'"r')))

@@ -74,7 +74,7 @@ def test_lines_that_differ_in_numbers_have_one_form(a: int, b: int) -> None:
 )
 def test_no_line_takes_long(part: str) -> None:
     line = part * 65_536
-    easy = plain(len(line))
+    easy = plain(LONGEST)
 
     assert at_most(
         50, lambda: seconds(lambda: form_of(line)), lambda: seconds(lambda: form_of(easy))
