@@ -37,7 +37,9 @@ from tests.e2e.daemon import python_path
 KINDS = ("predictions", "labels", "logs", "metrics", "changes", "commands")
 _FETCH, _API_VERSIONS = 1, 18
 # The newest version that is spoken of each request: those of a broker of 2.1.
-_SPOKEN = {1: NEWEST, 2: 4, 3: 7, 8: 5, 9: 5, 10: 2, 11: 5, 12: 3, 13: 3, 14: 3, 18: 2}
+_SPOKEN = {0: 7, 1: NEWEST, 2: 4, 3: 7, 8: 5, 9: 5, 10: 2, 11: 5, 12: 3, 13: 3, 14: 3, 18: 2}
+_SPOKEN |= {22: 1, 32: 2}
+_OLDEST = {0: 3, 1: OLDEST, 32: 1}  # of the others every one before
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ class Broker(socketserver.ThreadingTCPServer):
             return self.fetches.answer(request, version), False
         if key == _API_VERSIONS and version > _SPOKEN[key]:
             return struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, _SPOKEN[18]), False
-        spoken = {k: (OLDEST if k == _FETCH else 0, v) for k, v in _SPOKEN.items()}
+        spoken = {key: (_OLDEST.get(key, 0), newest) for key, newest in _SPOKEN.items()}
         ends = {name: [log.end() for log in logs] for name, logs in self.topics.logs.items()}
         return answers(key, version, body, self.groups, self.port, ends, spoken), False
 

@@ -1,5 +1,6 @@
-"""What the replay broker answers to everything but fetches: metadata, offsets, and groups of one
-member, packed by kafka-python's own message classes."""
+"""What the replay broker answers to everything but fetches: metadata, offsets, settings of topics,
+and groups of one member, packed by kafka-python's own message classes. What is produced to it is
+refused: that it could be is what librdkafka takes for the sign of a broker with record batches."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kafka.protocol import consumer, metadata
+from kafka.protocol import admin, consumer, metadata, producer
 
 _LATEST = -1
-_UNKNOWN_TOPIC, _ILLEGAL_GENERATION = 3, 22
+_UNKNOWN_TOPIC, _ILLEGAL_GENERATION, _NOT_ALLOWED, _INVALID_REQUEST = 3, 22, 29, 42
+_OF_TOPIC, _OWN_SETTING, _NO_OFFSET, _ONLY_PRODUCER = 2, 1, -1, 1
+_SETTINGS = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 Spoken = Mapping[int, tuple[int, int]]
 Ends = Mapping[str, list[int]]
 
@@ -59,6 +62,7 @@ def answers(
 ) -> bytes:
     """The body of the response to one request."""
     kinds: dict[int, tuple[Any, Any]] = {
+        0: (producer.ProduceRequest, _produce),
         2: (consumer.ListOffsetsRequest, lambda r: _list_offsets(r, ends)),
         3: (metadata.MetadataRequest, lambda r: _metadata(r, port, ends)),
         8: (consumer.OffsetCommitRequest, lambda r: _commit(r, groups)),
@@ -69,6 +73,8 @@ def answers(
         13: (consumer.LeaveGroupRequest, _leave),
         14: (consumer.SyncGroupRequest, lambda r: _sync(r, groups)),
         18: (metadata.ApiVersionsRequest, lambda _: _api_versions(spoken)),
+        22: (producer.InitProducerIdRequest, lambda _: _producer_id()),
+        32: (admin.DescribeConfigsRequest, lambda r: _describe(r, ends)),
     }
     kind, answer = kinds[key]
     response: bytes = answer(kind.decode(body, version=version)).encode(version=version)
@@ -209,3 +215,61 @@ def _commit(request: Any, groups: Groups) -> Any:
             )
         topics.append(topic_of(name=topic.name, partitions=parts))
     return kind(throttle_time_ms=0, topics=topics)
+
+
+def _describe(request: Any, ends: Ends) -> Any:
+    kind = admin.DescribeConfigsResponse
+    results = [_settings(kind.DescribeConfigsResult, each, ends) for each in request.resources]
+    return kind(throttle_time_ms=0, results=results)
+
+
+def _settings(kind: Any, asked: Any, ends: Ends) -> Any:
+    """What one resource is set to: topics keep all that is written to them."""
+    error = 0 if asked.resource_name in ends else _UNKNOWN_TOPIC
+    if asked.resource_type != _OF_TOPIC:
+        error = _INVALID_REQUEST
+    names = _SETTINGS if asked.configuration_keys is None else asked.configuration_keys
+    configs = [
+        kind.DescribeConfigsResourceResult(
+            name=name,
+            value=_SETTINGS[name],
+            read_only=True,
+            config_source=_OWN_SETTING,
+            is_sensitive=False,
+            synonyms=[],
+        )
+        for name in names
+        if name in _SETTINGS and not error
+    ]
+    return kind(
+        error_code=error,
+        error_message=None,
+        resource_type=asked.resource_type,
+        resource_name=asked.resource_name,
+        configs=configs,
+    )
+
+
+def _producer_id() -> Any:
+    return producer.InitProducerIdResponse(
+        throttle_time_ms=0, error_code=0, producer_id=_ONLY_PRODUCER, producer_epoch=0
+    )
+
+
+def _produce(request: Any) -> Any:
+    kind = producer.ProduceResponse
+    topic_of = kind.TopicProduceResponse
+    topics = []
+    for topic in request.topic_data:
+        parts = [
+            topic_of.PartitionProduceResponse(
+                index=each.index,
+                error_code=_NOT_ALLOWED,
+                base_offset=_NO_OFFSET,
+                log_append_time_ms=-1,
+                log_start_offset=0,
+            )
+            for each in topic.partition_data
+        ]
+        topics.append(topic_of(name=topic.name, partition_responses=parts))
+    return kind(responses=topics, throttle_time_ms=0)
