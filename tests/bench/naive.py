@@ -186,6 +186,11 @@ class InOrder:
             self._told, done = self._told + 1, done + 1
         return done
 
+    @property
+    def ahead(self) -> int:
+        """How many labels were read before it was their turn."""
+        return len(self._held) - self._lead
+
     def said(self) -> Said:
         """What the monitor has found so far."""
         return Said(self.monitor.alarms, self._said, self._told)

@@ -10,6 +10,7 @@ import importlib
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ PACKAGES = {
     "quixstreams": ("quixstreams==3.28.1", *_RIVER),
     "faust": ("faust-streaming==0.15.3", *_RIVER),
 }
-Take = Callable[[str, int, bytes], None]
+_AHEAD = 10_000
+Take = Callable[[str, int, bytes], int]
 
 
 def environment(name: str) -> Path:
@@ -49,13 +51,15 @@ def child(name: str, job: Job) -> Spent:
     root = Path(__file__).parents[2]
     paths = os.pathsep.join([str(root / "src"), str(root)])
     text = msgspec.json.encode(job).decode()
-    done = subprocess.run(
-        [str(environment(name)), "-m", "tests.bench.peers", name, text],
-        capture_output=True,
-        timeout=CHILD_S,
-        check=False,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:  # for its state
+        done = subprocess.run(
+            [str(environment(name)), "-m", "tests.bench.peers", name, text],
+            capture_output=True,
+            timeout=CHILD_S,
+            check=False,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
     if done.returncode:
         raise RuntimeError(f"{name}: " + done.stderr.decode(errors="replace")[-600:])
     try:
@@ -66,19 +70,43 @@ def child(name: str, job: Job) -> Spent:
 
 
 def _metered(job: Job) -> Take:
-    """The monitor; it ends the process, with the result, once enough was read."""
+    """The monitor, which says how many labels were read too early; it ends the process, with the
+    result, once enough was read."""
     meter = Meter(job.warm, job.records)
     ordered = InOrder(Naive(), job.lead, job.partitions)
 
-    def take(topic: str, offset: int, value: bytes) -> None:
+    def take(topic: str, offset: int, value: bytes) -> int:
         meter.add(ordered.take(topic, offset, value))
         if not meter.going:
             os.write(1, msgspec.json.encode(meter.spent()) + b"\n")  # some take sys.stdout over
             if job.found:
                 Path(job.found).write_bytes(msgspec.json.encode(ordered.said()))
             os._exit(0)
+        return ordered.ahead
 
     return take
+
+
+class Pace:
+    """Pauses labels while they are too far ahead, as the naive loop does: they are small, so that a
+    fetch brings more of them than of predictions."""
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self._pause, self._resume, self._paused = pause, resume, False
+
+    def keep(self, ahead: int) -> None:
+        """Looks at how many labels were read too early."""
+        if not self._paused and ahead > _AHEAD:
+            self._paused = True
+            self._pause()
+        elif self._paused and ahead < _AHEAD // 2:
+            self._paused = False
+            self._resume()
+
+
+def _group() -> str:
+    """One that has read nothing yet: each run begins with the first record."""
+    return f"bench-{os.getpid()}"
 
 
 def _topics(job: Job) -> list[str]:
@@ -104,20 +132,24 @@ def bytewax(job: Job) -> None:
 def quixstreams(job: Job) -> None:
     """An application without state of its own."""
     quix: Any = importlib.import_module("quixstreams")
+    context: Any = importlib.import_module("quixstreams.context")
+    place: Any = importlib.import_module("confluent_kafka").TopicPartition
     take = _metered(job)
     application = quix.Application(
         broker_address=job.bootstrap,
-        consumer_group="quix",
+        consumer_group=_group(),
         auto_offset_reset="earliest",
         auto_create_topics=False,
+        consumer_extra_config={"queued.min.messages": 5_000},  # what was fetched is read in turn
         loglevel="ERROR",
     )
-    context: Any = importlib.import_module("quixstreams.context")
+    consumer, labels = application._consumer, [place(_topics(job)[1], 0)]
+    pace = Pace(lambda: consumer.pause(labels), lambda: consumer.resume(labels))
     for name in _topics(job):
         topic = application.topic(name, value_deserializer="bytes")
 
         def update(value: bytes, name: str = name) -> None:
-            take(name, context.message_context().offset, value)
+            pace.keep(take(name, context.message_context().offset, value))
 
         application.dataframe(topic).update(update)
     application.run()
@@ -126,26 +158,28 @@ def quixstreams(job: Job) -> None:
 def faust(job: Job) -> None:
     """An agent a topic."""
     library: Any = importlib.import_module("faust")
+    place: Any = importlib.import_module("faust.types").TP
     take = _metered(job)
     application = library.App(
-        "bench",
+        _group(),
         broker=f"kafka://{job.bootstrap}",
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         value_serializer="raw",
         web_enabled=False,
     )
+    consumer, labels = application.consumer, place(_topics(job)[1], 0)
+    # As if their buffer were full: while a partition is paused what was fetched of it is lost.
+    pace = Pace(lambda: consumer.on_buffer_full(labels), lambda: consumer.on_buffer_drop(labels))
     for name in _topics(job):
 
         async def watch(stream: Any, name: str = name) -> None:
             async for event in stream.events():
-                take(name, event.message.offset, event.value)
+                pace.keep(take(name, event.message.offset, event.value))
 
         application.agent(application.topic(name, value_serializer="raw"), name=name)(watch)
     application.finalize()
-    importlib.import_module("faust").Worker(
-        application, loglevel="ERROR"
-    ).execute_from_commandline()
+    library.Worker(application, loglevel="ERROR").execute_from_commandline()
 
 
 PEERS: dict[str, Callable[[Job], None]] = {
