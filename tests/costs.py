@@ -17,15 +17,12 @@ def seconds(of: Callable[[], object]) -> float:
 
 
 def at_most(most: float, this: Callable[[], float], other: Callable[[], float]) -> bool:
-    """Whether this takes at most so many times the seconds of the other, the least of some turns.
+    """Whether this takes at most so many times the seconds of the other.
 
-    What is dear by itself is so in every turn; what only met a busy moment is not.
+    They take turns, since a machine that others use is now quick and now slow, and of each the
+    least counts: what is dear by itself is so in every turn, and a busy moment makes room for
+    nothing.
     """
-    other()  # so that it is no slower for being the first
-    of_this = of_other = float("inf")
-    for _ in range(_TURNS):
-        of_other = min(of_other, other())
-        of_this = min(of_this, this())
-        if of_this <= most * of_other:
-            return True
-    return False
+    turns = [(other(), this()) for _ in range(_TURNS)]
+    least = min(seconds for seconds, _ in turns)
+    return min(seconds for _, seconds in turns) <= most * least

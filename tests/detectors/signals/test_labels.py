@@ -192,7 +192,8 @@ def test_sources_that_say_nothing_of_the_answers_take_no_place() -> None:
 
 
 def test_as_many_sources_as_labels_cost_little_more_than_a_few() -> None:
-    """Each source cost a pass over all labels: 40 to 60 microseconds a label, of 20,000."""
+    """Each source cost a pass over all labels: 40 to 60 microseconds a label, of 20,000, or
+    some 500 times what a few cost."""
     n = 20_000
     none = np.zeros(n, dtype=np.uint64)
     rng = np.random.default_rng(1)
@@ -206,5 +207,5 @@ def test_as_many_sources_as_labels_cost_little_more_than_a_few() -> None:
     def as_many() -> float:
         return seconds(lambda: LABELS.by_source(names, np.arange(n), pairs))
 
-    assert at_most(12, as_many, a_few)
+    assert at_most(100, as_many, a_few)
     assert len(counts_of(LABELS.by_source(names, np.arange(n), pairs))) == MEASURED + 1
