@@ -85,16 +85,16 @@ class Broker(socketserver.ThreadingTCPServer):
         self.fetches = Fetches(topics.logs, topics.grown)
         self.port: int = self.server_address[1]
 
-    def answer(self, key: int, version: int, body: bytes) -> tuple[bytes, bool]:
-        """The body of the response, and whether its header is of the flexible form."""
+    def answer(self, key: int, version: int, body: bytes) -> bytes:
+        """The body of the response."""
         if key == _FETCH:
             request = FetchRequest.decode(body, version=version)
-            return self.fetches.answer(request, version), False
+            return self.fetches.answer(request, version)
         if key == _API_VERSIONS and version > _SPOKEN[key]:
-            return struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, _SPOKEN[18]), False
+            return struct.pack(">hi", 35, 1) + struct.pack(">hhh", 18, 0, _SPOKEN[18])
         spoken = {key: (_OLDEST.get(key, 0), newest) for key, newest in _SPOKEN.items()}
         ends = {name: [log.end() for log in logs] for name, logs in self.topics.logs.items()}
-        return answers(key, version, body, self.groups, self.port, ends, spoken), False
+        return answers(key, version, body, self.groups, self.port, ends, spoken)
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -114,7 +114,7 @@ class _Connection(socketserver.StreamRequestHandler):
             start = 10 + max(named, 0)
             if key == _API_VERSIONS and version >= 3:
                 start += 1  # tagged fields
-            body, _ = self.server.answer(key, version, frame[start:])
+            body = self.server.answer(key, version, frame[start:])
             self.connection.sendall(struct.pack(">ii", len(body) + 4, number))
             self.connection.sendall(body)
 

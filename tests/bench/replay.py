@@ -216,7 +216,7 @@ class Replay:
 
 
 class Live:
-    """A partition that is written to as time passes: event i at `begin` + i * `spacing_s`.
+    """A partition that is written to as time passes: event i at `begin` + i * `spacing_us`.
 
     Its appends are what a producer with a linger of 2 ms sends, made before they are due; the
     events are dated when they were. `grown` is told of each.

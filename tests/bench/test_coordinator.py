@@ -35,7 +35,7 @@ def broker() -> Iterator[Broker]:
 
 def _versions(broker: Broker, version: int = 0) -> dict[int, tuple[int, int]]:
     request = ApiVersionsRequest(client_software_name="x", client_software_version="1")
-    body, _ = broker.answer(_API_VERSIONS, version, request.encode(version=version))
+    body = broker.answer(_API_VERSIONS, version, request.encode(version=version))
     found = ApiVersionsResponse.decode(body, version=version)
     return {each.api_key: (each.min_version, each.max_version) for each in found.api_keys}
 
@@ -45,7 +45,7 @@ def _settings(broker: Broker, version: int, kind: int, name: str, keys: list[str
         resource_type=kind, resource_name=name, configuration_keys=keys
     )
     request = DescribeConfigsRequest(resources=[resource])
-    body, _ = broker.answer(_DESCRIBE, version, request.encode(version=version))
+    body = broker.answer(_DESCRIBE, version, request.encode(version=version))
     (found,) = DescribeConfigsResponse.decode(body, version=version).results
     return found
 
@@ -71,7 +71,7 @@ def test_librdkafka_takes_it_for_a_broker_with_record_batches(broker: Broker) ->
 
 
 def test_a_client_that_is_too_new_is_told_what_is_spoken(broker: Broker) -> None:
-    body, _ = broker.answer(_API_VERSIONS, 4, b"")
+    body = broker.answer(_API_VERSIONS, 4, b"")
 
     found = ApiVersionsResponse.decode(body, version=0)
 
@@ -105,7 +105,7 @@ def test_no_records_are_taken(broker: Broker, version: int) -> None:
     data = [topic(name="small.labels", partition_data=[part])]
     request = ProduceRequest(acks=-1, timeout_ms=1_000, topic_data=data)
 
-    body, _ = broker.answer(_PRODUCE, version, request.encode(version=version))
+    body = broker.answer(_PRODUCE, version, request.encode(version=version))
 
     (found,) = ProduceResponse.decode(body, version=version).responses
     assert found.name == "small.labels"
@@ -117,7 +117,7 @@ def test_a_producer_gets_an_id(broker: Broker, version: int) -> None:
     # Quix Streams always has one that asks for it, also where nothing is produced.
     request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1_000)
 
-    body, _ = broker.answer(_PRODUCER_ID, version, request.encode(version=version))
+    body = broker.answer(_PRODUCER_ID, version, request.encode(version=version))
 
     found = InitProducerIdResponse.decode(body, version=version)
     assert (found.error_code, found.producer_epoch) == (0, 0)
