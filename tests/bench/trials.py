@@ -62,13 +62,13 @@ def fill(panels: Iterable[Panel]) -> None:
 
 
 def megabytes() -> float:
-    """Memory that is this process's alone, after what is free has been given back: what it shares
-    with others hangs on who else runs."""
+    """Memory that lies in no file, after what is free has been given back: how much of its
+    libraries is this process's alone hangs on who else runs."""
     gc.unfreeze()
     gc.collect()
     heap.trim()
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    own = [line.split()[1] for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))]
+    own = [line.split()[1] for line in lines if line.startswith("Anonymous:")]
     return sum(map(float, own)) / 1024
 
 
