@@ -116,6 +116,15 @@ def durable_kafka(kafka: Broker) -> Broker:
     return kafka
 
 
+@pytest.fixture
+def heeding_kafka(kafka: Broker) -> Broker:
+    """Like `kafka`, for tests that need fetches to be answered with no more than they ask for, and
+    once there is as much as they wait for."""
+    if not kafka.heeds_fetches:
+        unavailable(f"{kafka.name} heeds no fetch sizes; Apache Kafka: run `make services`")
+    return kafka
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL, shared by all tests."""

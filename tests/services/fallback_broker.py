@@ -1,7 +1,8 @@
 """noida-db: a small broker for machines without Java or Maven Central.
 
-It speaks the protocol well enough for everyday tests and loses acknowledged records on
-kill -9; tests of that ask for `survives_kill`.
+It speaks the protocol well enough for everyday tests. It loses acknowledged records on kill -9, and
+does not heed for how many bytes a fetch asks; tests of that ask for `survives_kill` and
+`heeds_fetches`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class FallbackBroker(Service):
 
     name = "noida-db"
     survives_kill = False
+    heeds_fetches = False
 
     def __init__(self) -> None:
         self._bin = base.venv("noida-db", _VERSION)

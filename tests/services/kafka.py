@@ -34,6 +34,7 @@ class Kafka(Service):
 
     name = "kafka"
     survives_kill = True
+    heeds_fetches = True
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self._jars = jars(base.may_download())

@@ -125,6 +125,7 @@ def test_a_record_alone_comes_at_once_with_low_latency(kafka: Broker) -> None:
     assert min(took) < 0.1
 
 
+@pytest.mark.usefixtures("heeding_kafka")
 def test_what_is_held_is_bounded_in_bytes(
     settings: KafkaSettings, new_topic: Callable[..., str]
 ) -> None:

@@ -160,7 +160,7 @@ def test_what_a_socket_does_not_take_is_sent_once_it_does(kafka: Broker) -> None
         line = until_open(source)
         transport = line.connection.transport
         send, full = transport._sock_send, [True, True, False]
-        transport._sock_send = lambda: (0, None) if full.pop(0) else send()
+        transport._sock_send = lambda: (0, None) if full and full.pop(0) else send()
         try:
             polling_until(source, lambda: not full, "a request")
         finally:

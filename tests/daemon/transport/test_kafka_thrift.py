@@ -54,8 +54,10 @@ def test_a_poll_hands_over_once_and_brings_what_is_new(kafka: Broker) -> None:
 
 
 @pytest.mark.service
-def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(kafka: Broker) -> None:
-    settings = settings_for(kafka, fetch_min_bytes=2, fetch_max_wait_ms=3_000)
+def test_what_comes_right_after_a_look_is_taken_before_more_is_asked_for(
+    heeding_kafka: Broker,
+) -> None:
+    settings = settings_for(heeding_kafka, fetch_min_bytes=2, fetch_max_wait_ms=3_000)
     with caught_up(settings) as (source, topic):
         fetching = source._member.consumer._fetcher
         look, send = fetching.fetched_records, fetching._send_fetches_async
@@ -86,9 +88,9 @@ def under_way(source: KafkaSource) -> bool:
 
 @pytest.mark.service
 def test_more_is_asked_for_before_the_newest_is_worked_off_where_brokers_wait(
-    kafka: Broker,
+    heeding_kafka: Broker,
 ) -> None:
-    settings = settings_for(kafka, fetch_min_bytes=2, fetch_max_wait_ms=300)
+    settings = settings_for(heeding_kafka, fetch_min_bytes=2, fetch_max_wait_ms=300)
     with caught_up(settings) as (source, topic):
         later = threading.Timer(0.5, publish, (settings, topic, [b"2"]))
         later.start()
@@ -101,8 +103,10 @@ def test_more_is_asked_for_before_the_newest_is_worked_off_where_brokers_wait(
 
 
 @pytest.mark.service
-def test_more_that_is_there_already_is_not_asked_for_before_it_is_wanted(kafka: Broker) -> None:
-    settings = settings_for(kafka, fetch_min_bytes=2, max_partition_fetch_bytes=700_000)
+def test_more_that_is_there_already_is_not_asked_for_before_it_is_wanted(
+    heeding_kafka: Broker,
+) -> None:
+    settings = settings_for(heeding_kafka, fetch_min_bytes=2, max_partition_fetch_bytes=700_000)
     topic = topic_of(settings)
     publish(settings, topic, [bytes([number]) * 300_000 for number in range(3)])
     with source_of(settings, topic) as source:

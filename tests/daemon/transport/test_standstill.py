@@ -145,9 +145,9 @@ def test_a_poll_of_the_client_that_hangs_is_broken_off_and_reading_goes_on(
 
 @pytest.mark.service
 def test_a_partition_that_stands_still_is_begun_anew(
-    kafka: Broker, capfd: pytest.CaptureFixture[str]
+    heeding_kafka: Broker, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = settings_for(kafka, max_poll_records=10, max_partition_fetch_bytes=1_024)
+    settings = settings_for(heeding_kafka, max_poll_records=10, max_partition_fetch_bytes=1_024)
     topic = topic_of(settings)
     publish(settings, topic, [b"%d" % n + b"x" * 400 for n in range(60)])
     with source_of(settings, topic) as source:
