@@ -16,7 +16,7 @@ from watchkeeper.daemon.pending import Pending
 from watchkeeper.daemon.storage.database import DatabaseDown
 from watchkeeper.daemon.storage.values import Checkpoint
 
-CHECKPOINT_SHARE = 0.04  # of the time that checkpoints may take of a core
+CHECKPOINT_SHARE = 0.035  # of the time that checkpoints may take of a core
 WRITING_LEAST = 0.5  # of that share is for making them, however much it takes to gather events
 WRITING_SHARE = 0.5  # of the time that one may be being written: most of it is spent waiting
 FURTHEST = 4_000  # times `checkpoint_events` that may wait for one: 13 to 35 bytes each
@@ -70,6 +70,8 @@ class Checkpoints:
     lull: Lull = field(default_factory=Lull)
     _begun: float = float("-inf")
     _begun_at: float = 0.0
+    _made_at: float = float("-inf")
+    _passed_s: float = 0.0
     _gathered_s: float = 0.0
     _left: float = CHECKPOINT_SHARE
     _due_at: float | None = None
@@ -79,8 +81,8 @@ class Checkpoints:
     _writing: Writing | None = None
 
     def due(self, pending: Pending, every_s: float, every_events: int) -> bool:
-        """Checkpoints may take a twenty-fifth of a core, unless one is urgent or memory would grow
-        too far: what a crash makes read again is so much the more the more there is to write."""
+        """Checkpoints may take a part of a core, unless one is urgent or memory would grow too far:
+        what a crash makes read again is so much the more the more there is to write."""
         far = pending.events >= FURTHEST * every_events or pending.keeping.whole >= MOST_WHOLE
         if pending.urgent or far or pending.refused_bytes >= MOST_REFUSED_BYTES:
             return True
@@ -115,17 +117,21 @@ class Checkpoints:
 
     def begin(self) -> None:
         """One is being made from here on."""
-        self._due_at = None
         now = self.steady()
+        self._passed_s, self._made_at = now - self._made_at, now
+        self._begin_anew(now)
+
+    def rested(self) -> None:
+        """One was due, and there was nothing to write: what the last one cost is over and done."""
+        self._begin_anew(self.steady())
+        self._dear_s = self._slow_s = 0.0
+
+    def _begin_anew(self, now: float) -> None:
+        self._due_at = None
         passed = now - self._begun
         gathered = self._gathered_s / passed if passed > 0.0 else 0.0
         self._left = max(CHECKPOINT_SHARE - gathered, WRITING_LEAST * CHECKPOINT_SHARE)
         self._begun, self._begun_at, self._gathered_s = now, self.spent(), 0.0
-
-    def rested(self) -> None:
-        """One was due, and there was nothing to write: what the last one cost is over and done."""
-        self.begin()
-        self._dear_s = self._slow_s = 0.0
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Writes it now, in this thread. Raises Fenced, and DatabaseDown when patience ends."""
@@ -164,9 +170,11 @@ class Checkpoints:
         return writing.pending
 
     def _cost(self, wrote: Cost) -> None:
-        """So much was spent on the last one, from the beginning of which the next one is put
-        off."""
-        self._dear_s = (self._built_s + wrote.spent_s) / self._left
+        """So much was spent on the last one, from the beginning of which the next one is put off:
+        by what that is worth, and by what was missing of it before the last one, which cost more
+        than was known then, or could not wait."""
+        worth = (self._built_s + wrote.spent_s) / self._left
+        self._dear_s = worth + max(worth - self._passed_s, 0.0)
         self._slow_s = min(wrote.took_s / WRITING_SHARE, LONGEST_S)
 
     def _see_it_end(self, writing: Writing) -> None:

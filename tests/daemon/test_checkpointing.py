@@ -66,22 +66,46 @@ def test_what_one_cost_of_a_core_puts_the_next_one_off(beside: bool) -> None:
     priced = Priced(build_s=0.4, write_s=0.8, takes_s=0.9)
     priced.make_one(beside)
 
-    assert not priced.due_after(29.9)
-    assert priced.due_after(30.1)
+    assert not priced.due_after(34.1)
+    assert priced.due_after(34.4)
 
 
-@pytest.mark.parametrize(("gathered_s", "rest_s"), [(0.0, 20.0), (0.15, 32.0), (5.0, 40.0)])
+@pytest.mark.parametrize(("gathered_s", "rest_s"), [(0.0, 22.9), (0.5, 26.7), (50.0, 45.7)])
 def test_to_gather_events_takes_its_part_of_the_share(gathered_s: float, rest_s: float) -> None:
     priced = Priced(build_s=0.4, write_s=0.4)
     priced.make_one()
     with priced.points.gathering():
         priced.used += gathered_s
-    priced.now += 10.0
+    priced.now += 100.0
 
     priced.make_one()
 
-    assert not priced.due_after(10.0 + rest_s - 0.1)
-    assert priced.due_after(10.0 + rest_s + 0.1)
+    assert not priced.due_after(100.0 + rest_s - 0.1)
+    assert priced.due_after(100.0 + rest_s + 0.1)
+
+
+def test_one_that_came_too_early_for_what_it_cost_puts_the_next_one_off_so_much_longer() -> None:
+    priced = Priced(build_s=0.7)
+    priced.make_one()
+    priced.now += 15.0
+
+    priced.make_one()  # 20 s would have been enough
+
+    assert not priced.due_after(15.0 + 20.0 + 4.9)
+    assert priced.due_after(15.0 + 20.0 + 5.1)
+
+
+def test_time_in_which_there_was_nothing_to_write_counts_for_what_the_next_one_costs() -> None:
+    priced = Priced(build_s=0.7)
+    priced.make_one()
+    priced.now += 60.0
+    priced.points.rested()
+    priced.now += 1.0
+
+    priced.make_one()
+
+    assert not priced.due_after(61.0 + 19.9)
+    assert priced.due_after(61.0 + 20.1)
 
 
 def test_each_thread_is_asked_for_its_own_time() -> None:
