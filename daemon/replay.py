@@ -177,7 +177,8 @@ def replayed(
     """The report of the files' events, in observe mode: the same events, the same report. The
     policy is that of the configuration if no other is given."""
     quiet = Quiet() if quiet is None else quiet
-    state = State(_observing(config.policy if policy is None else policy))
+    observing = _observing(config.policy if policy is None else policy)
+    state = State(observing, config.daemon.join_memory_mb << 20)
     handlers = Remedies.planning_only(config, store, state).handlers()
     for number, path in enumerate(files, 1):
         # Two files of one name are two topics: each is read from its own beginning.

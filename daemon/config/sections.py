@@ -44,6 +44,15 @@ class Daemon(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=1_000_000),
         doc("Most models that are watched; events of further ones are refused", "models"),
     ] = 2_000
+    join_memory_mb: Annotated[
+        int,
+        Meta(ge=16, le=131_072),
+        doc(
+            "Where predictions and labels that wait for each other take more, the models with the "
+            "most keep fewer than `join_capacity`. Memory of each process",
+            "MiB",
+        ),
+    ] = 2_048
     fleet_false_alarms: Annotated[
         Annotated[str, Meta(max_length=64)] | None,
         doc(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from watchkeeper.daemon.core import clocks
+from watchkeeper.daemon.core.fairness import MOST_BYTES
 from watchkeeper.daemon.core.joined import Joined
 from watchkeeper.daemon.core.joins import Joins
 from watchkeeper.daemon.core.ledger import Ledger
@@ -23,10 +24,10 @@ from watchkeeper.detectors.types import FloatArray, IntArray
 class Arrays:
     """Models and their versions (members) are rows of these, numbered by whoever holds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, join_bytes: int = MOST_BYTES) -> None:
         self.clocks = clocks.quickest()
         self.ledger = Ledger()
-        self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0)
+        self.joins = Joins(capacity=50_000, horizon_s=7 * 86_400.0, most_bytes=join_bytes)
         self.sources = Sources()
         self.panels: dict[Schema, list[tuple[Suite, Panel]]] = {}
         self.panel_of: dict[int, Panel] = {}
@@ -111,10 +112,11 @@ class Arrays:
 
     def tallied(self) -> list[tuple[int, int, int]]:
         """The models with new conflicts and orphans since the last call, and how many."""
-        if self.joins.counted == self._counted:
+        unmatched = self.joins.unmatched
+        if unmatched.n == self._counted:
             return []
-        self._counted = self.joins.counted
-        now = np.array([self.joins.tally.conflicts, self.joins.tally.orphans])
+        self._counted = unmatched.n
+        now = np.array([unmatched.conflicts, unmatched.orphans])
         last = np.zeros_like(now)
         last[:, : self._tallied.shape[1]] = self._tallied[:, : now.shape[1]]
         self._tallied = now

@@ -22,7 +22,7 @@ class Grouped:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._order.nbytes
+        return self._order.nbytes + self._starts.nbytes
 
     def forget(self) -> None:
         """The rows were numbered anew."""

@@ -46,7 +46,8 @@ class Held:
         """When the oldest prediction that is kept was made; minus infinity while none of a model
         had to make room for newer ones."""
         rows = self._mine(model)
-        full = len(rows) and len(rows) >= int(self._side.room[model])
+        side = self._side
+        full = len(rows) and (side.cut[model] or len(rows) >= int(side.room[model]))
         return float(rows["at"].min()) if full else -np.inf
 
     def coverage(self, model: int) -> float:

@@ -113,14 +113,6 @@ def marked(score: FloatArray, said: Keys, truth: Keys) -> FloatArray:
     return np.copysign(size, np.where((said != 0) & (said != truth), -1.0, 1.0))
 
 
-class Tally(NamedTuple):
-    """What became of labels that were not joined, by model, since it was met."""
-
-    conflicts: IntArray
-    orphans: IntArray
-    not_sampled: IntArray
-
-
 def joined(made: Predicted, truth: Rows, given: BoolArray) -> Joined:
     """Predictions with the labels that waited for them, where these are `given`."""
     if not given.any():

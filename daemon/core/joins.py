@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from watchkeeper.daemon.core.fairness import MOST_BYTES, parts
 from watchkeeper.daemon.core.held import Held
 from watchkeeper.daemon.core.joined import (
     NOTHING,
     Joined,
     Predicted,
-    Tally,
     Truths,
     behind,
     joined,
@@ -22,8 +21,11 @@ from watchkeeper.daemon.core.joined import (
 from watchkeeper.daemon.core.keyed import Numbers
 from watchkeeper.daemon.core.sampling import Sampling
 from watchkeeper.daemon.core.side import Rows, Side, firsts, has_repeated
+from watchkeeper.daemon.core.unmatched import Unmatched
 from watchkeeper.detectors.keys import Keys
 from watchkeeper.detectors.types import BoolArray, FloatArray, IntArray
+
+_NONE: IntArray = np.zeros(0, dtype=np.int64)
 
 
 class Joins:
@@ -34,7 +36,8 @@ class Joins:
     label that waits ends as an orphan when its model's time is `horizon_s` further. The first
     label of a request wins; a second is a conflict. A second prediction with the same request is
     a duplicate. Labels of requests that are not kept (see `Sampling`) are counted apart. What
-    comes out for a model hangs on its own events and their order alone.
+    comes out for a model hangs on its own events and their order alone, unless all models need
+    more than `most_bytes`: those with the most rows keep fewer then, as many each.
 
     >>> joins, no, at = Joins(10, 60.0), np.zeros(1, dtype=np.int64), np.zeros(1)
     >>> key = np.array([7], dtype=np.uint64)
@@ -44,15 +47,15 @@ class Joins:
     1
     """
 
-    def __init__(self, capacity: int, horizon_s: float) -> None:
+    def __init__(self, capacity: int, horizon_s: float, most_bytes: int = MOST_BYTES) -> None:
         self.capacity = self._least = capacity
         self.horizon_s = horizon_s
         self.sampling = Sampling()
+        predicted, waiting = parts(most_bytes)
         # Marked: the truth is known, `label` is what it was, `value` when; see `marked`.
-        self._predicted = Side()
-        self._waiting = Side()  # marked: the prediction may have come and gone
-        self.counted = 0  # events of all models that are in the tally
-        self._tally: IntArray = np.zeros((3, 0), dtype=np.int64)
+        self._predicted = Side(predicted)
+        self._waiting = Side(waiting)  # marked: the prediction may have come and gone
+        self.unmatched = Unmatched()
         self.held = Held(self._predicted, self.sampling, self._meet)
 
     @property
@@ -61,17 +64,25 @@ class Joins:
         return self._predicted.table.nbytes + self._waiting.table.nbytes + self.held.nbytes
 
     @property
-    def tally(self) -> Tally:
-        """Counts by model; an orphan counts when `sweep` comes by it."""
-        return Tally(*self._tally)
+    def short(self) -> int:
+        """How many models, at least, want more room than they have, since all have too much."""
+        return max(self._predicted.short, self._waiting.short)
 
     def bound(self, model: int, capacity: int, horizon_s: float) -> None:
         """Gives one model bounds of its own, before its first event."""
         self._meet(model + 1)
         self._least = min(self._least, capacity)
-        self._predicted.room[model] = self._waiting.room[model] = capacity
-        self._waiting.horizon[model] = horizon_s
+        self._predicted.bound(model, capacity, np.inf)
+        self._waiting.bound(model, capacity, horizon_s)
         self.sampling.bound(model, capacity)
+
+    def room(self, model: int) -> int:
+        """How many predictions of a model are kept at present. From any thread."""
+        return int(self._predicted.room[model])
+
+    def reach(self, model: int) -> int:
+        """How many events back a model's rows may be, if all are kept. From any thread."""
+        return max(self.room(model), int(self._waiting.room[model]))
 
     def fresh(self, models: IntArray, keys: Keys) -> BoolArray:
         """Which predictions are no duplicates of one that is known, or earlier in the block.
@@ -115,7 +126,9 @@ class Joins:
         ends = np.full(len(key), -np.inf) if closed is None else closed
         made = Predicted(model, member, key, at, label, score, value, ends)
         kept = self.sampling.kept(model, key)
-        return self._predict(made if kept is None else made.take(kept), again)
+        made = made if kept is None else made.take(kept)
+        self._make_room(self._predicted, made.model)  # first: that may shorten tables
+        return self._predict(made, again)
 
     def labels(
         self,
@@ -141,7 +154,7 @@ class Joins:
         kept = self.sampling.kept(model, key)
         if kept is not None:
             if not again:
-                self._count(2, model[~kept])
+                self.unmatched.leave_out(model[~kept])
             truths = truths.take(kept)
         return self._label(truths, again)
 
@@ -156,13 +169,13 @@ class Joins:
             self.sampling.change(model, halvings)
         self._predicted.drop_over(self.sampling.limit)
         gone = self._waiting.drop_over(self.sampling.limit)
-        self._count(2, self._waiting.models(gone))
+        self.unmatched.leave_out(self._waiting.models(gone))
         return True
 
     def sweep(self) -> None:
         """Lets go of what no event can reach any more, and counts the orphans."""
-        self._make_room(self._predicted, 0)
-        self._make_room(self._waiting, 0)
+        self._let_go(self._predicted, _NONE)
+        self._let_go(self._waiting, _NONE)
         self.held.forget()
 
     def share(self, model: int) -> float:
@@ -176,12 +189,14 @@ class Joins:
         gone = np.array(known, dtype=np.int64)
         self._predicted.forget(gone)
         self._waiting.forget(gone)
-        self._predicted.room[gone] = self._waiting.room[gone] = self.capacity
-        self._waiting.horizon[gone] = self.horizon_s
-        self._tally[:, gone] = 0
+        self._predicted.bound(gone, self.capacity, np.inf)
+        self._waiting.bound(gone, self.capacity, self.horizon_s)
+        self.unmatched.forget(gone)
         for model in known:
             self.sampling.forget(model)
             self.sampling.bound(model, self.capacity)
+        if self.short:
+            self.sweep()
 
     def state(self, model: int) -> dict[str, Any]:
         """What of a model cannot be rebuilt from its kept rows, as plain data."""
@@ -198,11 +213,8 @@ class Joins:
         if self._overflows(made):
             # The first of two has left before the second comes: only the first meets the label.
             half = len(made.key) // 2
-            parts = [
-                self._predict(made.take(rows), again)
-                for rows in (slice(None, half), slice(half, None))
-            ]
-            return behind(*parts)
+            halves = slice(None, half), slice(half, None)
+            return behind(*(self._predict(made.take(rows), again) for rows in halves))
         waiting, met = self._waiting.find(made.model, made.key)
         found, owner, value = NOTHING, made.member, made.value
         label, score = made.label, made.score
@@ -214,16 +226,15 @@ class Joins:
             value = np.where(met, np.maximum(made.at, truth["at"]), value)
             score = np.where(met, marked(made.score, made.label, truth["label"]), score)
             label = np.where(met, truth["label"], label)
-        self._make_room(self._predicted, len(made.key))
         self._predicted.add(made.model, made.key, made.at, label, score, value, owner)
         if not again:
             self.sampling.predicted(made.model, made.key, met)
         return found
 
     def _overflows(self, made: Predicted) -> bool:
-        """Whether a table of some model may be too short for all of these, some of one request."""
-        n, room = len(made.key), self._predicted.room
-        return n > self._least and n > room[made.model].min() and has_repeated(made.key)
+        """Whether a table of some model may be too short for all of these, some of one request, or
+        may have been when it was asked which of them are fresh."""
+        return len(made.key) > self._least and has_repeated(made.key)
 
     def _label(self, truths: Truths, again: bool) -> Joined:
         rows, here = self._predicted.find(truths.model, truths.key)
@@ -233,7 +244,7 @@ class Joins:
         if has_repeated(truths.key):
             joins &= firsts(truths.key)
         if not again:
-            self._count(0, truths.model[here & ~joins])
+            self.unmatched.conflict(truths.model[here & ~joins])
             self.sampling.labelled(truths.model, truths.key)
         place, found, mine = rows[joins], found.take(np.flatnonzero(joins)), truths.take(joins)
         table["owner"][place] = ~found["owner"]
@@ -248,11 +259,11 @@ class Joins:
 
     def _wait(self, truths: Truths, again: bool) -> None:
         """Lets labels wait for their predictions, unless there is one that waits."""
-        self._make_room(self._waiting, len(truths.key))
+        self._make_room(self._waiting, truths.model)
         new = self._waiting.unknown(truths.model, truths.key, truths.at, truths.time)
         self._waiting.reach(truths.model, truths.time)
         if not again:
-            self._count(0, truths.model[~new])
+            self.unmatched.conflict(truths.model[~new])
         model, key, at, label, value, _, source = truths.take(new)
         owner = model.astype(np.int32)
         unsure = np.ones(len(key), dtype=np.bool_) if again else self.sampling.unsure(model, key)
@@ -270,23 +281,27 @@ class Joins:
         more = max(n - known, known)
         self._predicted.grow(more, self.capacity, np.inf)
         self._waiting.grow(more, self.capacity, self.horizon_s)
-        self._tally = np.pad(self._tally, ((0, 0), (0, more)))
+        self.unmatched.grow(more)
         self.sampling.grow(more, self.capacity)
 
-    def _make_room(self, side: Side, n: int) -> None:
-        if n and side.table.has_room(n):
+    def _make_room(self, side: Side, coming: IntArray) -> None:
+        """There is room for rows of these models."""
+        if side.table.has_room(len(coming)):
             return
-        gone = side.sweep(n)
+        side.abide()
+        self._let_go(side, coming)
+        if side is self._predicted and self._waiting.short:
+            self._waiting.abide()
+            self._let_go(self._waiting, _NONE)  # that may be over, and nothing wait
+
+    def _let_go(self, side: Side, coming: IntArray) -> None:
+        gone = side.sweep(coming)
         if side is self._waiting:
             self._lose(gone)
+            return
+        self.sampling.fit(side.room)
+        self._least = int(side.room.min(initial=self._least))
 
     def _lose(self, labels: Rows) -> None:
         """Labels waited in vain."""
-        models, sure = self._waiting.models(labels), labels["owner"] >= 0
-        self._count(1, models[sure])
-        self._count(2, models[~sure])
-
-    def _count(self, what: int, models: npt.NDArray[np.integer[Any]]) -> None:
-        if len(models):
-            np.add.at(self._tally[what], models, 1)
-            self.counted += len(models)
+        self.unmatched.lose(self._waiting.models(labels), labels["owner"] >= 0)

@@ -137,6 +137,12 @@ class Sampling:
         """The table keeps so many predictions of this model."""
         self._capacity[model], self._probe[model] = capacity, _mask(capacity)
 
+    def fit(self, room: IntArray) -> None:
+        """The table keeps so many predictions of each model from now on."""
+        models = np.flatnonzero(room != self._capacity)
+        self._capacity[models] = room[models]
+        self._probe[models] = [_mask(each) for each in room[models].tolist()]
+
     @property
     def samples(self) -> bool:
         """Whether not all requests of some model are kept."""

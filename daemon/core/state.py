@@ -10,6 +10,7 @@ import numpy as np
 from watchkeeper.daemon.core import restored, stored
 from watchkeeper.daemon.core.arrays import Arrays
 from watchkeeper.daemon.core.counting import Counting
+from watchkeeper.daemon.core.fairness import MOST_BYTES
 from watchkeeper.daemon.core.model import Health, ModelState, Share
 from watchkeeper.daemon.core.policy import ModelPolicy
 from watchkeeper.detectors.blocks import Block, LabelBlock, PredictionBlock, models_of
@@ -72,8 +73,8 @@ class State:
     given away, until it is known which: actions that are under way ask for it.
     """
 
-    def __init__(self, policy: Callable[[str], ModelPolicy]) -> None:
-        self._policy = policy
+    def __init__(self, policy: Callable[[str], ModelPolicy], join_bytes: int = MOST_BYTES) -> None:
+        self._policy, self._join_bytes = policy, join_bytes
         self._policies: dict[str, ModelPolicy] = {}
         self._different: list[ModelPolicy] = []
         self.models: dict[str, ModelState] = {}
@@ -81,7 +82,7 @@ class State:
         self._row_of: Remembered[str] = Remembered()
         self.names: ObjectArray = np.full(1, None, dtype=np.object_)
         self.counting = Counting()
-        self.arrays = Arrays()
+        self.arrays = Arrays(join_bytes)
         self.shares: set[str] = set()
         self.spread: set[str] = set()
         self.renewing: set[str] = set()
@@ -104,7 +105,7 @@ class State:
         """Begins with empty arrays. Raises ValueError while models are held in those of before."""
         if self.models:
             raise ValueError(f"{len(self.models)} models are held still")
-        self.arrays = Arrays()
+        self.arrays = Arrays(self._join_bytes)
         self.names = np.full(1, None, dtype=np.object_)
         self._row_of.forget()
 
@@ -144,9 +145,11 @@ class State:
     def reach(self, name: str) -> int:
         """How many of a model's events back its label join may need: where it keeps a sample, as
         many as that was taken from, twice since the sample may just have grown. From any thread."""
-        state = self.models.get(name)
-        share = 1.0 if state is None else self.arrays.joins.share(state.row)
-        return round(2 * self.policy(name).join_capacity / share)
+        state, room, share = self.models.get(name), self.policy(name).join_capacity, 1.0
+        if state is not None:
+            joins = state.arrays.joins
+            room, share = min(room, joins.reach(state.row)), joins.share(state.row)
+        return round(2 * room / share)
 
     def rows_of(self, names: Sequence[str]) -> IntArray:
         """The models' rows; -1 for those that are not known."""

@@ -131,9 +131,11 @@ def _left(of: Judged, kept: Kept, bound: float, since: float) -> Iterator[tuple[
 
 def _unheld(ended: Ended, since: float, n: int) -> Finding:
     series = Series(ended.model.model, ended.version, Stretch.name, "")
+    capacity, room = ended.policy.join_capacity, ended.model.arrays.joins.room(ended.model.row)
+    setting = f"join_capacity = {capacity}" if room >= capacity else "daemon.join_memory_mb"
     text = (
         f"no stretch can be judged: of {judged.SIZE:,} predictions or more {n:,} are kept until "
-        f"their labels came; join_capacity = {ended.policy.join_capacity} is too small"
+        f"their labels came; {setting} is too small"
     )
     nan, parts = math.nan, (float(n), float(judged.SIZE))
     until = ended.window.end

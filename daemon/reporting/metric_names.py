@@ -71,6 +71,8 @@ Name = Literal[
     "watchkeeper_database_away_seconds",
     # Gauge: how long nothing could be read from Kafka; 0 while it can be
     "watchkeeper_source_away_seconds",
+    # Gauge: models that want more room for label joins than `daemon.join_memory_mb` leaves them
+    "watchkeeper_label_joins_short_models",
     # Counter: how often partitions came to this instance or went
     "watchkeeper_rebalances_total",
     # Counter: series left out because a label had too many values, by metric

@@ -63,6 +63,10 @@ class Metrics:
         for each in ("batches", "records"):
             self._reading.labels(each).set(each == way)
 
+    def joins_short(self, models: int) -> None:
+        """So many models want more room for label joins than there is."""
+        self._short.set(models)
+
     def refused(self, topic: str, reason: str, n: int = 1) -> None:
         """Records that became dead letters."""
         self._dead.labels(topic, reason).inc(n)
@@ -140,6 +144,10 @@ class Metrics:
         self._dead = count("watchkeeper_dead_letters_total", "Records put away.", "topic", "reason")
         self._gaps = count(
             "watchkeeper_data_gaps_total", "Places where records were gone, unread.", "topic"
+        )
+        self._short = gauge(
+            "watchkeeper_label_joins_short_models",
+            "Models that want more room for label joins than there is.",
         )
         self._reading = gauge(
             "watchkeeper_reading_info", "1 for the way in which records are read.", "way"

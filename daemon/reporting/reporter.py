@@ -52,6 +52,7 @@ class StepReporter:
     _busy_since: float | None = None
     _told: ModelSet = field(default_factory=ModelSet)
     _left: bool = False
+    _short: int = 0
 
     def rows(self, step: Step, decoded: Decoded, at: float) -> list[OutboxRow]:
         """The messages that this step's changes are worth."""
@@ -81,6 +82,8 @@ class StepReporter:
         for failure in step.failures:
             log.error("detector failed", said=failure)
         self._introduce(step.dirty)
+        if self.state.arrays.joins.short != self._short:
+            self._tell_short(self.state.arrays.joins.short)
         for _, incident in step.incident_changes:
             log.warning(
                 "incident",
@@ -99,6 +102,15 @@ class StepReporter:
         for (topic, reason), n in Counter((d.record.topic, d.reason) for d in dead).items():
             self.metrics.refused(topic, reason, n)
             log.warning("records refused", topic=topic, reason=reason, n=n)
+
+    def _tell_short(self, models: int) -> None:
+        """Says that memory for label joins is short, when it becomes so and no more."""
+        if bool(models) != bool(self._short):
+            say = log.warning if models else log.info
+            say("memory for label joins is short" if models else "label joins have room again",
+                models=models, setting="daemon.join_memory_mb")  # fmt: skip
+        self._short = models
+        self.metrics.joins_short(models)
 
     def _introduce(self, models: ModelSet) -> None:
         """Shows the models that were not shown yet."""

@@ -208,7 +208,7 @@ def config(job: Job, folder: str) -> Config:
     if job.database:
         shutil.copy(job.database, f"{folder}/watchkeeper.db")
     return Config(
-        daemon=Daemon(state_dir=folder, instance="bench", max_models=20_000),
+        daemon=Daemon(state_dir=folder, instance="bench", max_models=20_000, join_memory_mb=4_096),
         kafka=Kafka(bootstrap_servers=[job.bootstrap], group_id=Path(folder).name, **job.kafka),
         topics=Topics(prefix=f"{job.stream}."),
         database=Database(url=f"sqlite:///{folder}/watchkeeper.db"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.daemon.reporting.answering import answering
@@ -154,3 +155,18 @@ def test_who_shares_a_file_with_others_is_not_held_up_while_it_writes(
     assert (daemon.loop.lull is _Resting.lull) is held_up
     assert (daemon.store._pause == _Resting.lull.pause) is held_up
     daemon.close()
+
+
+def test_label_joins_get_the_memory_that_was_configured(tmp_path: Path) -> None:
+    daemon = made_in(tmp_path, MemoryBroker(), join_memory_mb=16)
+    joins, each = daemon.loop.pipeline.state.arrays.joins, 10_000
+
+    for first in range(1, 50_001, each):
+        for model in range(8):
+            keys = (np.arange(first, first + each, dtype=np.uint64) * 8 + model) << np.uint64(20)
+            models, at = np.full(each, model), np.zeros(each)
+            joins.predictions(models, models.astype(np.int32), keys, at, keys, at, at)
+    daemon.close()
+
+    assert joins.short == 8
+    assert 8 << 20 < joins.nbytes <= 20 << 20

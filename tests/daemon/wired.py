@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.daemon.storage.examples import T0
 from watchkeeper.daemon.config import Config
@@ -15,10 +16,10 @@ from watchkeeper.daemon.topics import kinds_of
 from watchkeeper.daemon.transport.memory import MemoryBroker, MemorySink, MemorySource
 
 
-def made_in(folder: Path, broker: MemoryBroker, dsn: str = "") -> Daemon:
+def made_in(folder: Path, broker: MemoryBroker, dsn: str = "", **settings: Any) -> Daemon:
     """A daemon that was built and not started; with a DSN it tells Sentry."""
     config = Config(
-        daemon=Here(state_dir=str(folder), stop_timeout=Duration(3)),
+        daemon=Here(state_dir=str(folder), stop_timeout=Duration(3), **settings),
         database=Database(url=f"sqlite:///{folder}/w.db"),
         sentry=Sentry(dsn=Secret(dsn)),
     )

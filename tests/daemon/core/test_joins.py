@@ -65,8 +65,8 @@ def test_all_is_joined_as_row_by_row_and_model_by_model_however_the_stream_is_cu
     joins.sweep()
     joins.bound(2, capacity, horizon)
     for model, one in plain.items():
-        assert joins.tally.conflicts[model] == one.conflicts
-        assert joins.tally.orphans[model] == one.lost()
+        assert joins.unmatched.conflicts[model] == one.conflicts
+        assert joins.unmatched.orphans[model] == one.lost()
         kept = one.kept()
         known = [each for each in kept if each in one.known]
         assert joins.held.coverage(model) == pytest.approx(
@@ -111,7 +111,8 @@ def test_what_is_kept_of_a_model_hangs_on_its_own_events_alone(
     other.sweep()
     alone.bound(0, 40, 1e9)
     other.bound(0, 40, 1e9)
-    assert [each[0] for each in alone.tally] == [each[0] for each in other.tally]
+    for each in ("conflicts", "orphans", "not_sampled"):
+        assert getattr(alone.unmatched, each)[0] == getattr(other.unmatched, each)[0]
 
 
 def test_a_label_finds_its_prediction_once() -> None:
@@ -122,7 +123,7 @@ def test_a_label_finds_its_prediction_once() -> None:
     second = tell(joins, requests(1))
 
     assert (first.n, second.n) == (1, 0)
-    assert joins.tally.conflicts[0] == 1
+    assert joins.unmatched.conflicts[0] == 1
     assert joins.held.coverage(0) == 0.5
 
 
@@ -134,7 +135,7 @@ def test_a_waiting_label_is_dropped_after_its_horizon() -> None:
 
     assert predict(joins, requests(1)).n == 0
     joins.sweep()
-    assert joins.tally.orphans[0] == 1
+    assert joins.unmatched.orphans[0] == 1
 
 
 def test_a_label_from_a_window_that_was_judged_is_joined_but_not_given() -> None:
@@ -226,19 +227,19 @@ def test_where_labels_come_too_late_for_the_table_it_keeps_a_sample_that_lasts()
     assert 1 / 16 <= share <= 1 / 8  # 200 of 1,000 is a fifth: the next powers of two
     assert sum(found[-100:]) == pytest.approx(5_000 * share, rel=0.15)
     joins.sweep()
-    lately = joins.tally.orphans[0]
-    waiting = 19_000 - joins.tally.not_sampled[0] - lately - sum(found)
+    lately = joins.unmatched.orphans[0]
+    waiting = 19_000 - joins.unmatched.not_sampled[0] - lately - sum(found)
     assert 0 <= waiting <= joins.capacity
     stream(joins, 20_000, 5_000, delay=1_000)
     joins.sweep()
-    assert joins.tally.orphans[0] == lately
+    assert joins.unmatched.orphans[0] == lately
 
 
 def test_where_labels_come_soon_again_everything_is_kept_again_without_orphans() -> None:
     joins = Joins(capacity=200, horizon_s=1e9)
     stream(joins, 0, 10_000, delay=1_000)
     joins.sweep()
-    before, orphans = joins.sampling.share(0), joins.tally.orphans[0]
+    before, orphans = joins.sampling.share(0), joins.unmatched.orphans[0]
 
     found = stream(joins, 10_000, 40_000, delay=0)
 
@@ -246,7 +247,7 @@ def test_where_labels_come_soon_again_everything_is_kept_again_without_orphans()
     assert joins.sampling.share(0) == 1.0
     assert found[-1] == 50
     joins.sweep()
-    assert joins.tally.orphans[0] == orphans
+    assert joins.unmatched.orphans[0] == orphans
 
 
 def test_labels_for_nobody_change_nothing() -> None:

@@ -221,3 +221,27 @@ def test_records_passed_over_are_pages_where_there_is_sentry(world: World, reaso
     assert [row.channel for row in at_once + later] == ["sentry", "sentry"]
     assert silent.rows(Step(), Decoded([], [], places), T0) == []
     assert silent.rows(Step(), Decoded([], [], []), T0 + 60.0) == []
+
+
+def test_label_joins_that_are_short_of_memory_are_told_once(world: World) -> None:
+    world.state = State(lambda model: ModelPolicy(), join_bytes=1_000 * 100)
+    reporter, joins = world.reporter(), world.state.arrays.joins
+
+    def turn(first: int) -> float | None:
+        keys = np.arange(first, first + 500, dtype=np.uint64) << np.uint64(30)
+        models, at = np.zeros(500, dtype=np.int64), np.zeros(500)
+        joins.predictions(models, models.astype(np.int32), keys, at, keys, at, at)
+        reporter.observe(Step(), Records.of([]), Decoded([], [], []))
+        return world.value("watchkeeper_label_joins_short_models")
+
+    with capture_logs() as said:
+        first, *_, last = [turn(number) for number in range(1, 20_001, 1_000)]
+        joins.forget([0])
+        joins.sweep()
+        gone = turn(30_000)
+
+    assert (first, last, gone) == (0, 1, 0)
+    assert [line["event"] for line in said] == [
+        "memory for label joins is short",
+        "label joins have room again",
+    ]
