@@ -139,7 +139,7 @@ class Kills:
         """Crashes so many times at each point, and returns how often at which."""
         wanted = Counter(dict.fromkeys(POINTS, times))
         while any(n > 0 for n in wanted.values()):
-            assert self.rounds < 20 + times, f"never reached: {+wanted}"
+            assert self.rounds < 20 + 2 * times, f"never reached: {+wanted}"
             self.rounds += 1
             one = self._round(f"round-{self.rounds}", self.fault)
             left = one.crashed(self._chance, wanted)
